@@ -1,0 +1,1 @@
+//! Facial landmarks to oriented crop to aligned square (ProGAN appendix C).

@@ -1,0 +1,105 @@
+//! Interleaved 8-bit photos, as decoders deliver them.
+
+use thiserror::Error;
+
+use crate::Planar;
+
+/// A photo in memory: u8, interleaved `[H,W,C]` with C = 1 (grey) or 3 (RGB), never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raster {
+    width: usize,
+    height: usize,
+    channels: usize,
+    data: Vec<u8>,
+}
+
+/// Why bytes cannot be a [`Raster`].
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RasterError {
+    /// A side is 0, the channel count is not 1 or 3, or the bytes do not fill the picture exactly.
+    #[error(
+        "{length} bytes are no {width}x{height} picture of {channels} channels: expected width * height * channels bytes, 1 or 3 channels, no empty side"
+    )]
+    Shape {
+        /// Columns asked for.
+        width: usize,
+        /// Rows asked for.
+        height: usize,
+        /// Values per pixel asked for.
+        channels: usize,
+        /// Bytes given.
+        length: usize,
+    },
+}
+
+impl Raster {
+    /// Wraps interleaved bytes.
+    ///
+    /// # Errors
+    /// [`RasterError::Shape`] when the sizes do not fit together.
+    pub fn from_data(
+        width: usize,
+        height: usize,
+        channels: usize,
+        data: Vec<u8>,
+    ) -> Result<Self, RasterError> {
+        let expected = width.checked_mul(height).and_then(|n| n.checked_mul(channels));
+        if expected != Some(data.len()) || data.is_empty() || !matches!(channels, 1 | 3) {
+            return Err(RasterError::Shape { width, height, channels, length: data.len() });
+        }
+        Ok(Self { width, height, channels, data })
+    }
+
+    /// Columns, in pixels.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows, in pixels.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Values per pixel: 1 or 3.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// All bytes, `[H,W,C]`.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// All bytes, `[H,W,C]`, to write to.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
+    /// Interleaves a planar image; `None` unless it has 1 or 3 channels and is not empty.
+    #[must_use]
+    pub fn from_planar(planar: &Planar<u8>) -> Option<Self> {
+        let (channels, height, width) = (planar.channels(), planar.height(), planar.width());
+        let mut data = vec![0_u8; planar.data().len()];
+        for c in 0..channels {
+            for (pixel, &value) in data.chunks_exact_mut(channels).zip(planar.plane(c)) {
+                pixel[c] = value;
+            }
+        }
+        Self::from_data(width, height, channels, data).ok()
+    }
+
+    /// The photo with three channels: grey is repeated, RGB is returned as it is.
+    #[must_use]
+    pub fn into_rgb(self) -> Self {
+        if self.channels == 3 {
+            return self;
+        }
+        let data = self.data.iter().flat_map(|&v| [v, v, v]).collect();
+        Self { width: self.width, height: self.height, channels: 3, data }
+    }
+}

@@ -1,0 +1,1 @@
+//! SWD, MS-SSIM and other generator metrics as pure functions.

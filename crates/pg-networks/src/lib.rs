@@ -1,0 +1,1 @@
+//! ProGAN generator and discriminator on libtorch.

@@ -1,0 +1,1 @@
+//! The growing schedule and training settings as pure functions of images shown.

@@ -1,0 +1,1 @@
+//! The pgkit dataset format: shards, manifest, verification.

@@ -1,0 +1,1 @@
+//! Other people's image collections as a stream of items.

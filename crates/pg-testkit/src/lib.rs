@@ -1,0 +1,1 @@
+//! Tolerances, golden arrays and the CLI sandbox for tests.

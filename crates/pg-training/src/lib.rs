@@ -1,0 +1,1 @@
+//! Losses, optimiser, generator average, data feed, training loop, checkpoints.
