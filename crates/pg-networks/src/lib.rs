@@ -1,1 +1,26 @@
-//! ProGAN generator and discriminator on libtorch.
+//! The generator and discriminator of ProGAN (arXiv:1710.10196, section 4 and appendix A) on libtorch.
+//!
+//! Tensors are f32 `[N,C,H,W]`; images range over [-1, 1]. Nothing here reads or writes files, and no
+//! weight is drawn from a global generator: the caller passes the source of normal numbers.
+
+mod architecture;
+mod discriminator;
+mod equalized_layers;
+mod error;
+mod generator;
+mod growth_state;
+mod minibatch_stddev;
+mod parameters;
+mod pixel_norm;
+mod resampling;
+
+pub use architecture::Architecture;
+pub use discriminator::Discriminator;
+pub use equalized_layers::leaky_relu;
+pub use error::NetworkError;
+pub use generator::Generator;
+pub use growth_state::GrowthState;
+pub use minibatch_stddev::minibatch_stddev;
+pub use parameters::{NormalSource, Parameters};
+pub use pixel_norm::pixel_norm;
+pub use resampling::{downscale_box, upscale_nearest};

@@ -1,0 +1,104 @@
+//! The discriminator (arXiv:1710.10196, section 2, appendix A and table 2).
+
+use tch::{Device, Tensor};
+
+use crate::equalized_layers::{EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu};
+use crate::generator::is_active;
+use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
+use crate::resampling::downscale_box;
+use crate::{Architecture, GrowthState, NetworkError, minibatch_stddev};
+
+/// Images to one score each. All levels' weights exist from the start; [`Self::forward`] uses those
+/// of the level in force.
+#[derive(Debug)]
+pub struct Discriminator {
+    architecture: Architecture,
+    parameters: Parameters,
+    /// One 1x1 convolution from colours for each resolution from 4 px.
+    from_rgb: Vec<EqualizedConv>,
+    /// Two convolutions for each resolution from 8 px.
+    blocks: Vec<(EqualizedConv, EqualizedConv)>,
+    last_conv: EqualizedConv,
+    dense: EqualizedDense,
+    score: EqualizedDense,
+}
+
+impl Discriminator {
+    /// A discriminator with weights from `draw`, on `device`.
+    pub fn new(architecture: &Architecture, device: Device, draw: NormalSource<'_>) -> Self {
+        let maps = |stage| architecture.feature_maps(stage);
+        let colours = i64::from(architecture.image_channels);
+        let extra = i64::from(architecture.minibatch_stddev_group > 0);
+        let mut builder = ParameterBuilder::new(device, draw);
+        let b = &mut builder;
+        let mut conv = |name: String, shape, kernel_px, resample| {
+            EqualizedConv::new(b, &name, shape, kernel_px, GAIN_RELU, resample)
+        };
+        let last_conv = conv("r0004.conv".to_owned(), (maps(1) + extra, maps(1)), 3, Resample::Keep);
+        let mut from_rgb = Vec::new();
+        let mut blocks = Vec::new();
+        for px in architecture.resolutions_px() {
+            let stage = px.ilog2() - 1;
+            from_rgb.push(conv(format!("r{px:04}.from_rgb"), (colours, maps(stage)), 1, Resample::Keep));
+            if px > 4 {
+                let keep = (maps(stage), maps(stage));
+                let down = (maps(stage), maps(stage - 1));
+                blocks.push((
+                    conv(format!("r{px:04}.conv0"), keep, 3, Resample::Keep),
+                    conv(format!("r{px:04}.conv1_down"), down, 3, Resample::Down),
+                ));
+            }
+        }
+        let shape = (maps(1) * 16, maps(0));
+        let dense = EqualizedDense::new(b, "r0004.dense", shape, GAIN_RELU, maps(0));
+        let score = EqualizedDense::new(b, "r0004.score", (maps(0), 1), GAIN_LINEAR, 1);
+        Self {
+            architecture: *architecture,
+            parameters: builder.finish(),
+            from_rgb,
+            blocks,
+            last_conv,
+            dense,
+            score,
+        }
+    }
+
+    /// The weights.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The weights that [`Self::forward`] uses in `state`, in the order of [`Self::parameters`].
+    #[must_use]
+    pub fn active(&self, state: GrowthState) -> Vec<(&str, &Tensor)> {
+        self.parameters.iter().filter(|(name, _)| is_active(name, ".from_rgb.", state)).collect()
+    }
+
+    /// Images `[N,C,R,R]` to scores `[N]`; R is the resolution in `state`.
+    ///
+    /// While a level fades in, its features are mixed with those of the halved image (figure 2).
+    ///
+    /// # Errors
+    /// [`NetworkError::Resolution`] for a level that the network does not have.
+    pub fn forward(&self, images: &Tensor, state: GrowthState) -> Result<Tensor, NetworkError> {
+        state.check(&self.architecture)?;
+        let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
+        let mut x = leaky_relu(&self.from_rgb[level].forward(images));
+        for index in (0..level).rev() {
+            let (keep, down) = &self.blocks[index];
+            x = leaky_relu(&keep.forward(&x));
+            x = leaky_relu(&down.forward(&x));
+            if index + 1 == level && state.is_fading() {
+                let below = leaky_relu(&self.from_rgb[index].forward(&downscale_box(images)));
+                x = below.lerp(&x, state.fade_in);
+            }
+        }
+        if self.architecture.minibatch_stddev_group > 0 {
+            x = minibatch_stddev(&x, self.architecture.minibatch_stddev_group);
+        }
+        x = leaky_relu(&self.last_conv.forward(&x));
+        x = leaky_relu(&self.dense.forward(&x.flatten(1, -1)));
+        Ok(self.score.forward(&x).flatten(0, -1))
+    }
+}

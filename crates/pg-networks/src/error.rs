@@ -1,0 +1,30 @@
+//! What can be wrong with weights or inputs of a network.
+
+use thiserror::Error;
+
+/// Why a network cannot be used as asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// Weights that do not fit the architecture.
+    #[error("weights `{name}`: expected shape {expected:?}, found {found}")]
+    Weights {
+        /// Name of the parameter.
+        name: String,
+        /// Shape in the architecture.
+        expected: Vec<i64>,
+        /// Shape found, or that it is missing.
+        found: String,
+    },
+    /// A resolution outside what the network was built for.
+    #[error("resolution {found} px: the network has levels from 4 to {most} px")]
+    Resolution {
+        /// Resolution asked for.
+        found: u32,
+        /// The network's full resolution.
+        most: u32,
+    },
+    /// An error of libtorch itself.
+    #[error(transparent)]
+    Torch(#[from] tch::TchError),
+}

@@ -1,0 +1,106 @@
+//! Named weights of a network, in a fixed order.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::NetworkError;
+
+/// Draws `count` independent numbers from N(0, 1).
+pub type NormalSource<'a> = &'a mut dyn FnMut(usize) -> Vec<f32>;
+
+/// All weights of a network: names like `r0016.conv0.weight`, leaf tensors that carry gradients.
+///
+/// The order is that of construction, coarse to fine, and is the same for equal architectures.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    entries: Vec<(String, Tensor)>,
+}
+
+impl Parameters {
+    /// Names and tensors in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Number of tensors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of scalar weights in all.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.iter().map(|(_, tensor)| tensor.numel()).sum()
+    }
+
+    /// Copies the values of equally named tensors into these weights, in place.
+    ///
+    /// # Errors
+    /// [`NetworkError::Weights`] for the first weight that is missing or has another shape; the
+    /// weights before it have been copied by then.
+    pub fn load(&self, values: &[(String, Tensor)]) -> Result<(), NetworkError> {
+        for (name, tensor) in &self.entries {
+            let wrong =
+                |found: String| NetworkError::Weights { name: name.clone(), expected: tensor.size(), found };
+            let value = values.iter().find(|(other, _)| other == name);
+            let (_, value) = value.ok_or_else(|| wrong("nothing under this name".to_owned()))?;
+            if value.size() != tensor.size() {
+                return Err(wrong(format!("{:?}", value.size())));
+            }
+            tch::no_grad(|| tensor.shallow_clone().f_copy_(value))?;
+        }
+        Ok(())
+    }
+
+    /// Copies all values from the same network's other copy, in place.
+    ///
+    /// # Errors
+    /// [`NetworkError::Weights`] when the two differ in shape.
+    pub fn copy_from(&self, other: &Parameters) -> Result<(), NetworkError> {
+        let values: Vec<_> = other.iter().map(|(n, t)| (n.to_owned(), t.shallow_clone())).collect();
+        self.load(&values)
+    }
+}
+
+/// Adds weights to a network under construction.
+pub(crate) struct ParameterBuilder<'a> {
+    parameters: Parameters,
+    device: Device,
+    draw: NormalSource<'a>,
+}
+
+impl<'a> ParameterBuilder<'a> {
+    pub(crate) fn new(device: Device, draw: NormalSource<'a>) -> Self {
+        Self { parameters: Parameters::default(), device, draw }
+    }
+
+    /// A weight drawn from N(0, 1).
+    pub(crate) fn normal(&mut self, name: String, shape: &[i64]) -> Tensor {
+        let count: i64 = shape.iter().product();
+        let values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
+        self.leaf(name, &values)
+    }
+
+    /// A weight that starts at 0.
+    pub(crate) fn zeros(&mut self, name: String, shape: &[i64]) -> Tensor {
+        self.leaf(name, &Tensor::zeros(shape, (Kind::Float, Device::Cpu)))
+    }
+
+    /// All weights, in the order they were added.
+    pub(crate) fn finish(self) -> Parameters {
+        self.parameters
+    }
+
+    fn leaf(&mut self, name: String, values: &Tensor) -> Tensor {
+        let tensor = values.to_device(self.device).set_requires_grad(true);
+        let shared = tensor.shallow_clone();
+        self.parameters.entries.push((name, tensor));
+        shared
+    }
+}

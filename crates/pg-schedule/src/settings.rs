@@ -1,0 +1,216 @@
+//! All settings of a training run, under the names that `settings.toml` and `--set` use.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ByResolution, GrowthPlan, SettingsError};
+
+/// The adversarial loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Wasserstein loss with gradient penalty and drift term (arXiv:1704.00028; arXiv:1710.10196, A.1).
+    WganGp,
+}
+
+/// The number format of activations and weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    Fp32,
+}
+
+/// Everything that shapes a run. Defaults are the paper's for CelebA-HQ on one GPU, as in the
+/// authors' published configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSettings {
+    /// Full resolution in pixels; 0 stands for the dataset's.
+    pub resolution: u32,
+    /// Resolution to start growing at, in pixels.
+    pub start_resolution: u32,
+    /// Thousands of real images to show in all.
+    pub total_kimg: f64,
+    /// Thousands of images to train a level before the next one fades in.
+    pub lod_train_kimg: f64,
+    /// Thousands of images over which a new level fades in.
+    pub lod_fade_kimg: f64,
+    /// Images per minibatch, by resolution.
+    pub minibatch: ByResolution<u32>,
+    /// Minibatches between two looks at the schedule.
+    pub minibatch_repeats: u32,
+    /// Adam's learning rate, by resolution.
+    pub learning_rate: ByResolution<f64>,
+    /// Adam's decay of the first moment.
+    pub adam_beta1: f64,
+    /// Adam's decay of the second moment.
+    pub adam_beta2: f64,
+    /// Adam's epsilon.
+    pub adam_epsilon: f64,
+    /// Decay of the generator's running average, per discriminator step.
+    pub ema_decay: f64,
+    /// The adversarial loss.
+    pub loss: Loss,
+    /// Weight lambda of the gradient penalty.
+    pub gp_lambda: f64,
+    /// Target gamma of the gradient's norm (1; 750 for the paper's CIFAR-10 run).
+    pub gp_target: f64,
+    /// Weight of the drift term on D(real)^2.
+    pub drift_weight: f64,
+    /// Number format.
+    pub precision: Precision,
+    /// Feature maps: min(fmap_base / 2^stage, fmap_max) at stage log2(resolution) - 1.
+    pub fmap_base: u32,
+    /// Most feature maps of any layer.
+    pub fmap_max: u32,
+    /// Components of the latent.
+    pub latent_size: u32,
+    /// Images per group of the minibatch standard deviation; 0 leaves the layer out.
+    pub minibatch_stddev_group: u32,
+    /// Show images mirrored half of the time.
+    pub mirror: bool,
+    /// Thousands of images between two log lines, sample grids and resumable states, by resolution.
+    pub tick_kimg: ByResolution<f64>,
+    /// Thousands of images between two snapshots that are kept for good.
+    pub snapshot_kimg: f64,
+    /// Seed of all random choices.
+    pub seed: u64,
+}
+
+impl TrainingSettings {
+    /// The growing plan at full resolution `resolution_px`.
+    #[must_use]
+    pub fn growth_plan(&self, resolution_px: u32) -> GrowthPlan {
+        GrowthPlan {
+            resolution_px,
+            start_resolution_px: self.start_resolution.min(resolution_px),
+            lod_train_kimg: self.lod_train_kimg,
+            lod_fade_kimg: self.lod_fade_kimg,
+        }
+    }
+
+    /// Feature maps of the layers at `resolution_px` (arXiv:1710.10196, table 2): stage
+    /// log2(resolution) - 1.
+    #[must_use]
+    pub fn feature_maps(&self, resolution_px: u32) -> u32 {
+        (self.fmap_base >> (resolution_px.ilog2() - 1)).min(self.fmap_max)
+    }
+
+    /// Checks the whole schedule before the first step.
+    ///
+    /// # Errors
+    /// [`SettingsError::OutOfRange`] for the first value that cannot work.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let power_of_two = "a power of two from 4 to 4096";
+        check("resolution", self.resolution, is_side(self.resolution) || self.resolution == 0, power_of_two)?;
+        check("start_resolution", self.start_resolution, is_side(self.start_resolution), power_of_two)?;
+        if self.resolution != 0 {
+            let expected = format!("at most the resolution, {}", self.resolution);
+            let fits = self.start_resolution <= self.resolution;
+            check("start_resolution", self.start_resolution, fits, &expected)?;
+        }
+        for (key, value) in [
+            ("total_kimg", self.total_kimg),
+            ("lod_train_kimg", self.lod_train_kimg),
+            ("lod_fade_kimg", self.lod_fade_kimg),
+            ("drift_weight", self.drift_weight),
+            ("gp_lambda", self.gp_lambda),
+        ] {
+            check(key, value, value.is_finite() && value >= 0.0, "0 or more")?;
+        }
+        for (key, value) in [
+            ("gp_target", self.gp_target),
+            ("adam_epsilon", self.adam_epsilon),
+            ("snapshot_kimg", self.snapshot_kimg),
+        ] {
+            check(key, value, value.is_finite() && value > 0.0, "more than 0")?;
+        }
+        for (key, value) in
+            [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2), ("ema_decay", self.ema_decay)]
+        {
+            check(key, value, (0.0..1.0).contains(&value), "at least 0 and below 1")?;
+        }
+        for value in self.minibatch.values() {
+            check("minibatch", value, (1..=65_536).contains(&value), "1 to 65536")?;
+            let group = self.minibatch_stddev_group.max(1);
+            let expected = format!("a multiple of minibatch_stddev_group, {group}, or less than it");
+            check("minibatch", value, value <= group || value % group == 0, &expected)?;
+        }
+        for value in self.learning_rate.values() {
+            check("learning_rate", value, value.is_finite() && value > 0.0, "more than 0")?;
+        }
+        for value in self.tick_kimg.values() {
+            check("tick_kimg", value, value.is_finite() && value > 0.0, "more than 0")?;
+        }
+        for px in self.minibatch.listed() {
+            check("minibatch", px, is_side(px), &format!("resolutions that are {power_of_two}"))?;
+        }
+        check("minibatch_repeats", self.minibatch_repeats, self.minibatch_repeats >= 1, "1 or more")?;
+        check("fmap_base", self.fmap_base, (1..=1 << 20).contains(&self.fmap_base), "1 to 1048576")?;
+        check("fmap_max", self.fmap_max, (1..=8192).contains(&self.fmap_max), "1 to 8192")?;
+        check("latent_size", self.latent_size, (1..=8192).contains(&self.latent_size), "1 to 8192")?;
+        Ok(())
+    }
+
+    /// The full resolution to train at on data of `dataset_px`: the setting where there is one, else
+    /// the dataset's; growth stops at the dataset's resolution.
+    ///
+    /// # Errors
+    /// [`SettingsError::OutOfRange`] when the setting asks for more than the data have (only where
+    /// `asked_for` says that the user set it), or the network would have no feature maps there.
+    pub fn resolution_on(&self, dataset_px: u32, asked_for: bool) -> Result<u32, SettingsError> {
+        if asked_for && self.resolution > dataset_px {
+            let expected = format!("at most the dataset's finest level, {dataset_px}");
+            return check("resolution", self.resolution, false, &expected).map(|()| 0);
+        }
+        let resolution_px = if self.resolution == 0 { dataset_px } else { self.resolution.min(dataset_px) };
+        let expected = format!("enough for one map at {resolution_px} px");
+        check("fmap_base", self.fmap_base, self.feature_maps(resolution_px) >= 1, &expected)?;
+        Ok(resolution_px)
+    }
+}
+
+fn is_side(px: u32) -> bool {
+    px.is_power_of_two() && (4..=4096).contains(&px)
+}
+
+fn check(
+    key: &'static str,
+    found: impl std::fmt::Display,
+    holds: bool,
+    expected: &str,
+) -> Result<(), SettingsError> {
+    if holds {
+        return Ok(());
+    }
+    Err(SettingsError::OutOfRange { key, found: found.to_string(), expected: expected.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Preset;
+
+    #[test]
+    fn feature_maps_are_those_of_table_2() {
+        let settings = Preset::PaperCelebahq.settings();
+        let maps: Vec<u32> = (2..=10).map(|log2| settings.feature_maps(1 << log2)).collect();
+        assert_eq!(maps, [512, 512, 512, 512, 256, 128, 64, 32, 16]);
+    }
+
+    #[test]
+    fn a_minibatch_that_does_not_fill_its_groups_is_refused() {
+        let mut settings = Preset::Tiny.settings();
+        settings.minibatch = ByResolution::Everywhere(6);
+        let message = settings.validate().unwrap_err().to_string();
+        assert!(message.contains("minibatch") && message.contains('6'), "{message}");
+    }
+
+    #[test]
+    fn growth_stops_at_the_dataset_but_a_resolution_asked_for_must_be_there() {
+        let settings = TrainingSettings { resolution: 128, ..Preset::PaperCelebahq.settings() };
+        assert_eq!(settings.resolution_on(64, false), Ok(64));
+        assert_eq!(settings.resolution_on(256, true), Ok(128));
+        assert!(settings.resolution_on(64, true).is_err());
+    }
+}
