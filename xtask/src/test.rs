@@ -1,0 +1,86 @@
+//! `cargo xtask test`: documentation examples, then all tests; the runner's own summary comes last.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::process::{self, Verdict};
+use crate::setup;
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the test runner: a filter, `-p <crate>`, …; only what they name is run
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    passed_on: Vec<OsString>,
+}
+
+/// Runs `cargo xtask test`.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
+    let native = setup::ensure(workspace)?;
+    let cargo = |start: &[&str]| {
+        let mut command = workspace.cargo();
+        command.args(start);
+        native.apply(&mut command);
+        command
+    };
+    let everything = arguments.passed_on.is_empty();
+
+    // The tests of the tools run the binaries, which cargo does not build for another package's tests.
+    // Built here once; with arguments (another profile?) each test sees to its own.
+    if everything && !process::succeeds(&mut cargo(&["build", "--workspace", "--bins"]))? {
+        return Ok(Verdict::Bad);
+    }
+    // Both are tried whatever the first says, and this one first: the summary of the tests is the end.
+    let examples_hold = !everything || process::succeeds(&mut cargo(&["test", "--quiet", "--doc"]))?;
+    let mut command = if process::cargo_has("nextest") {
+        let mut command = cargo(&["nextest", "run"]);
+        if !names_packages(&arguments.passed_on) {
+            command.arg("--workspace");
+        }
+        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(&arguments.passed_on);
+        command
+    } else {
+        // Below cargo's own runner a filter comes before `--`, and no test found is no failure.
+        let mut command = cargo(&["test", "--tests"]);
+        if !names_packages(&arguments.passed_on) {
+            command.arg("--workspace");
+        }
+        command.args(&arguments.passed_on);
+        if !arguments.passed_on.iter().any(|argument| argument == "--") {
+            command.arg("--");
+        }
+        command.arg("--include-ignored");
+        command
+    };
+    if everything {
+        command.env("PGKIT_BINARIES_BUILT", "1");
+    }
+    let tests_hold = process::succeeds(&mut command)?;
+    if !examples_hold {
+        // After the summary, or it would be lost in a long log.
+        eprintln!("error: examples in the documentation failed (see above)");
+    }
+    Ok(Verdict::from(examples_hold && tests_hold))
+}
+
+/// Whether the user chose packages, so that `--workspace` must not widen the choice.
+fn names_packages(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| {
+        let text = argument.to_string_lossy();
+        text == "--package" || text.starts_with("--package=") || text.starts_with("-p")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_packages;
+
+    #[test]
+    fn a_choice_of_packages_is_noticed() {
+        assert!(names_packages(&["-p".into(), "pg-align".into()]));
+        assert!(names_packages(&["-ppg-align".into()]));
+        assert!(names_packages(&["--package=pg-align".into()]));
+        assert!(!names_packages(&["quad".into(), "--no-capture".into()]));
+    }
+}
