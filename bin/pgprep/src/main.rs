@@ -1,1 +1,15 @@
-fn main() {}
+//! `pgprep`: builds CelebA-HQ-style multi-resolution datasets.
+
+mod args;
+mod commands;
+mod image_items;
+mod resumable;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    pg_cli::run_to_exit(commands::run(args::Args::parse()))
+}

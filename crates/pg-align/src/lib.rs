@@ -1,1 +1,23 @@
-//! Facial landmarks to oriented crop to aligned square (ProGAN appendix C).
+//! Facial landmarks to oriented crop to aligned square (ProGAN, arXiv:1710.10196, appendix C, in the
+//! variant of the authors' published dataset program).
+//!
+//! Each step is a function of its own, in the order of [`align`]: [`oriented_square`], [`shrink`],
+//! [`crop`], [`enlarge`], [`pad`], [`transform`]. No file system: photos come decoded, landmark files
+//! as text.
+
+mod alignment;
+mod cropping;
+mod errors;
+pub mod landmark_file;
+mod landmarks;
+mod oriented_square;
+mod padding;
+mod scaling;
+
+pub use alignment::{AlignSettings, Aligned, FinalFilter, Geometry, align, transform};
+pub use cropping::crop;
+pub use errors::AlignError;
+pub use landmarks::Landmarks;
+pub use oriented_square::{OrientedSquare, oriented_square};
+pub use padding::pad;
+pub use scaling::{enlarge, shrink};

@@ -1,6 +1,7 @@
 //! Progress with rate, time left and failures: a bar on a terminal, a plain line every few seconds
 //! elsewhere, nothing under `--quiet`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,11 +108,12 @@ impl Progress {
         }
     }
 
-    /// Prints `text` on a line of its own without tearing the bar.
-    pub fn println(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => {
+    /// Prints `text` on a line of its own without tearing the bar; nothing when hidden.
+    pub fn note(&self, text: &str) {
+        match (&self.bar, self.style) {
+            (Some(bar), _) => bar.println(text),
+            (None, ProgressStyle::Hidden) => {}
+            (None, _) => {
                 let _ = writeln!(io::stderr().lock(), "{text}");
             }
         }
@@ -149,12 +151,12 @@ impl Progress {
         let mut text = format!("{:.1} {}/s", self.rate_per_second(), self.unit);
         let failed = self.failed.load(Ordering::Relaxed);
         if failed > 0 {
-            text += &format!(", {failed} failed");
+            let _ = write!(text, ", {failed} failed");
         }
         if let Ok(message) = self.message.lock()
             && !message.is_empty()
         {
-            text += &format!(", {message}");
+            let _ = write!(text, ", {message}");
         }
         text
     }
@@ -180,7 +182,11 @@ impl Progress {
 
 fn clock(d: Duration) -> String {
     let s = d.as_secs();
-    if s >= 3600 { format!("{}h{:02}m", s / 3600, s % 3600 / 60) } else { format!("{}m{:02}s", s / 60, s % 60) }
+    if s >= 3600 {
+        format!("{}h{:02}m", s / 3600, s % 3600 / 60)
+    } else {
+        format!("{}m{:02}s", s / 60, s % 60)
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +214,6 @@ mod tests {
     #[test]
     fn clock_shows_hours_only_when_there_are_any() {
         assert_eq!(clock(Duration::from_secs(65)), "1m05s");
-        assert_eq!(clock(Duration::from_secs(3660)), "1h01m");
+        assert_eq!(clock(Duration::from_mins(61)), "1h01m");
     }
 }

@@ -3,12 +3,24 @@
 //!
 //! Only [`files`] touches the file system.
 
+mod contact_sheet;
 pub mod files;
+mod fit;
+mod gaussian_blur;
+mod lanczos;
 pub mod level_of_detail;
+mod mirror_pad;
 mod planar;
+mod quad_transform;
 mod raster;
 mod resolution;
 
+pub use contact_sheet::contact_sheet;
+pub use fit::{Fit, FitError, fit};
+pub use gaussian_blur::{Rectangle, gaussian_blur};
+pub use lanczos::resize_lanczos;
+pub use mirror_pad::mirror_pad;
 pub use planar::Planar;
+pub use quad_transform::QuadSampler;
 pub use raster::{Raster, RasterError};
 pub use resolution::{Resolution, ResolutionError};

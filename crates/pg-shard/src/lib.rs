@@ -1,1 +1,25 @@
-//! The pgkit dataset format: shards, manifest, verification.
+//! The pgkit dataset format: shards, manifest, reader, resumable writer, verification, shuffle order.
+//!
+//! The only crate that knows the format's bytes; `docs/shard-format.md` is normative and [`mod@format`]
+//! mirrors its names and limits. Reading: [`Dataset`]. Writing: [`DatasetBuilder`].
+
+mod builder;
+mod dataset;
+mod epoch_order;
+mod errors;
+pub mod format;
+mod manifest;
+mod mapped_file;
+mod output_folder;
+mod shard_writer;
+mod verify;
+
+pub use builder::{DatasetBuilder, Opened};
+pub use dataset::{Dataset, Level};
+pub use epoch_order::epoch_order;
+pub use errors::ShardError;
+pub use manifest::{FailedItem, FileEntry, IndexLine, Manifest, ShardEntry};
+pub use output_folder::{BuildPlan, Claimed, OutputFolder};
+pub use pg_image::files::write_atomically;
+pub use shard_writer::ShardWriter;
+pub use verify::{Damage, DamageKind, check_file};

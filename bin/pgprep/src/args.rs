@@ -1,0 +1,288 @@
+//! What was typed. Parsing touches no disk.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use pg_cli::CommonArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  pgprep synth -o in --count 1000
+  pgprep align in/images --landmarks in/list_landmarks.txt --size 64 --format shards -o faces
+  pgprep info faces
+  pgprep view faces -o sheet.png";
+
+/// Builds CelebA-HQ-style multi-resolution datasets
+#[derive(Debug, Parser)]
+#[command(name = "pgprep", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// Print the result as one JSON object on stdout
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Cut faces out of photos, upright and centred, as CelebA-HQ was made
+    Align(AlignArgs),
+    /// Pack images into a dataset of shards at every resolution
+    Pack(PackArgs),
+    /// Say what a dataset holds
+    Info(InfoArgs),
+    /// Check every file of a dataset against its checksum
+    Verify(VerifyArgs),
+    /// Lay out images of a dataset or folder in one picture
+    View(ViewArgs),
+    /// Write the images of a dataset as PNG files
+    Extract(ExtractArgs),
+    /// Draw synthetic portraits with known landmarks
+    Synth(SynthArgs),
+}
+
+/// Limits that guard against image bombs
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct LimitArgs {
+    /// Refuse photos of more pixels than this
+    #[arg(long, value_name = "N", default_value_t = 200_000_000, help_heading = "Limits")]
+    pub(crate) max_pixels: u64,
+
+    /// Refuse files of more bytes than this
+    #[arg(long, value_name = "N", default_value_t = 1 << 30, help_heading = "Limits")]
+    pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Filter {
+    /// Mean of 4x4 samples, the paper's text
+    Box,
+    /// Lanczos, what the authors' program does
+    Lanczos,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Five points, the ProGAN paper's crop
+    Celeba,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One PNG file per photo
+    Png,
+    /// A dataset
+    Shards,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// Leave the photo out and go on
+    Skip,
+    /// Stop at the first one
+    Fail,
+}
+
+const ALIGN_EXAMPLES: &str = "\
+Landmark files: CelebA's text (row count, column names, rows `file x y …` of five points) or CSV with the \
+header `file,left_eye_x,left_eye_y,right_eye_x,…,right_mouth_y`.
+
+Photos that fail are listed in OUT/failed.jsonl and make the exit status 1. A run that was stopped goes on \
+where it was when the same command is given again.
+
+Examples:
+  pgprep align img_celeba --landmarks list_landmarks_celeba.txt -o celebahq
+  pgprep align photos --landmarks points.csv --size 256 --format shards -o faces256
+  pgprep align photos --landmarks points.csv --filter lanczos --limit 10 -o try";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = ALIGN_EXAMPLES)]
+pub(crate) struct AlignArgs {
+    /// Folder (or zip file) of photos
+    pub(crate) photos: PathBuf,
+
+    /// File with the five points of each photo
+    #[arg(long, value_name = "FILE")]
+    pub(crate) landmarks: PathBuf,
+
+    /// Output folder, new or empty
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// Side of the aligned images in pixels, a power of two
+    #[arg(long, value_name = "PX", default_value_t = 1024)]
+    pub(crate) size: u32,
+
+    /// Last step of the downscaling
+    #[arg(long, value_enum, default_value_t = Filter::Box)]
+    pub(crate) filter: Filter,
+
+    /// Kind of crop
+    #[arg(long, value_enum, default_value_t = Preset::Celeba)]
+    pub(crate) preset: Preset,
+
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Format::Png)]
+    pub(crate) format: Format,
+
+    /// What to do about a photo that fails
+    #[arg(long, value_enum, default_value_t = OnError::Skip)]
+    pub(crate) on_error: OnError,
+
+    /// Take only the first N photos (after --ids)
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// Take only the photos named in FILE, one name (with or without extension) per line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids: Option<PathBuf>,
+
+    /// Images per shard, with --format shards [default: fitting 256 MiB, at most 1024]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) images_per_shard: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FitChoice {
+    /// Keep the central square
+    Crop,
+    /// Keep the whole picture, with black bars
+    Pad,
+    /// Keep the whole picture, not its shape
+    Stretch,
+    /// Take only images that have the size already
+    Strict,
+}
+
+const PACK_EXAMPLES: &str = "\
+Images that fail are listed in DATASET/failed.jsonl and make the exit status 1. A run that was stopped goes \
+on where it was when the same command is given again.
+
+Examples:
+  pgprep pack celebahq -o celebahq.ds
+  pgprep pack photos.zip -o photos.ds --resolution 256 --fit crop --shuffle 1";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = PACK_EXAMPLES)]
+pub(crate) struct PackArgs {
+    /// Folder or zip file of images
+    pub(crate) source: PathBuf,
+
+    /// The dataset's folder, new or empty
+    #[arg(long, short, value_name = "DATASET")]
+    pub(crate) output: PathBuf,
+
+    /// Side of the finest level, a power of two [default: what fits into the first image]
+    #[arg(long, value_name = "PX")]
+    pub(crate) resolution: Option<u32>,
+
+    /// How an image of another shape becomes a square
+    #[arg(long, value_enum, default_value_t = FitChoice::Strict)]
+    pub(crate) fit: FitChoice,
+
+    /// Shuffle the images by this seed [default: sorted by path]
+    #[arg(long, value_name = "SEED")]
+    pub(crate) shuffle: Option<u64>,
+
+    /// Images per shard [default: fitting 256 MiB, at most 1024]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) images_per_shard: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  pgprep info faces\n  pgprep info faces --json")]
+pub(crate) struct InfoArgs {
+    /// The dataset's folder
+    pub(crate) dataset: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Exit status 1 when a file is damaged.\n\nExamples:\n  pgprep verify faces")]
+pub(crate) struct VerifyArgs {
+    /// The dataset's folder
+    pub(crate) dataset: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  pgprep view faces -o sheet.png\n  pgprep view celebahq -o sheet.png --cols 10 --count 50 --resolution 64"
+)]
+pub(crate) struct ViewArgs {
+    /// Dataset, or folder or zip file of images
+    pub(crate) source: PathBuf,
+
+    /// The PNG file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Images per row
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) cols: u32,
+
+    /// Number of images, from the first on
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) count: u32,
+
+    /// Side of each image [default: 128, or the finest level below it]
+    #[arg(long, value_name = "PX")]
+    pub(crate) resolution: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Files are named by the image's index in the dataset: 000000.png, 000001.png, …
+
+Examples:
+  pgprep extract faces -o pngs
+  pgprep extract faces -o small --resolution 32")]
+pub(crate) struct ExtractArgs {
+    /// The dataset's folder
+    pub(crate) dataset: PathBuf,
+
+    /// Output folder, new or empty
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+
+    /// The level to write [default: the finest]
+    #[arg(long, value_name = "PX")]
+    pub(crate) resolution: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Writes FOLDER/images/000001.jpg, … and FOLDER/list_landmarks.txt in CelebA's layout. \
+Portrait i of a seed is the same whatever the count.
+
+Examples:
+  pgprep synth -o in --count 1000
+  pgprep align in/images --landmarks in/list_landmarks.txt --size 64 --format shards -o faces"
+)]
+pub(crate) struct SynthArgs {
+    /// Output folder, new or empty
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+
+    /// Number of portraits
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+    pub(crate) count: u32,
+
+    /// Instead of portraits, PX x PX pictures of uniform noise as PNG: a ceiling for metrics
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) noise: Option<u32>,
+
+    /// Seed of all choices
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+}

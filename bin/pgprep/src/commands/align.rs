@@ -1,0 +1,349 @@
+//! `pgprep align`: photos and landmarks to aligned faces.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use pg_align::landmark_file::{self, LandmarkRow};
+use pg_align::{AlignSettings, Aligned, FinalFilter, align};
+use pg_cli::{ExitStatus, Provenance};
+use pg_image::files::{DecodeLimits, encode_png};
+use pg_image::{Planar, Raster, Resolution};
+use pg_shard::format::default_images_per_shard;
+use pg_shard::{BuildPlan, FailedItem, IndexLine};
+use pg_sources::{Item, Source};
+use serde_json::{Map, json};
+
+use crate::args::{AlignArgs, Filter, Format, OnError};
+use crate::commands::TOOL;
+use crate::image_items::{Photo, list_blake3, load};
+use crate::resumable::{Ended, FileJob, Packed, build_dataset};
+use crate::session::{Session, count, reason, resolution};
+
+/// A landmark row and where its photo is.
+struct Face {
+    row: LandmarkRow,
+    /// Position in the source; `None` when the photo is not there.
+    item: Option<usize>,
+}
+
+/// Everything that is fixed before the first photo is read.
+struct Job {
+    source: Source,
+    faces: Vec<Face>,
+    without_landmarks: usize,
+    size: Resolution,
+    settings: AlignSettings,
+    limits: DecodeLimits,
+}
+
+pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
+    let size = resolution(args.size, "--size")?;
+    let filter = match args.filter {
+        Filter::Box => FinalFilter::Box,
+        Filter::Lanczos => FinalFilter::Lanczos,
+    };
+    let rows = read_landmarks(&args.landmarks)?;
+    let source = Source::open(&args.photos)
+        .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
+    if is_inside(&args.output, &args.photos) {
+        bail!(
+            "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
+            args.output.display(),
+            args.photos.display()
+        );
+    }
+    let (faces, without_landmarks) = match_photos(&source, rows, args)?;
+    if without_landmarks > 0 {
+        let photos = count(without_landmarks as u64, "photo");
+        session.notes.note(format!("{photos} without a landmark row left aside"));
+    }
+    let job = Job {
+        source,
+        faces,
+        without_landmarks,
+        size,
+        settings: AlignSettings { size_px: size.pixels(), filter },
+        limits: DecodeLimits::from(&args.limits),
+    };
+    match args.format {
+        Format::Png => job.to_png_files(session, args),
+        Format::Shards => job.to_dataset(session, args),
+    }
+}
+
+/// True when `output`, which need not exist, is `folder` or below it.
+fn is_inside(output: &Path, folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    // The part that exists, links resolved.
+    absolute
+        .ancestors()
+        .find_map(|part| part.canonicalize().ok())
+        .is_some_and(|part| part.starts_with(&folder))
+}
+
+fn read_landmarks(path: &Path) -> anyhow::Result<Vec<LandmarkRow>> {
+    let bytes = fs::read(path).with_context(|| {
+        format!(
+            "cannot read {} (--landmarks): give the file with the five points of each photo",
+            path.display()
+        )
+    })?;
+    let text = String::from_utf8(bytes).with_context(|| {
+        format!("{} (--landmarks) is no text: expected CelebA text or CSV in UTF-8", path.display())
+    })?;
+    landmark_file::parse(&text)
+        .with_context(|| format!("{} (--landmarks) is no landmark file that can be used", path.display()))
+}
+
+/// The faces to align, sorted by file name, and the number of photos without a row.
+fn match_photos(
+    source: &Source,
+    rows: Vec<LandmarkRow>,
+    args: &AlignArgs,
+) -> anyhow::Result<(Vec<Face>, usize)> {
+    let positions: HashMap<&str, usize> =
+        source.items().iter().enumerate().map(|(i, item)| (item.name.as_str(), i)).collect();
+    let mut faces: Vec<Face> = rows
+        .into_iter()
+        .map(|row| {
+            let name = row.file.strip_prefix("./").unwrap_or(&row.file);
+            Face { item: positions.get(name).copied(), row }
+        })
+        .collect();
+    let named: HashSet<usize> = faces.iter().filter_map(|face| face.item).collect();
+    if named.is_empty() {
+        bail!(
+            "none of the {} photos in {} is named in {} (--landmarks): the first row names {:?}, the first photo is {:?}",
+            source.items().len(),
+            args.photos.display(),
+            args.landmarks.display(),
+            faces.first().map_or("", |f| &f.row.file),
+            source.items().first().map_or("", |i| &i.name),
+        );
+    }
+    let without_landmarks = source.items().len() - named.len();
+    faces.sort_by(|a, b| a.row.file.as_bytes().cmp(b.row.file.as_bytes()));
+    if let Some(path) = &args.ids {
+        keep_ids(&mut faces, path)?;
+    }
+    if let Some(limit) = args.limit {
+        if limit == 0 {
+            bail!("--limit 0 leaves nothing to do: give 1 or more");
+        }
+        faces.truncate(limit);
+    }
+    Ok((faces, without_landmarks))
+}
+
+/// Keeps the faces named in the file, by file name or by its stem.
+fn keep_ids(faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {} (--ids)", path.display()))?;
+    let known: HashSet<&str> = faces.iter().flat_map(|f| [f.row.file.as_str(), stem(&f.row.file)]).collect();
+    let mut wanted = HashSet::new();
+    for (i, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
+        if !known.contains(line) {
+            bail!("{} (--ids), line {}: {line:?} has no landmark row", path.display(), i + 1);
+        }
+        wanted.insert(line);
+    }
+    if wanted.is_empty() {
+        bail!("{} (--ids) names no photo: expected one name per line", path.display());
+    }
+    faces.retain(|f| wanted.contains(f.row.file.as_str()) || wanted.contains(stem(&f.row.file)));
+    Ok(())
+}
+
+/// The name of the file without folders and extension.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+impl Job {
+    fn plan(&self, args: &AlignArgs, items_per_shard: usize) -> BuildPlan {
+        let mut settings = Map::new();
+        let format = if args.format == Format::Png { "png" } else { "shards" };
+        for (name, value) in [
+            ("command", json!("align")),
+            ("version", json!(TOOL.1)),
+            ("preset", json!("celeba")),
+            ("filter", json!(self.settings.filter)),
+            ("format", json!(format)),
+            ("max_pixels", json!(self.limits.max_pixels)),
+            ("max_bytes", json!(self.limits.max_bytes)),
+        ] {
+            settings.insert(name.to_owned(), value);
+        }
+        let absent = Item { name: String::new(), bytes: 0 };
+        let list = self.faces.iter().map(|face| {
+            let item = face.item.and_then(|i| self.source.items().get(i)).unwrap_or(&absent);
+            (item, format!("{} {:?}", face.row.file, face.row.landmarks))
+        });
+        BuildPlan {
+            settings,
+            source_blake3: list_blake3(list),
+            items: self.faces.len(),
+            items_per_shard,
+            channels: 3,
+            resolution: self.size.into(),
+        }
+    }
+
+    fn provenance(&self, args: &AlignArgs, plan: &BuildPlan, done: u64, failed: u64) -> Provenance {
+        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, None)
+            .setting("size", args.size)
+            .setting("images_per_shard", plan.items_per_shard)
+            .count("landmark_rows_used", self.faces.len())
+            .count("photos_without_landmarks", self.without_landmarks)
+            .count("aligned", done)
+            .count("failed", failed);
+        for (name, value) in &plan.settings {
+            provenance = provenance.setting(name, value.clone());
+        }
+        provenance
+    }
+
+    /// Face `i`, aligned, RGB.
+    fn aligned(&self, i: usize) -> Result<(Aligned, String), FailedItem> {
+        let face = &self.faces[i];
+        let failed = |reason: String| FailedItem { path: face.row.file.clone(), reason };
+        let Some(item) = face.item else {
+            return Err(failed(
+                "the landmark file names this photo, but it is not among the photos".to_owned(),
+            ));
+        };
+        let Photo { raster, blake3 } = load(&self.source, item, &self.limits).map_err(failed)?;
+        let aligned =
+            align(raster.into_rgb(), &face.row.landmarks, self.settings).map_err(|e| failed(reason(&e)))?;
+        Ok((aligned, blake3))
+    }
+
+    fn to_png_files(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
+        let mut stems: HashMap<&str, &str> = HashMap::new();
+        for face in &self.faces {
+            if let Some(other) = stems.insert(stem(&face.row.file), &face.row.file) {
+                bail!(
+                    "{other} and {} would both become {}.png in OUT: rename one, or use --format shards",
+                    face.row.file,
+                    stem(&face.row.file)
+                );
+            }
+        }
+        let plan = self.plan(args, 1);
+        let file_job = FileJob {
+            output: &args.output,
+            plan: plan.clone(),
+            done_file: "align.json",
+            label: "align",
+            unit: "photos",
+            stop_at_failure: args.on_error == OnError::Fail,
+        };
+        let ended = file_job.run(
+            session,
+            |i| format!("{}.png", stem(&self.faces[i].row.file)),
+            |i| {
+                let (aligned, _) = self.aligned(i)?;
+                let path = || self.faces[i].row.file.clone();
+                encode_png(&aligned.image).map_err(|e| FailedItem { path: path(), reason: reason(&e) })
+            },
+            |_| Ok(()),
+            |done, failed| self.provenance(args, &plan, done, failed),
+        )?;
+        let Ended::Complete(summary) = ended else { return Ok(stopped_by_failure(session)) };
+        let line = format!(
+            "{} of {}x{} px in {}{}",
+            count(summary.files, "aligned image"),
+            self.size,
+            self.size,
+            args.output.display(),
+            failed_note(summary.failed, &args.output)
+        );
+        session.result(&summary.json, [line])?;
+        Ok(status(summary.failed))
+    }
+
+    fn to_dataset(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
+        let per_shard =
+            args.images_per_shard.map_or_else(|| default_images_per_shard(3, self.size), |n| n as usize);
+        let plan = self.plan(args, per_shard);
+        let ended = build_dataset(
+            session,
+            &args.output,
+            plan.clone(),
+            "align",
+            args.on_error == OnError::Fail,
+            |done, failed| self.provenance(args, &plan, done, failed),
+            |i| {
+                let (aligned, blake3) = self.aligned(i)?;
+                let path = self.faces[i].row.file.clone();
+                Ok(Packed {
+                    image: planar(&aligned.image),
+                    line: IndexLine { path, blake3, geometry: json!(aligned.geometry) },
+                })
+            },
+        )?;
+        finished_dataset(session, ended, &args.output)
+    }
+}
+
+fn planar(image: &Raster) -> Planar<u8> {
+    Planar::from_raster(image)
+}
+
+/// The end of a command that builds a dataset.
+pub(crate) fn finished_dataset(
+    session: &Session,
+    ended: Ended<pg_shard::Manifest>,
+    output: &Path,
+) -> anyhow::Result<ExitStatus> {
+    let Ended::Complete(manifest) = ended else { return Ok(stopped_by_failure(session)) };
+    let levels: Vec<String> = manifest.resolutions.iter().rev().map(ToString::to_string).collect();
+    let line = format!(
+        "{} at {} px in {}{}",
+        count(manifest.images, "image"),
+        levels.join(", "),
+        output.display(),
+        failed_note(manifest.failed, output)
+    );
+    let json = json!({
+        "images": manifest.images,
+        "failed": manifest.failed,
+        "channels": manifest.channels,
+        "resolutions": manifest.resolutions,
+        "provenance": manifest.provenance,
+    });
+    session.result(&json, [line])?;
+    Ok(status(manifest.failed))
+}
+
+pub(crate) fn failed_note(failed: u64, output: &Path) -> String {
+    if failed == 0 {
+        return String::new();
+    }
+    format!("; {failed} failed, see {}", output.join(pg_shard::format::FAILED_FILE).display())
+}
+
+fn stopped_by_failure(session: &Session) -> ExitStatus {
+    session.notes.warning("stopped at the first failure (--on-error fail); what was finished is kept");
+    ExitStatus::SomeFailed
+}
+
+pub(crate) fn status(failed: u64) -> ExitStatus {
+    if failed == 0 { ExitStatus::Done } else { ExitStatus::SomeFailed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stem;
+
+    #[test]
+    fn stems_lose_folders_and_the_last_extension() {
+        assert_eq!(["a/b.c.jpg", "x", ".hidden", "d/"].map(stem), ["b.c", "x", ".hidden", ""]);
+    }
+}

@@ -1,0 +1,73 @@
+//! `pgprep extract`: a dataset's images as PNG files.
+
+use anyhow::{Context as _, bail};
+use pg_cli::{ExitStatus, Provenance};
+use pg_image::files::encode_png;
+use pg_shard::{BuildPlan, Dataset, FailedItem};
+use serde_json::{Map, json};
+
+use crate::args::ExtractArgs;
+use crate::commands::TOOL;
+use crate::commands::align::{failed_note, status};
+use crate::commands::view::picture;
+use crate::resumable::{Ended, FileJob};
+use crate::session::{Session, count, reason, resolution};
+
+pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
+    let dataset = Dataset::open(&args.dataset)
+        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
+    let r = match args.resolution {
+        Some(pixels) => resolution(pixels, "--resolution")?,
+        None => match dataset.resolutions().last() {
+            Some(&finest) => finest,
+            None => bail!("{} has no level", args.dataset.display()),
+        },
+    };
+    let level = dataset.level(r).context("--resolution cannot be used")?;
+    let mut settings = Map::new();
+    settings.insert("command".to_owned(), json!("extract"));
+    settings.insert("version".to_owned(), json!(TOOL.1));
+    let job = FileJob {
+        output: &args.output,
+        plan: BuildPlan {
+            settings,
+            source_blake3: dataset.fingerprint(),
+            items: level.len(),
+            items_per_shard: 1,
+            channels: level.channels(),
+            resolution: r.into(),
+        },
+        done_file: "extract.json",
+        label: "extract",
+        unit: "images",
+        stop_at_failure: false,
+    };
+    let name = |i: usize| format!("{i:06}.png");
+    let ended = job.run(
+        session,
+        name,
+        |i| {
+            let bytes = picture(&level, i)
+                .and_then(|raster| encode_png(&raster).map_err(Into::into))
+                .map_err(|e| FailedItem { path: name(i), reason: reason(e.as_ref()) })?;
+            Ok(bytes)
+        },
+        |_| Ok(()),
+        |done, failed| {
+            Provenance::of_this_process(TOOL.0, TOOL.1, None)
+                .setting("resolution", u32::from(r))
+                .setting("dataset_fingerprint", dataset.fingerprint())
+                .count("images", done)
+                .count("failed", failed)
+        },
+    )?;
+    let Ended::Complete(summary) = ended else { return Ok(ExitStatus::SomeFailed) };
+    let line = format!(
+        "{} of {r}x{r} px in {}{}",
+        count(summary.files, "image"),
+        args.output.display(),
+        failed_note(summary.failed, &args.output)
+    );
+    session.result(&summary.json, [line])?;
+    Ok(status(summary.failed))
+}

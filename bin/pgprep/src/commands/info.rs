@@ -1,0 +1,50 @@
+//! `pgprep info`: what a dataset holds.
+
+use anyhow::Context as _;
+use pg_cli::ExitStatus;
+use pg_shard::Dataset;
+use serde_json::{Value, json};
+
+use crate::args::InfoArgs;
+use crate::session::{Session, count};
+
+pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStatus> {
+    let dataset = Dataset::open(&args.dataset)
+        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
+    let manifest = dataset.manifest();
+    let bytes: u64 = manifest.files.iter().map(|f| f.bytes).sum();
+    let shards = manifest.shards.iter().filter(|s| s.images > 0).count();
+    let json = json!({
+        "format_version": manifest.format_version,
+        "images": manifest.images,
+        "failed": manifest.failed,
+        "channels": manifest.channels,
+        "resolutions": manifest.resolutions,
+        "shards": shards,
+        "bytes": bytes,
+        "label_names": manifest.label_names,
+        "downscale_filter": manifest.downscale_filter,
+        "fingerprint": dataset.fingerprint(),
+        "provenance": manifest.provenance,
+    });
+    let levels: Vec<String> = manifest.resolutions.iter().map(ToString::to_string).collect();
+    let colour = if manifest.channels == 3 { "RGB" } else { "grey" };
+    let mut lines = vec![
+        format!("images       {} ({colour})", manifest.images),
+        format!("levels       {} px", levels.join(", ")),
+        format!("shards       {shards} of at most {}", count(manifest.items_per_shard as u64, "image")),
+        format!(
+            "size         {:.1} MiB in {}",
+            bytes as f64 / f64::from(1 << 20),
+            count(manifest.files.len() as u64, "file")
+        ),
+        format!("left out     {}", manifest.failed),
+        format!("fingerprint  {}", dataset.fingerprint()),
+    ];
+    if let Some(words) = manifest.provenance["command_line"].as_array() {
+        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+        lines.push(format!("made by      {}", words.join(" ")));
+    }
+    session.result(&json, lines)?;
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,30 @@
+//! One file per command; each gets what was typed and a session, and says how it ended.
+
+mod align;
+mod extract;
+mod info;
+mod pack;
+mod synth;
+mod verify;
+mod view;
+
+use pg_cli::ExitStatus;
+
+use crate::args::{Args, Command};
+use crate::session::Session;
+
+/// The name and version that results record.
+pub(crate) const TOOL: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let session = Session::start(&args.common, args.json)?;
+    match args.command {
+        Command::Align(args) => align::run(&session, &args),
+        Command::Pack(args) => pack::run(&session, &args),
+        Command::Info(args) => info::run(&session, &args),
+        Command::Verify(args) => verify::run(&session, &args),
+        Command::View(args) => view::run(&session, &args),
+        Command::Extract(args) => extract::run(&session, &args),
+        Command::Synth(args) => synth::run(&session, &args),
+    }
+}

@@ -1,0 +1,103 @@
+//! `pgprep synth`: synthetic portraits with known landmarks.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use pg_align::Landmarks;
+use pg_align::landmark_file::{LandmarkRow, celeba_text};
+use pg_cli::{ExitStatus, Provenance};
+use pg_image::files::{encode_jpeg, encode_png};
+use pg_shard::{BuildPlan, FailedItem, write_atomically};
+use pg_synth::Portrait;
+use serde_json::{Map, json};
+
+use crate::args::SynthArgs;
+use crate::commands::TOOL;
+use crate::resumable::{Ended, FileJob};
+use crate::session::{Session, count, output_context, reason};
+
+/// JPEG quality: photos in the wild are compressed too.
+const QUALITY: u8 = 92;
+
+pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitStatus> {
+    let portraits = args.count as usize;
+    let mut settings = Map::new();
+    settings.insert("command".to_owned(), json!("synth"));
+    settings.insert("version".to_owned(), json!(TOOL.1));
+    settings.insert("seed".to_owned(), json!(args.seed));
+    settings.insert("noise_px".to_owned(), json!(args.noise));
+    let job = FileJob {
+        output: &args.output,
+        plan: BuildPlan {
+            settings,
+            source_blake3: String::new(),
+            items: portraits,
+            items_per_shard: 1,
+            channels: 3,
+            resolution: 0,
+        },
+        done_file: "synth.json",
+        label: "synth",
+        unit: "portraits",
+        stop_at_failure: true,
+    };
+    let images = args.output.join("images");
+    let ended = job.run(
+        session,
+        |i| format!("images/{}", file_name(i, args.noise)),
+        |i| {
+            let failed = |reason: String| FailedItem { path: file_name(i, args.noise), reason };
+            fs::create_dir_all(&images).map_err(|e| failed(reason(&e)))?;
+            if let Some(px) = args.noise {
+                let picture = pg_synth::uniform_noise(args.seed, i as u64, px as usize);
+                return encode_png(&picture).map_err(|e| failed(reason(&e)));
+            }
+            let portrait = Portrait::draw(args.seed, i as u64);
+            encode_jpeg(&portrait.picture, QUALITY).map_err(|e| failed(reason(&e)))
+        },
+        |output| match args.noise {
+            Some(_) => Ok(()),
+            None => write_landmarks(output, args.seed, portraits),
+        },
+        |done, _| {
+            Provenance::of_this_process(TOOL.0, TOOL.1, Some(args.seed))
+                .setting("jpeg_quality", QUALITY)
+                .count("portraits", done)
+        },
+    )?;
+    let Ended::Complete(summary) = ended else { return Ok(ExitStatus::SomeFailed) };
+    let line = match args.noise {
+        Some(_) => format!("{} of noise in {}", count(summary.files, "picture"), images.display()),
+        None => format!(
+            "{} in {}, their landmarks in {}",
+            count(summary.files, "portrait"),
+            images.display(),
+            args.output.join("list_landmarks.txt").display()
+        ),
+    };
+    session.result(&summary.json, [line])?;
+    Ok(ExitStatus::Done)
+}
+
+/// Portraits are JPEG, as photos are; noise is kept exactly.
+fn file_name(i: usize, noise: Option<u32>) -> String {
+    format!("{:06}.{}", i + 1, if noise.is_some() { "png" } else { "jpg" })
+}
+
+/// `list_landmarks.txt` in CelebA's layout, whole pixels.
+fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result<()> {
+    let rows: Vec<LandmarkRow> = (0..portraits)
+        .map(|i| {
+            let points = Portrait::landmarks_of(seed, i as u64).0;
+            let mut columns = [0.0; 10];
+            for (column, value) in columns.iter_mut().zip(points.as_flattened()) {
+                *column = value.round();
+            }
+            LandmarkRow { file: file_name(i, None), landmarks: Landmarks::from_columns(columns) }
+        })
+        .collect();
+    write_atomically(&output.join("list_landmarks.txt"), |file| file.write_all(celeba_text(&rows).as_bytes()))
+        .with_context(|| output_context(output))
+}

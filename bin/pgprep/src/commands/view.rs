@@ -1,0 +1,95 @@
+//! `pgprep view`: a contact sheet.
+
+use anyhow::{Context as _, anyhow, bail};
+use pg_cli::{ExitStatus, Provenance};
+use pg_image::files::{DecodeLimits, write_png};
+use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
+use pg_shard::format::MANIFEST_FILE;
+use pg_shard::{Dataset, Level};
+use pg_sources::Source;
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::args::ViewArgs;
+use crate::commands::TOOL;
+use crate::commands::align::status;
+use crate::image_items::load;
+use crate::session::{Session, reason, resolution};
+
+/// Side of the pictures when the user does not choose.
+const DEFAULT_PX: u32 = 128;
+
+pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStatus> {
+    let (pictures, failed) = if args.source.join(MANIFEST_FILE).is_file() {
+        (from_dataset(args)?, 0)
+    } else {
+        from_source(session, args)?
+    };
+    let sheet = contact_sheet(&pictures, args.cols as usize)
+        .ok_or_else(|| anyhow!("{} holds no image that can be shown", args.source.display()))?;
+    write_png(&args.output, &sheet).with_context(|| "cannot write the sheet (-o)")?;
+    let size = [sheet.width(), sheet.height()];
+    let json = json!({
+        "images": pictures.len(),
+        "failed": failed,
+        "sheet_size": size,
+        "provenance": Provenance::of_this_process(TOOL.0, TOOL.1, None).count("images", pictures.len()),
+    });
+    let line = format!("{} images in {}, {}x{} px", pictures.len(), args.output.display(), size[0], size[1]);
+    session.result(&json, [line])?;
+    Ok(status(failed))
+}
+
+fn from_dataset(args: &ViewArgs) -> anyhow::Result<Vec<Raster>> {
+    let dataset = Dataset::open(&args.source)
+        .with_context(|| format!("cannot open the dataset {}", args.source.display()))?;
+    let level = if let Some(pixels) = args.resolution {
+        dataset.level(resolution(pixels, "--resolution")?).context("--resolution cannot be used")?
+    } else {
+        let all = dataset.resolutions();
+        let fitting = all.iter().rfind(|r| r.pixels() <= DEFAULT_PX as usize);
+        let Some(&r) = fitting.or(all.first()) else { bail!("{} has no level", args.source.display()) };
+        dataset.level(r)?
+    };
+    (0..level.len().min(args.count as usize)).map(|i| picture(&level, i)).collect()
+}
+
+/// Image `index` of a level as a photo.
+pub(crate) fn picture(level: &Level, index: usize) -> anyhow::Result<Raster> {
+    let r = level.resolution().pixels();
+    level
+        .image(index)
+        .and_then(|bytes| Planar::from_data(level.channels(), r, r, bytes.to_vec()))
+        .and_then(|planar| Raster::from_planar(&planar))
+        .ok_or_else(|| anyhow!("image {index} is not in the dataset, which has {}", level.len()))
+}
+
+fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster>, u64)> {
+    let limits = DecodeLimits::from(&args.limits);
+    let side = args.resolution.unwrap_or(DEFAULT_PX) as usize;
+    if !(1..=4096).contains(&side) {
+        bail!("--resolution {side} cannot be used: expected 1 to 4096 pixels");
+    }
+    let source =
+        Source::open(&args.source).with_context(|| format!("cannot show {}", args.source.display()))?;
+    let shown = source.items().len().min(args.count as usize);
+    let results: Vec<Result<Raster, String>> = (0..shown)
+        .into_par_iter()
+        .map(|i| {
+            let photo = load(&source, i, &limits)?;
+            fit(photo.raster.into_rgb(), side, Fit::Pad).map_err(|e| reason(&e))
+        })
+        .collect();
+    let mut pictures = Vec::new();
+    let mut failed = 0;
+    for result in results {
+        match result {
+            Ok(picture) => pictures.push(picture),
+            Err(reason) => {
+                failed += 1;
+                session.notes.warning(reason);
+            }
+        }
+    }
+    Ok((pictures, failed))
+}

@@ -1,0 +1,33 @@
+//! From a file of a source to pixels, with the checksum of what was read.
+
+use pg_image::Raster;
+use pg_image::files::{DecodeLimits, decode_bytes};
+use pg_sources::{Item, Source};
+
+use crate::session::reason;
+
+/// A decoded photo and the BLAKE3 of its file.
+pub(crate) struct Photo {
+    pub(crate) raster: Raster,
+    pub(crate) blake3: String,
+}
+
+/// Reads and decodes item `index`; the error says why it failed, on one line.
+pub(crate) fn load(source: &Source, index: usize, limits: &DecodeLimits) -> Result<Photo, String> {
+    let bytes = source.read(index, limits).map_err(|e| reason(&e))?;
+    let name = source.items().get(index).map_or("", |item| item.name.as_str());
+    let raster = decode_bytes(&bytes, name, limits).map_err(|e| match reason(&e) {
+        text if text.contains("pixel limit") => format!("{text} (--max-pixels)"),
+        text => text,
+    })?;
+    Ok(Photo { raster, blake3: blake3::hash(&bytes).to_hex().to_string() })
+}
+
+/// BLAKE3 over lines of names, lengths and whatever else decides an item's result.
+pub(crate) fn list_blake3<'a>(items: impl IntoIterator<Item = (&'a Item, String)>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (item, extra) in items {
+        hasher.update(format!("{}\0{}\0{extra}\n", item.name, item.bytes).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}

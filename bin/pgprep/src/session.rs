@@ -1,0 +1,117 @@
+//! What every command gets: progress, notes, interruption, output.
+
+use std::error::Error;
+use std::path::Path;
+
+use anyhow::Context as _;
+use pg_cli::{CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
+use pg_image::Resolution;
+use serde_json::Value;
+
+use crate::args::LimitArgs;
+
+/// Failures shown one by one before only their number is.
+const SHOWN_FAILURES: usize = 10;
+
+/// The surroundings of a command.
+pub(crate) struct Session {
+    pub(crate) notes: StderrNotes,
+    style: ProgressStyle,
+    json: bool,
+    interrupt: Interrupt,
+    threads: usize,
+}
+
+impl Session {
+    pub(crate) fn start(common: &CommonArgs, json: bool) -> anyhow::Result<Self> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(common.threads)
+            .build_global()
+            .with_context(|| format!("cannot start {} threads (--threads)", common.threads))?;
+        Ok(Self {
+            notes: StderrNotes::new(common.quiet),
+            style: common.progress_style(),
+            json,
+            interrupt: Interrupt::install().context("cannot watch for Ctrl-C")?,
+            threads: common.threads,
+        })
+    }
+
+    pub(crate) fn progress(&self, label: &str, unit: &'static str, total: usize) -> Progress {
+        Progress::new(self.style, label, unit, total as u64)
+    }
+
+    /// Prints the result: one JSON object with `--json`, else lines.
+    pub(crate) fn result(&self, json: &Value, lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+        if self.json {
+            Output.json(json)?;
+        } else {
+            for line in lines {
+                Output.line(line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Warns about the `number`th failed item (from 1).
+    pub(crate) fn failure(&self, progress: &Progress, number: usize, path: &str, reason: &str) {
+        let text = match number {
+            1..=SHOWN_FAILURES => format!("{path}: {reason}"),
+            n if n == SHOWN_FAILURES + 1 => "more failures are only listed in failed.jsonl".to_owned(),
+            _ => return,
+        };
+        if self.style == ProgressStyle::Bar {
+            progress.note(&format!("warning: {text}"));
+        } else {
+            self.notes.warning(text);
+        }
+    }
+
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.requested()
+    }
+
+    pub(crate) fn check_interrupt(&self, advice: impl FnOnce() -> String) -> Result<(), Interrupted> {
+        self.interrupt.check(advice)
+    }
+
+    /// Items worked on between two looks at the clock: enough for all threads, few in memory.
+    pub(crate) fn batch_size(&self) -> usize {
+        4 * self.threads
+    }
+}
+
+impl From<&LimitArgs> for pg_image::files::DecodeLimits {
+    fn from(limits: &LimitArgs) -> Self {
+        Self { max_pixels: limits.max_pixels, max_bytes: limits.max_bytes }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A resolution from the flag `flag`.
+pub(crate) fn resolution(pixels: u32, flag: &str) -> anyhow::Result<Resolution> {
+    Resolution::new(pixels.into()).with_context(|| format!("{flag} {pixels} cannot be used"))
+}
+
+/// `1 image`, `2 images`.
+pub(crate) fn count(n: u64, unit: &str) -> String {
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The context of an error about the output folder.
+pub(crate) fn output_context(path: &Path) -> String {
+    format!("cannot write to {} (-o)", path.display())
+}

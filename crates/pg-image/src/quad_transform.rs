@@ -1,0 +1,175 @@
+//! Sampling a quadrilateral of a picture into a square, exactly as Pillow 3.1.1 does it.
+
+use rayon::prelude::*;
+
+use crate::Raster;
+
+/// Samples the quadrilateral of an image into a square of `side` x `side` pixels, bilinear.
+///
+/// With corners nw, sw, se, ne and A = 1/side, output pixel (X, Y), both integers, shows the point
+/// nw + (ne-nw) A X + (sw-nw) A Y + (se-sw-ne+nw) A^2 X Y: differences of corners in f32, the rest in
+/// f64. Points outside `[0,w) x [0,h)` are black; inside, the point minus 0.5 is interpolated between
+/// its four neighbours (clamped to the edge), x first, in f64, and truncated.
+#[derive(Debug)]
+pub struct QuadSampler<'a> {
+    image: &'a Raster,
+    side: usize,
+    x: [f64; 4],
+    y: [f64; 4],
+}
+
+impl<'a> QuadSampler<'a> {
+    /// A sampler for corners `[nw, sw, se, ne]`, each `[x, y]` in pixels with pixel centres at .5.
+    #[must_use]
+    pub fn new(image: &'a Raster, [nw, sw, se, ne]: [[f32; 2]; 4], side: usize) -> Self {
+        let a = 1.0 / side as f64;
+        let coefficients = |axis: usize| {
+            let (nw, sw, se, ne) = (nw[axis], sw[axis], se[axis], ne[axis]);
+            [
+                f64::from(nw),
+                f64::from(ne - nw) * a,
+                f64::from(sw - nw) * a,
+                f64::from(se - sw - ne + nw) * a * a,
+            ]
+        };
+        Self { image, side, x: coefficients(0), y: coefficients(1) }
+    }
+
+    /// Output row `y`, u8 `[side, C]`.
+    pub fn row(&self, y: usize, out: &mut [u8]) {
+        match self.image.channels() {
+            1 => self.row_of::<1>(y, out),
+            _ => self.row_of::<3>(y, out),
+        }
+    }
+
+    fn row_of<const C: usize>(&self, y: usize, out: &mut [u8]) {
+        let (w, h) = (self.image.width(), self.image.height());
+        let (right, bottom) = (w as f64, h as f64);
+        let data = self.image.data();
+        let y = y as f64;
+        for (x, pixel) in out.chunks_exact_mut(C).enumerate() {
+            let x = x as f64;
+            let u = self.x[0] + self.x[1] * x + self.x[2] * y + self.x[3] * x * y;
+            let v = self.y[0] + self.y[1] * x + self.y[2] * y + self.y[3] * x * y;
+            if !(u >= 0.0 && u < right && v >= 0.0 && v < bottom) {
+                pixel.fill(0);
+                continue;
+            }
+            let (u, v) = (u - 0.5, v - 0.5);
+            let (left, top) = (floor_from_minus_one(u), floor_from_minus_one(v));
+            let (dx, dy) = (u - left as f64, v - top as f64);
+            let x0 = left.max(0) as usize * C;
+            let x1 = ((left + 1) as usize).min(w - 1) * C;
+            let y0 = top.max(0) as usize * w * C;
+            let y1 = ((top + 1) as usize).min(h - 1) * w * C;
+            let corner = |at: usize| -> &[u8; C] { data[at..].first_chunk().unwrap_or(&[0; C]) };
+            let (nw, ne, sw, se) = (corner(y0 + x0), corner(y0 + x1), corner(y1 + x0), corner(y1 + x1));
+            for k in 0..C {
+                let lerp = |a: f64, b: f64, t: f64| a + (b - a) * t;
+                let upper = lerp(f64::from(nw[k]), f64::from(ne[k]), dx);
+                let lower = lerp(f64::from(sw[k]), f64::from(se[k]), dx);
+                pixel[k] = lerp(upper, lower, dy) as u8;
+            }
+        }
+    }
+
+    /// The whole square, u8 `[side,side,C]`. The same bits for any number of threads.
+    #[must_use]
+    pub fn square(&self) -> Raster {
+        let stride = self.side * self.image.channels();
+        let mut data = vec![0_u8; self.side * stride];
+        data.par_chunks_mut(stride.max(1)).enumerate().for_each(|(y, row)| self.row(y, row));
+        self.raster(self.side, data)
+    }
+
+    /// The square averaged over blocks of 4x4 (rounded half to even): u8 `[side/4,side/4,C]`, without
+    /// ever holding the large square.
+    #[must_use]
+    pub fn square_averaged_4x4(&self) -> Raster {
+        let c = self.image.channels();
+        let small = self.side / 4;
+        let mut data = vec![0_u8; small * small * c];
+        data.par_chunks_mut((small * c).max(1)).enumerate().for_each_init(
+            || (vec![0_u8; self.side * c], vec![0_u32; small * c]),
+            |(line, sums), (y, row)| {
+                sums.fill(0);
+                for i in 0..4 {
+                    self.row(4 * y + i, line);
+                    for (sum, block) in sums.chunks_exact_mut(c).zip(line.chunks_exact(4 * c)) {
+                        for (k, sum) in sum.iter_mut().enumerate() {
+                            *sum += (0..4).map(|j| u32::from(block[j * c + k])).sum::<u32>();
+                        }
+                    }
+                }
+                for (value, &sum) in row.iter_mut().zip(sums.iter()) {
+                    *value = sixteenth(sum);
+                }
+            },
+        );
+        self.raster(small, data)
+    }
+
+    fn raster(&self, side: usize, data: Vec<u8>) -> Raster {
+        // The sizes fit by construction; a side of 0 gives the image itself, never a panic.
+        Raster::from_data(side, side, self.image.channels(), data).unwrap_or_else(|_| self.image.clone())
+    }
+}
+
+/// The floor of a number of at least -1 (`f64::floor` is a function call on the oldest x86-64).
+fn floor_from_minus_one(v: f64) -> i64 {
+    if v < 0.0 { -1 } else { v as i64 }
+}
+
+/// sum / 16, rounded half to even.
+fn sixteenth(sum: u32) -> u8 {
+    ((sum + 7 + ((sum >> 4) & 1)) >> 4) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn photo(w: usize, h: usize) -> Raster {
+        Raster::from_data(w, h, 3, (0..w * h * 3).map(|i| (i * 37 % 256) as u8).collect()).unwrap()
+    }
+
+    #[test]
+    fn sixteenths_round_half_to_even() {
+        for sum in 0..=255 * 16_u32 {
+            assert_eq!(sixteenth(sum), (f64::from(sum) / 16.0).round_ties_even() as u8, "{sum}");
+        }
+    }
+
+    #[test]
+    fn the_quad_of_the_whole_picture_shifted_by_half_is_the_picture() {
+        let image = photo(8, 8);
+        let quad = [[0.5, 0.5], [0.5, 8.5], [8.5, 8.5], [8.5, 0.5]];
+        assert_eq!(QuadSampler::new(&image, quad, 8).square(), image);
+    }
+
+    #[test]
+    fn outside_is_black() {
+        let image = Raster::from_data(4, 4, 1, vec![255; 16]).unwrap();
+        let quad = [[-4.0, 0.5], [-4.0, 4.5], [4.0, 4.5], [4.0, 0.5]];
+        let square = QuadSampler::new(&image, quad, 8).square();
+        assert_eq!(square.data()[..8], [0, 0, 0, 0, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn the_fused_average_is_the_average_of_the_square() {
+        let image = photo(20, 13);
+        let sampler = QuadSampler::new(&image, [[1.2, 0.3], [-2.0, 11.0], [17.5, 14.0], [19.0, 2.0]], 32);
+        let (large, small) = (sampler.square(), sampler.square_averaged_4x4());
+        for y in 0..8 {
+            for x in 0..8 {
+                for k in 0..3 {
+                    let sum: u32 = (0..16)
+                        .map(|i| u32::from(large.data()[((4 * y + i / 4) * 32 + 4 * x + i % 4) * 3 + k]))
+                        .sum();
+                    assert_eq!(small.data()[(y * 8 + x) * 3 + k], sixteenth(sum));
+                }
+            }
+        }
+    }
+}

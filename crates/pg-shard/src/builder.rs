@@ -1,0 +1,185 @@
+//! Building a dataset shard by shard, resumable after any interruption.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use pg_image::{Resolution, files::write_atomically};
+use serde_json::Value;
+
+use crate::format::{
+    BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES,
+    MAX_SHARDS, index_path, level_folder, record_path,
+};
+use crate::output_folder::{Claimed, OutputFolder};
+use crate::shard_writer::ShardRecord;
+use crate::{BuildPlan, Manifest, ShardEntry, ShardError, ShardWriter};
+
+/// What [`DatasetBuilder::open`] found.
+#[derive(Debug)]
+pub enum Opened {
+    /// Work to do: a new build, or one to go on with.
+    Building(DatasetBuilder),
+    /// The same plan was completed before.
+    Complete(Box<Manifest>),
+}
+
+/// A dataset being built. Holds the lock of its folder until dropped.
+#[derive(Debug)]
+pub struct DatasetBuilder {
+    output: OutputFolder,
+    plan: BuildPlan,
+    finest_first: Vec<Resolution>,
+    finished: Vec<bool>,
+}
+
+fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError {
+    move |source| ShardError::Io { action, path: path.to_owned(), source }
+}
+
+impl DatasetBuilder {
+    /// Begins or goes on with the dataset of `plan` in `folder`, which is made when it is missing.
+    ///
+    /// # Errors
+    /// [`ShardError::NotEmpty`], [`ShardError::OtherBuild`], [`ShardError::OtherDataset`],
+    /// [`ShardError::Locked`] when the folder is taken; [`ShardError::Limit`] for a plan beyond the
+    /// format; [`ShardError::Io`].
+    pub fn open(folder: &Path, plan: BuildPlan) -> Result<Opened, ShardError> {
+        let finest = Resolution::new(plan.resolution.into())
+            .map_err(|e| ShardError::Malformed { path: folder.to_owned(), detail: e.to_string() })?;
+        check_limits(&plan)?;
+        let output = match OutputFolder::claim(folder, &plan, MANIFEST_FILE)? {
+            Claimed::Begun(output) => output,
+            Claimed::Done => {
+                let found = Manifest::read(folder)?;
+                if found.plan_blake3 != plan.blake3() {
+                    return Err(ShardError::OtherDataset { path: folder.to_owned() });
+                }
+                return Ok(Opened::Complete(Box::new(found)));
+            }
+        };
+        let finest_first: Vec<Resolution> = finest.down_to(Resolution::MIN).collect();
+        let folders = finest_first.iter().map(|&r| level_folder(r));
+        for name in folders.chain(["index".to_owned(), BUILD_FOLDER.to_owned()]) {
+            let path = folder.join(name);
+            fs::create_dir_all(&path).map_err(failure("create", &path))?;
+        }
+        let finished = (0..plan.shards()).map(|s| read_record(folder, s).is_some()).collect();
+        Ok(Opened::Building(Self { output, plan, finest_first, finished }))
+    }
+
+    /// The plan given to [`open`](Self::open).
+    #[must_use]
+    pub fn plan(&self) -> &BuildPlan {
+        &self.plan
+    }
+
+    /// True when an earlier run of the same plan began this build.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.output.is_resumed()
+    }
+
+    /// True when `shard` was finished by an earlier run.
+    #[must_use]
+    pub fn is_finished(&self, shard: usize) -> bool {
+        self.finished.get(shard).copied().unwrap_or(false)
+    }
+
+    /// The positions in the source list that `shard` covers.
+    #[must_use]
+    pub fn items_of(&self, shard: usize) -> std::ops::Range<usize> {
+        let start = (shard * self.plan.items_per_shard).min(self.plan.items);
+        start..(start + self.plan.items_per_shard).min(self.plan.items)
+    }
+
+    /// Begins `shard`. Shards are independent: any order, also from several threads.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn shard(&self, shard: usize) -> Result<ShardWriter, ShardError> {
+        ShardWriter::create(self.output.path(), shard, self.plan.channels, &self.finest_first)
+    }
+
+    /// Images and left-out items of the shards finished so far.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let records = (0..self.plan.shards()).filter_map(|s| read_record(self.output.path(), s));
+        records.fold((0, 0), |(done, failed), r| (done + r.images as u64, failed + r.failed.len() as u64))
+    }
+
+    /// Writes `failed.jsonl` and, last, the manifest; then removes the traces of the build.
+    ///
+    /// # Errors
+    /// [`ShardError::Unfinished`] when a shard is not there; [`ShardError::Io`].
+    pub fn complete(self, provenance: Value) -> Result<Manifest, ShardError> {
+        let mut manifest = Manifest {
+            format: FORMAT_NAME.to_owned(),
+            format_version: FORMAT_VERSION,
+            images: 0,
+            channels: self.plan.channels,
+            resolutions: self.finest_first.iter().rev().map(|&r| r.into()).collect(),
+            label_names: None,
+            downscale_filter: DOWNSCALE_FILTER.to_owned(),
+            items_per_shard: self.plan.items_per_shard,
+            failed: 0,
+            plan_blake3: self.plan.blake3(),
+            shards: Vec::new(),
+            files: Vec::new(),
+            provenance,
+        };
+        let mut failed = Vec::new();
+        for shard in 0..self.plan.shards() {
+            let Some(record) = read_record(self.output.path(), shard) else {
+                return Err(ShardError::Unfinished { path: self.output.path().to_owned() });
+            };
+            manifest.images += record.images as u64;
+            manifest.failed += record.failed.len() as u64;
+            manifest.shards.push(ShardEntry { shard, images: record.images });
+            manifest.files.extend(record.files);
+            for item in &record.failed {
+                failed.extend(serde_json::to_vec(item).unwrap_or_default());
+                failed.push(b'\n');
+            }
+        }
+        manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let path = self.output.path().join(FAILED_FILE);
+        if manifest.failed > 0 {
+            write_atomically(&path, |file| file.write_all(&failed)).map_err(failure("write", &path))?;
+        }
+        manifest.write(self.output.path())?;
+        self.output.release()?;
+        Ok(manifest)
+    }
+}
+
+fn check_limits(plan: &BuildPlan) -> Result<(), ShardError> {
+    if plan.items as u64 > MAX_IMAGES {
+        return Err(ShardError::Limit {
+            what: "the number of images",
+            found: plan.items as u64,
+            limit: MAX_IMAGES,
+            remedy: "split the source",
+        });
+    }
+    if plan.shards() > MAX_SHARDS {
+        return Err(ShardError::Limit {
+            what: "the number of shards",
+            found: plan.shards() as u64,
+            limit: MAX_SHARDS as u64,
+            remedy: "raise --images-per-shard",
+        });
+    }
+    Ok(())
+}
+
+/// The record of a shard whose index file and level files are there with their lengths.
+fn read_record(folder: &Path, shard: usize) -> Option<ShardRecord> {
+    if !folder.join(index_path(shard)).is_file() {
+        return None;
+    }
+    let record: ShardRecord =
+        serde_json::from_slice(&fs::read(folder.join(record_path(shard))).ok()?).ok()?;
+    let there = |f: &crate::FileEntry| crate::dataset::check_length(folder, f).is_ok();
+    record.files.iter().all(there).then_some(record)
+}

@@ -1,0 +1,138 @@
+//! Why a dataset could not be read or written.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a dataset could not be read or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// The operating system refused an operation.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried: "read", "write", "map".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The folder has no `dataset.json`.
+    #[error("{path} is no dataset: expected a folder that holds dataset.json, as pgprep writes it")]
+    NotADataset {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds a build that was interrupted.
+    #[error(
+        "{path} is an unfinished dataset: run the command that builds it again, it goes on where it stopped"
+    )]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A manifest, record or index line that does not say what it must.
+    #[error("{path} is malformed: {detail}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        detail: String,
+    },
+    /// A format version that this program does not know.
+    #[error("{path} has format version {found}, this program reads version {expected}: use a newer pgkit")]
+    Version {
+        /// The manifest.
+        path: PathBuf,
+        /// The version found.
+        found: u64,
+        /// The version that is read.
+        expected: u32,
+    },
+    /// A file of the manifest is not there.
+    #[error("{path} is missing, the manifest lists it: build or copy the dataset again")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is shorter or longer than the manifest says.
+    #[error(
+        "{path} has {found} bytes, the manifest says {expected}: run `pgprep verify`, then build or copy it again"
+    )]
+    FileLength {
+        /// The file.
+        path: PathBuf,
+        /// Bytes by the manifest.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// A shard's safetensors header does not describe what the manifest says.
+    #[error("{path} has a wrong safetensors header: {detail}; build or copy the dataset again")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        detail: String,
+    },
+    /// A level that the dataset does not have.
+    #[error("{path} has no level of {resolution} px: it has {available}")]
+    NoLevel {
+        /// The dataset.
+        path: PathBuf,
+        /// The level asked for.
+        resolution: usize,
+        /// The levels there are.
+        available: String,
+    },
+    /// An image handed to the writer is not of the dataset's shape.
+    #[error("an image of shape {found:?} cannot go into a dataset level of shape {expected:?} [C,R,R]")]
+    ImageShape {
+        /// C, R, R.
+        expected: [usize; 3],
+        /// C, H, W.
+        found: [usize; 3],
+    },
+    /// More images or shards than the format allows.
+    #[error("{what} would be {found}, the format allows {limit}: {remedy}")]
+    Limit {
+        /// What is counted.
+        what: &'static str,
+        /// The count asked for.
+        found: u64,
+        /// The limit.
+        limit: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The output folder belongs to a build with other settings or another source.
+    #[error(
+        "{path} was begun by another command ({difference} differs): run that command again, or choose another output folder"
+    )]
+    OtherBuild {
+        /// The output folder.
+        path: PathBuf,
+        /// Names of what differs.
+        difference: String,
+    },
+    /// The output folder is a finished dataset made by another command.
+    #[error("{path} already holds a finished dataset made by another command: choose another output folder")]
+    OtherDataset {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// The output folder holds something else.
+    #[error("{path} is not empty and holds no dataset of this tool: choose an empty or new output folder")]
+    NotEmpty {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// Another process builds the same output.
+    #[error("{path} is being written by another process: wait for it or choose another output folder")]
+    Locked {
+        /// The output folder.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,116 @@
+//! Names, limits and header bytes of the format, one to one with `docs/shard-format.md`.
+
+use pg_image::Resolution;
+
+/// The value of `format` in the manifest.
+pub const FORMAT_NAME: &str = "pgkit-dataset";
+/// The value of `format_version` in the manifest that this crate writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+/// The manifest's file name: a folder with this file is a finished dataset.
+pub const MANIFEST_FILE: &str = "dataset.json";
+/// The file that marks a build in progress and says what it builds.
+pub const BUILD_FILE: &str = "build.json";
+/// The folder of a build's per-shard records; gone when the build is complete.
+pub const BUILD_FOLDER: &str = "build";
+/// The file whose lock keeps two builds of one dataset apart.
+pub const LOCK_FILE: &str = "build.lock";
+/// The file of items that were left out, one JSON object per line; absent when there are none.
+pub const FAILED_FILE: &str = "failed.jsonl";
+/// How coarser levels are made, see [`pg_image::level_of_detail`].
+pub const DOWNSCALE_FILTER: &str = "box-2x2-f32-unrounded-chain";
+/// The name of the one tensor of a level's shard.
+pub const IMAGES_TENSOR: &str = "images";
+
+/// Most bytes of a manifest.
+pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
+/// Most images of a dataset.
+pub const MAX_IMAGES: u64 = u32::MAX as u64;
+/// Most shards of a dataset (five digits).
+pub const MAX_SHARDS: usize = 100_000;
+/// Bytes of a shard file before its data, as this crate writes it: 8 for the length, 248 for the JSON
+/// padded with spaces. Readers take any length up to [`MAX_HEADER_BYTES`].
+pub const HEADER_BYTES: usize = 256;
+/// Most bytes of a shard file's JSON header that the reader takes.
+pub const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// `r0064`.
+#[must_use]
+pub fn level_folder(resolution: Resolution) -> String {
+    format!("r{:04}", resolution.pixels())
+}
+
+/// `r0064/shard-00003.safetensors`.
+#[must_use]
+pub fn shard_path(resolution: Resolution, shard: usize) -> String {
+    format!("{}/shard-{shard:05}.safetensors", level_folder(resolution))
+}
+
+/// `index/shard-00003.jsonl`.
+#[must_use]
+pub fn index_path(shard: usize) -> String {
+    format!("index/shard-{shard:05}.jsonl")
+}
+
+/// `build/shard-00003.json`.
+#[must_use]
+pub fn record_path(shard: usize) -> String {
+    format!("{BUILD_FOLDER}/shard-{shard:05}.json")
+}
+
+/// Bytes of one image `[C,R,R]`.
+#[must_use]
+pub fn image_bytes(channels: usize, resolution: Resolution) -> usize {
+    channels * resolution.pixels() * resolution.pixels()
+}
+
+/// The first [`HEADER_BYTES`] bytes of a shard file: u64 little-endian length of the JSON that follows,
+/// the JSON (`dtype` U8, `shape` `[n,C,R,R]`, `data_offsets`), spaces.
+#[must_use]
+pub fn shard_header(images: usize, channels: usize, resolution: Resolution) -> Vec<u8> {
+    let r = resolution.pixels();
+    let data_bytes = images as u64 * image_bytes(channels, resolution) as u64;
+    let json = format!(
+        r#"{{"{IMAGES_TENSOR}":{{"dtype":"U8","shape":[{images},{channels},{r},{r}],"data_offsets":[0,{data_bytes}]}}}}"#
+    );
+    let mut header = ((HEADER_BYTES - 8) as u64).to_le_bytes().to_vec();
+    header.extend_from_slice(json.as_bytes());
+    header.resize(HEADER_BYTES, b' ');
+    header
+}
+
+/// Images per shard when the user does not choose: the largest power of two up to 1024 whose finest
+/// level stays within 256 MiB. A shard is what an interrupted build loses at most.
+#[must_use]
+pub fn default_images_per_shard(channels: usize, resolution: Resolution) -> usize {
+    let fitting = (256 << 20) / image_bytes(channels, resolution).max(1);
+    let mut images = 1024;
+    while images > fitting.max(1) {
+        images /= 2;
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_header_fits_its_reserved_bytes() {
+        let header = shard_header(u32::MAX as usize, 3, Resolution::MAX);
+        assert_eq!(header.len(), HEADER_BYTES);
+        assert_eq!(header[HEADER_BYTES - 1], b' ');
+    }
+
+    #[test]
+    fn default_shards_stay_within_their_size() {
+        let at = |r| default_images_per_shard(3, Resolution::new(r).unwrap());
+        assert_eq!([at(64), at(128), at(256), at(512), at(1024)], [1024, 1024, 1024, 256, 64]);
+        assert_eq!(at(4096), 4);
+    }
+
+    #[test]
+    fn names_are_padded_so_that_they_sort() {
+        assert_eq!(shard_path(Resolution::MIN, 3), "r0004/shard-00003.safetensors");
+        assert_eq!(index_path(12345), "index/shard-12345.jsonl");
+    }
+}

@@ -1,0 +1,231 @@
+//! `dataset.json` and the lines of index and failure files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use pg_image::{Resolution, files::write_atomically};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ShardError;
+use crate::format::{
+    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES, MAX_MANIFEST_BYTES, MAX_SHARDS,
+    index_path, shard_path,
+};
+
+/// What `dataset.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT_NAME`].
+    pub format: String,
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Images in the dataset, the sum over its shards.
+    pub images: u64,
+    /// Values per pixel: 1 or 3.
+    pub channels: usize,
+    /// Sides of the levels in pixels, ascending.
+    pub resolutions: Vec<u32>,
+    /// Names of the label columns, or null where there are no labels.
+    pub label_names: Option<Vec<String>>,
+    /// How coarser levels were made from the finest.
+    pub downscale_filter: String,
+    /// Source items that each shard covers, in the order of the source list.
+    pub items_per_shard: usize,
+    /// Source items that were left out, listed in `failed.jsonl`.
+    pub failed: u64,
+    /// BLAKE3 of the plan that built it (settings and source list), hexadecimal.
+    pub plan_blake3: String,
+    /// All shards, ascending.
+    pub shards: Vec<ShardEntry>,
+    /// Every file of levels, labels and index, sorted by path.
+    pub files: Vec<FileEntry>,
+    /// Tool, version, command line, seed, settings, counts.
+    pub provenance: Value,
+}
+
+/// One shard of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardEntry {
+    /// The number in its file names.
+    pub shard: usize,
+    /// Images in it; a shard of 0 images has an (empty) index file only.
+    pub images: usize,
+}
+
+/// One file of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Path below the dataset folder, with `/`.
+    pub path: String,
+    /// Length.
+    pub bytes: u64,
+    /// BLAKE3 of the content, hexadecimal.
+    pub blake3: String,
+}
+
+/// One line of an index file: where an image comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexLine {
+    /// Path of the source file below the source folder, with `/`.
+    pub path: String,
+    /// BLAKE3 of the source file's bytes, hexadecimal.
+    pub blake3: String,
+    /// What was done to the picture: crop, scale, padding.
+    pub geometry: Value,
+}
+
+/// One line of `failed.jsonl`: a source item that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedItem {
+    /// Path of the source file below the source folder, with `/`.
+    pub path: String,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+impl Manifest {
+    /// Reads and checks `FOLDER/dataset.json`; looks at no other file.
+    ///
+    /// # Errors
+    /// [`ShardError::NotADataset`], [`ShardError::Unfinished`], [`ShardError::Version`],
+    /// [`ShardError::Malformed`], [`ShardError::Io`].
+    pub fn read(folder: &Path) -> Result<Self, ShardError> {
+        let path = folder.join(MANIFEST_FILE);
+        if !path.is_file() {
+            let folder = folder.to_owned();
+            return Err(if folder.join(BUILD_FILE).is_file() {
+                ShardError::Unfinished { path: folder }
+            } else {
+                ShardError::NotADataset { path: folder }
+            });
+        }
+        let io = |source| ShardError::Io { action: "read", path: path.clone(), source };
+        let malformed = |detail: String| ShardError::Malformed { path: path.clone(), detail };
+        let bytes = fs::metadata(&path).map_err(io)?.len();
+        if bytes > MAX_MANIFEST_BYTES {
+            return Err(malformed(format!("{bytes} bytes, expected at most {MAX_MANIFEST_BYTES}")));
+        }
+        let text = fs::read(&path).map_err(io)?;
+        let value: Value = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
+        match (value.get("format").and_then(Value::as_str), value.get("format_version")) {
+            (Some(FORMAT_NAME), Some(version)) if version.as_u64() == Some(FORMAT_VERSION.into()) => {}
+            (Some(FORMAT_NAME), Some(version)) if version.is_u64() => {
+                return Err(ShardError::Version {
+                    path: path.clone(),
+                    found: version.as_u64().unwrap_or(0),
+                    expected: FORMAT_VERSION,
+                });
+            }
+            _ => {
+                return Err(malformed(format!(
+                    "expected \"format\": \"{FORMAT_NAME}\" and a format_version"
+                )));
+            }
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
+        manifest.check().map_err(malformed)?;
+        Ok(manifest)
+    }
+
+    /// Writes `FOLDER/dataset.json` atomically.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), ShardError> {
+        write_json(&folder.join(MANIFEST_FILE), self)
+    }
+
+    /// The levels, ascending.
+    ///
+    /// # Panics
+    /// Never after [`Self::read`], which checks them; sides that are no resolution are left out.
+    #[must_use]
+    pub fn levels(&self) -> Vec<Resolution> {
+        self.resolutions.iter().filter_map(|&r| Resolution::new(r.into()).ok()).collect()
+    }
+
+    /// The images that `path`, a file of the manifest, holds data of: first and one past the last index.
+    #[must_use]
+    pub fn images_in_file(&self, path: &str) -> std::ops::Range<u64> {
+        let number = path.rsplit_once("shard-").and_then(|(_, rest)| rest.get(..5)?.parse::<usize>().ok());
+        let mut first = 0;
+        for shard in &self.shards {
+            let end = first + shard.images as u64;
+            if Some(shard.shard) == number {
+                return first..end;
+            }
+            first = end;
+        }
+        0..0
+    }
+
+    /// What must hold beyond the JSON types; the text says what was expected and found.
+    fn check(&self) -> Result<(), String> {
+        if !matches!(self.channels, 1 | 3) {
+            return Err(format!("channels is {}, expected 1 or 3", self.channels));
+        }
+        if self.resolutions.is_empty() || !self.resolutions.is_sorted_by(|a, b| a < b) {
+            return Err(format!("resolutions are {:?}, expected some, ascending", self.resolutions));
+        }
+        for &r in &self.resolutions {
+            Resolution::new(r.into()).map_err(|e| e.to_string())?;
+        }
+        if !self.shards.is_sorted_by(|a, b| a.shard < b.shard)
+            || self.shards.last().is_some_and(|s| s.shard >= MAX_SHARDS)
+        {
+            return Err(format!("expected ascending shard numbers below {MAX_SHARDS}"));
+        }
+        let sum = self.shards.iter().try_fold(0_u64, |sum, s| sum.checked_add(s.images as u64));
+        if sum != Some(self.images) || self.images > MAX_IMAGES {
+            return Err(format!(
+                "images is {}, expected the sum over the shards and at most {MAX_IMAGES}",
+                self.images
+            ));
+        }
+        if self.label_names.is_some() {
+            return Err("label_names is not null: labels are not read by this version".to_owned());
+        }
+        if !self.files.is_sorted_by(|a, b| a.path < b.path) {
+            return Err("expected files sorted by path, each once".to_owned());
+        }
+        let listed: BTreeSet<&str> = self.files.iter().map(|f| f.path.as_str()).collect();
+        let expected = self.expected_files();
+        if let Some(missing) = expected.iter().find(|f| !listed.contains(f.as_str())) {
+            return Err(format!("files lacks {missing}"));
+        }
+        if let Some(extra) = listed.iter().find(|&&f| !expected.contains(f)) {
+            return Err(format!("files lists {extra:?}, which no shard and level explains"));
+        }
+        if let Some(bad) = self.files.iter().find(|f| f.blake3.len() != 64 || !f.blake3.bytes().all(is_hex)) {
+            return Err(format!("the blake3 of {} is not 64 hexadecimal digits", bad.path));
+        }
+        Ok(())
+    }
+
+    fn expected_files(&self) -> BTreeSet<String> {
+        let levels = self.levels();
+        let mut files = BTreeSet::new();
+        for shard in &self.shards {
+            files.insert(index_path(shard.shard));
+            if shard.images > 0 {
+                files.extend(levels.iter().map(|&r| shard_path(r, shard.shard)));
+            }
+        }
+        files
+    }
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// Writes indented JSON with a final newline, atomically.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ShardError> {
+    let io = |source| ShardError::Io { action: "write", path: path.to_owned(), source };
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| io(e.into()))?;
+    text.push(b'\n');
+    write_atomically(path, |file| file.write_all(&text)).map_err(io)
+}

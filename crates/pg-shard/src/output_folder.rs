@@ -1,0 +1,221 @@
+//! An output folder that one command owns until it is done: lock, plan, resume.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ShardError;
+use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE};
+use crate::manifest::write_json;
+
+/// Everything that decides the bytes of an output, but not where it is written or by how many threads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildPlan {
+    /// Tool version and settings that decide the pixels, by name.
+    pub settings: Map<String, Value>,
+    /// BLAKE3 of the source list (paths, lengths, landmarks…), hexadecimal.
+    pub source_blake3: String,
+    /// Items of the source list; some may fail.
+    pub items: usize,
+    /// Items that one shard covers.
+    pub items_per_shard: usize,
+    /// Values per pixel: 1 or 3.
+    pub channels: usize,
+    /// The finest level in pixels.
+    pub resolution: u32,
+}
+
+impl BuildPlan {
+    /// Identifies the plan: hexadecimal BLAKE3 of its JSON.
+    #[must_use]
+    pub fn blake3(&self) -> String {
+        // Struct fields and settings keep their order, so equal plans give equal text.
+        blake3::hash(serde_json::to_string(self).unwrap_or_default().as_bytes()).to_hex().to_string()
+    }
+
+    /// Number of shards, the last one possibly not full.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.items.div_ceil(self.items_per_shard.max(1))
+    }
+
+    /// Names of the parts in which two plans differ.
+    fn difference(&self, other: &Self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for key in self.settings.keys().chain(other.settings.keys()) {
+            if self.settings.get(key) != other.settings.get(key) && !names.contains(&key.as_str()) {
+                names.push(key);
+            }
+        }
+        let same_source = self.source_blake3 == other.source_blake3 && self.items == other.items;
+        for (name, same) in [
+            ("images per shard", self.items_per_shard == other.items_per_shard),
+            ("channels", self.channels == other.channels),
+            ("resolution", self.resolution == other.resolution),
+            ("the list of source files", same_source),
+        ] {
+            if !same {
+                names.push(name);
+            }
+        }
+        names.join(", ")
+    }
+}
+
+/// What [`OutputFolder::claim`] found.
+#[derive(Debug)]
+pub enum Claimed {
+    /// Work to do: new, or to go on with.
+    Begun(OutputFolder),
+    /// The file that ends the work is there. Whether the same plan made it is for the caller to see.
+    Done,
+}
+
+/// An output folder in the hands of this process, until dropped.
+#[derive(Debug)]
+pub struct OutputFolder {
+    folder: PathBuf,
+    resumed: bool,
+    _lock: File,
+}
+
+fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError {
+    move |source| ShardError::Io { action, path: path.to_owned(), source }
+}
+
+impl OutputFolder {
+    /// Takes `folder` (made when missing) for `plan`. `done_file` is the name of the file that, written
+    /// last, says that everything is there.
+    ///
+    /// A new output gets `build.json` with the plan; one begun with the same plan is gone on with.
+    ///
+    /// # Errors
+    /// [`ShardError::NotEmpty`] for a folder with other things in it, [`ShardError::OtherBuild`] for one
+    /// begun with another plan, [`ShardError::Locked`] while another process works on it,
+    /// [`ShardError::Io`].
+    pub fn claim(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<Claimed, ShardError> {
+        fs::create_dir_all(folder).map_err(failure("create", folder))?;
+        let (done, build) = (folder.join(done_file), folder.join(BUILD_FILE));
+        if !done.is_file() && !build.is_file() {
+            for entry in fs::read_dir(folder).map_err(failure("list", folder))? {
+                let name = entry.map_err(failure("list", folder))?.file_name();
+                // Left by a run that was stopped before it began.
+                if name != LOCK_FILE && name != format!("{BUILD_FILE}.partial").as_str() {
+                    return Err(ShardError::NotEmpty { path: folder.to_owned() });
+                }
+            }
+        }
+        let lock = lock(folder)?;
+        if done.is_file() {
+            clean_up(folder)?;
+            return Ok(Claimed::Done);
+        }
+        let resumed = build.is_file();
+        if resumed {
+            let text = fs::read(&build).map_err(failure("read", &build))?;
+            let begun: BuildPlan = serde_json::from_slice(&text)
+                .map_err(|e| ShardError::Malformed { path: build.clone(), detail: e.to_string() })?;
+            if begun != *plan {
+                let difference = begun.difference(plan);
+                return Err(ShardError::OtherBuild { path: folder.to_owned(), difference });
+            }
+        } else {
+            write_json(&build, plan)?;
+        }
+        Ok(Claimed::Begun(Self { folder: folder.to_owned(), resumed, _lock: lock }))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// True when an earlier run with the same plan began this output.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Removes what only unfinished work needs. Call it after the file that ends the work is written: a
+    /// crash in between is then no harm.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn release(self) -> Result<(), ShardError> {
+        clean_up(&self.folder)
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, ShardError> {
+    let path = folder.join(LOCK_FILE);
+    let file = File::create(&path).map_err(failure("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ShardError::Locked { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failure("lock", &path)(source)),
+    }
+}
+
+fn clean_up(folder: &Path) -> Result<(), ShardError> {
+    let gone = |result: io::Result<()>, path: &Path| match result {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failure("remove", path)(e)),
+        _ => Ok(()),
+    };
+    let build = folder.join(BUILD_FOLDER);
+    gone(fs::remove_dir_all(&build), &build)?;
+    for name in [BUILD_FILE, LOCK_FILE] {
+        let path = folder.join(name);
+        gone(fs::remove_file(&path), &path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(size: u32) -> BuildPlan {
+        let mut settings = Map::new();
+        settings.insert("filter".to_owned(), "box".into());
+        BuildPlan {
+            settings,
+            source_blake3: "00".to_owned(),
+            items: 3,
+            items_per_shard: 2,
+            channels: 3,
+            resolution: size,
+        }
+    }
+
+    #[test]
+    fn another_plan_is_refused_with_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap());
+        let error = OutputFolder::claim(folder.path(), &plan(16), "done.json").unwrap_err();
+        assert!(error.to_string().contains("begun by another command (resolution differs)"), "{error}");
+        let Claimed::Begun(again) = OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap() else {
+            panic!("nothing is done yet");
+        };
+        assert!(again.is_resumed());
+    }
+
+    #[test]
+    fn a_second_process_is_refused_while_the_first_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap();
+        let error = OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap_err();
+        assert!(matches!(error, ShardError::Locked { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_folder_with_other_things_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.tex"), b"").unwrap();
+        let error = OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap_err();
+        assert!(matches!(error, ShardError::NotEmpty { .. }), "{error}");
+    }
+}

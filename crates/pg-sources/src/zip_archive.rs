@@ -1,0 +1,130 @@
+//! A zip file of images (stored or deflated).
+
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use pg_image::files::{DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, looks_like_image};
+use zip::ZipArchive;
+
+use crate::{Item, SourceError};
+
+#[derive(Debug)]
+pub(crate) struct Zip {
+    path: PathBuf,
+    /// Position in the archive of each item.
+    positions: Vec<usize>,
+    names: Vec<String>,
+    /// One reader: unpacking is a small part of decoding, which happens outside the lock.
+    archive: Mutex<ZipArchive<BufReader<File>>>,
+}
+
+impl Zip {
+    pub(crate) fn open(path: &Path) -> Result<(Vec<Item>, Self), SourceError> {
+        let io = |source| SourceError::Io { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(io)?;
+        let mut head = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut head).map_err(io)?;
+        if !(head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")) {
+            let hex: Vec<String> = head.iter().map(|b| format!("{b:02x}")).collect();
+            return Err(SourceError::Unknown { path: path.to_owned(), found: hex.join(" ") });
+        }
+        file.rewind().map_err(io)?;
+        let damaged =
+            |e: zip::result::ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+        let mut found = Vec::new();
+        for position in 0..archive.len() {
+            let mut entry = archive.by_index(position).map_err(damaged)?;
+            let name = entry.name().map_err(damaged)?.into_owned();
+            let hidden = name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
+            if entry.is_dir() || hidden {
+                continue;
+            }
+            let image = has_image_extension(&name) || {
+                let mut head = Vec::new();
+                let _ = entry.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut head);
+                looks_like_image(&head)
+            };
+            if image {
+                found.push((name, entry.size(), position));
+            }
+        }
+        found.sort();
+        if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let detail = format!("two entries are named {:?}", pair[0].0);
+            return Err(SourceError::Zip { path: path.to_owned(), detail });
+        }
+        let items = found.iter().map(|(name, bytes, _)| Item { name: name.clone(), bytes: *bytes }).collect();
+        let (names, positions) = found.into_iter().map(|(name, _, position)| (name, position)).unzip();
+        Ok((items, Self { path: path.to_owned(), positions, names, archive: Mutex::new(archive) }))
+    }
+
+    pub(crate) fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Vec<u8>, SourceError> {
+        let (Some(&position), Some(name)) = (self.positions.get(index), self.names.get(index)) else {
+            return Err(SourceError::NoItem { index, items: self.positions.len() });
+        };
+        let path = self.path.join(name);
+        let failed = |detail: String| SourceError::Zip { path: path.clone(), detail };
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = archive.by_index(position).map_err(|e| failed(e.to_string()))?;
+        let mut bytes = Vec::new();
+        // The header's length may lie: the limit counts unpacked bytes.
+        entry
+            .take(limits.max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|e| failed(e.to_string()))?;
+        if bytes.len() as u64 > limits.max_bytes {
+            let found = bytes.len() as u64;
+            return Err(FilesError::TooManyBytes { path, bytes: found, max_bytes: limits.max_bytes }.into());
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Source, SourceError};
+    use pg_image::files::DecodeLimits;
+    use std::io::Write as _;
+
+    fn archive(entries: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
+        for (name, bytes) in entries {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+        file
+    }
+
+    #[test]
+    fn images_are_listed_by_name_and_unpacked() {
+        let file =
+            archive(&[("b.png", b"bb"), ("__MACOSX/a.png", b"x"), ("a/c.jpg", b"ccc"), ("n.txt", b"no")]);
+        let source = Source::open(file.path()).unwrap();
+        let names: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
+        assert_eq!(names, ["a/c.jpg", "b.png"]);
+        assert_eq!(source.read(0, &DecodeLimits::default()).unwrap(), b"ccc");
+    }
+
+    #[test]
+    fn unpacked_bytes_are_limited() {
+        let file = archive(&[("a.png", &[0; 5000])]);
+        let limits = DecodeLimits { max_bytes: 4999, ..DecodeLimits::default() };
+        let error = Source::open(file.path()).unwrap().read(0, &limits).unwrap_err();
+        assert!(matches!(error, SourceError::Files(_)), "{error}");
+    }
+
+    #[test]
+    fn a_cut_archive_and_a_foreign_file_are_refused() {
+        let file = archive(&[("a.png", b"aaaa")]);
+        let bytes = std::fs::read(file.path()).unwrap();
+        std::fs::write(file.path(), &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(Source::open(file.path()), Err(SourceError::Zip { .. })));
+        std::fs::write(file.path(), b"hello").unwrap();
+        assert!(matches!(Source::open(file.path()), Err(SourceError::Unknown { .. })));
+    }
+}
