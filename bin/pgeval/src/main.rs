@@ -1,1 +1,16 @@
-fn main() {}
+//! pgeval scores sets of images: how near generated images come to real ones, and how different they
+//! are from each other.
+
+mod args;
+mod commands;
+mod image_set;
+mod metric_result;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    pg_cli::run_to_exit(commands::run(&args))
+}

@@ -1,1 +1,40 @@
-//! SWD, MS-SSIM and other generator metrics as pure functions.
+//! Pure numbers about sets of images: sliced Wasserstein distance, MS-SSIM, their confidence
+//! intervals, and the [`FeatureExtractor`] trait behind which feature networks stand.
+//!
+//! Nothing here touches the file system, a clock or a global random generator. Every result is the
+//! same, bit for bit, for any number of threads and any batching: parallel work is cut into fixed
+//! pieces and sums run in a fixed order.
+
+mod descriptor_set;
+mod error;
+mod feature_extractor;
+mod half_normalisation;
+mod image_pairs;
+mod interval;
+mod laplacian_pyramid;
+mod ms_ssim;
+mod patch_descriptors;
+mod projection;
+mod radix_sort;
+mod random_streams;
+mod sliced_wasserstein;
+mod sorted_distance;
+
+pub use descriptor_set::{DescriptorSet, ImageDescriptors, SWD_LOWEST_PX, SwdSettings, swd_resolutions};
+pub use error::MetricsError;
+pub use feature_extractor::{FeatureExtractor, Features};
+pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
+pub use interval::{ConfidenceInterval, LEVEL_95};
+pub use laplacian_pyramid::laplacian_pyramid;
+pub use ms_ssim::{
+    DiversityScore, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, ScaleSimilarity, diversity, ms_ssim,
+    scale_similarities,
+};
+pub use patch_descriptors::{
+    ChannelStatistics, DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, PATCH_PX, PatchCentre, Side,
+    channel_statistics, draw_centres, extract_descriptors, normalise_descriptors,
+};
+pub use projection::{draw_directions, projected_distances};
+pub use sliced_wasserstein::{
+    LevelDistance, SWD_UNIT_SCALE, SwdLevelScore, SwdScore, compare_level, summarise,
+};

@@ -1,0 +1,160 @@
+//! What was typed. Parsing touches no disk.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use pg_cli::CommonArgs;
+
+/// Scores generated images.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgeval",
+    version,
+    about = "Scores generated images: how near to real ones, how different from each other",
+    max_term_width = 100,
+    after_help = "\
+Images are given as a folder (searched in depth, in the order of the paths) or as a dataset
+written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the finest).
+
+Examples:
+  pgeval swd celeba-128 samples/
+  pgeval ms-ssim samples/ --consecutive
+  pgeval swd celeba-128@64 samples-64/ --json"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sliced Wasserstein distance between two sets of images, per level of detail
+    #[command(
+        long_about = "\
+Sliced Wasserstein distance between two sets of images (ProGAN, arXiv:1710.10196, section 5).
+
+Patches of 7x7 pixels from each level of the images' Laplacian pyramids are compared along random \
+directions. Lower is nearer; fine levels see texture, the 16-pixel level sees layout. Two halves of one \
+set do not score 0 but the floor of that number of images: compare with it. Images must be square, of a \
+side that is a power of two of at least 16, and of one size on both sides; grey counts as RGB.",
+        after_help = "\
+Examples:
+  pgeval swd celeba-128 samples/
+  pgeval swd train-128@64 samples-64/ --images 2000 --seed 1 --json > swd.json"
+    )]
+    Swd(SwdArgs),
+
+    /// Multi-scale structural similarity between images of one set: their diversity
+    #[command(
+        long_about = "\
+Mean multi-scale structural similarity over pairs of images of one set (ProGAN, arXiv:1710.10196, \
+section 5; Wang et al. 2003): their diversity.
+
+From 0 to 1; lower means that the images differ more. It says nothing about how good they are: compare \
+with the value of the real images. All images must have one size, at least 16 pixels on a side; grey \
+counts as RGB. Use --consecutive for samples in no particular order, drawn pairs for the rest.",
+        after_help = "\
+Examples:
+  pgeval ms-ssim samples/ --consecutive
+  pgeval ms-ssim celeba-128 --pairs 10000 --seed 1 --json > diversity.json"
+    )]
+    MsSsim(MsSsimArgs),
+}
+
+/// `pgeval swd`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SwdArgs {
+    /// The reference: a folder of images or a dataset (DATASET@64 for its level of 64 pixels)
+    #[arg(value_name = "REAL")]
+    pub(crate) real: PathBuf,
+
+    /// The images to score, likewise
+    #[arg(value_name = "FAKE")]
+    pub(crate) fake: PathBuf,
+
+    /// Compare the first N images of each side [default: as many as the smaller side has]
+    #[arg(long, value_name = "N", value_parser = at_least_two, help_heading = "Protocol")]
+    pub(crate) images: Option<usize>,
+
+    /// Seed of patch positions and directions
+    #[arg(long, value_name = "S", default_value_t = 0, help_heading = "Protocol")]
+    pub(crate) seed: u64,
+
+    /// Patches per image and level
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = count, help_heading = "Protocol")]
+    pub(crate) patches_per_image: usize,
+
+    /// Directions per repeat
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = count, help_heading = "Protocol")]
+    pub(crate) directions_per_repeat: usize,
+
+    /// Repeats with fresh directions
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = count, help_heading = "Protocol")]
+    pub(crate) repeats: usize,
+
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+}
+
+/// `pgeval ms-ssim`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MsSsimArgs {
+    /// A folder of images or a dataset (DATASET@64 for its level of 64 pixels)
+    #[arg(value_name = "IMAGES")]
+    pub(crate) images: PathBuf,
+
+    /// Number of different pairs [default: 10000, or as many as there are]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Protocol")]
+    pub(crate) pairs: Option<usize>,
+
+    /// Seed by which pairs are drawn [default: 0]
+    #[arg(long, value_name = "S", conflicts_with = "consecutive", help_heading = "Protocol")]
+    pub(crate) seed: Option<u64>,
+
+    /// Pair neighbours instead of drawing: images 0/1, 2/3, ...
+    #[arg(long, help_heading = "Protocol")]
+    pub(crate) consecutive: bool,
+
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+}
+
+/// Flags of every metric.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct SharedArgs {
+    /// Print one JSON object instead of a table
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    /// Refuse image files of more pixels than this
+    #[arg(long, value_name = "N", default_value_t = 200_000_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Input limits")]
+    pub(crate) max_pixels: u64,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("expected a number of at least 1".to_owned()),
+    }
+}
+
+fn at_least_two(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n >= 2 => Ok(n),
+        _ => Err("expected a number of at least 2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,27 @@
+//! The commands, one file each.
+
+mod ms_ssim;
+mod swd;
+
+use anyhow::{Context as _, Result};
+use pg_cli::{ExitStatus, Interrupt};
+
+use crate::args::{Args, Command};
+
+/// Runs the command that was typed.
+pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(args.common.threads)
+        .build_global()
+        .with_context(|| format!("start {} worker threads; try a smaller --threads", args.common.threads))?;
+    let interrupt = Interrupt::install().context("install the handlers of Ctrl-C and SIGTERM")?;
+    match &args.command {
+        Command::Swd(swd) => swd::run(swd, &args.common, &interrupt),
+        Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, &interrupt),
+    }
+}
+
+/// What an interrupted evaluation leaves: nothing.
+fn nothing_kept() -> String {
+    "nothing was written; run the same command again".to_owned()
+}

@@ -1,0 +1,40 @@
+//! One metric's result, as JSON.
+
+use pg_cli::Provenance;
+use pg_metrics::ConfidenceInterval;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The JSON object that `--json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct MetricResult {
+    /// The command's name, e.g. `swd`.
+    pub(crate) metric: &'static str,
+    pub(crate) value: f64,
+    /// `x1e-3`, or `1` for a plain number.
+    pub(crate) unit: &'static str,
+    /// Which way is better: `lower` or `higher`.
+    pub(crate) direction: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) levels: Vec<LevelValue>,
+    pub(crate) interval: ConfidenceInterval,
+    pub(crate) counts: Map<String, Value>,
+    /// All that another program needs to know to compute the same number.
+    pub(crate) protocol: Map<String, Value>,
+    pub(crate) provenance: Provenance,
+}
+
+/// A metric's value at one level of detail.
+#[derive(Debug, Serialize)]
+pub(crate) struct LevelValue {
+    pub(crate) resolution: usize,
+    pub(crate) value: f64,
+}
+
+/// The members of a `json!({…})` object.
+pub(crate) fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a metric could not be computed.
+
+use std::error::Error;
+
+use thiserror::Error;
+
+/// Errors of this crate. Image indices count from 0 in the order in which the caller numbers them.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// The sliced Wasserstein distance was asked for images that have no such pyramid.
+    #[error(
+        "images of {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; resize or crop them to such a side first"
+    )]
+    SwdImageSize {
+        /// Columns found.
+        width_px: usize,
+        /// Rows found.
+        height_px: usize,
+    },
+    /// An image differs in shape from the others of its set.
+    #[error(
+        "image {index} has {actual_channels} channels of {actual_width_px}x{actual_height_px} pixels, expected {expected_channels} channels of {expected_width_px}x{expected_height_px} as the others; bring all images to one size first"
+    )]
+    MixedShapes {
+        /// Which image.
+        index: usize,
+        /// Channels expected.
+        expected_channels: usize,
+        /// Columns expected.
+        expected_width_px: usize,
+        /// Rows expected.
+        expected_height_px: usize,
+        /// Channels found.
+        actual_channels: usize,
+        /// Columns found.
+        actual_width_px: usize,
+        /// Rows found.
+        actual_height_px: usize,
+    },
+    /// MS-SSIM was asked for an image that cannot be halved four times.
+    #[error(
+        "image {index} has {width_px}x{height_px} pixels: MS-SSIM with five scales needs at least {minimum_px} on both sides; use larger images"
+    )]
+    TooSmallForMsSsim {
+        /// Which image.
+        index: usize,
+        /// Columns found.
+        width_px: usize,
+        /// Rows found.
+        height_px: usize,
+        /// Smallest side allowed.
+        minimum_px: usize,
+    },
+    /// A set is too small for the metric.
+    #[error("{actual} images: {metric} needs at least {expected}; give more images")]
+    TooFewImages {
+        /// The metric asked for.
+        metric: &'static str,
+        /// Smallest number of images.
+        expected: usize,
+        /// Images there are.
+        actual: usize,
+    },
+    /// More pairs were asked for than there are.
+    #[error(
+        "{asked} pairs asked for, but {images} images make only {available} distinct pairs; ask for fewer"
+    )]
+    TooManyPairs {
+        /// Pairs asked for.
+        asked: usize,
+        /// Pairs there are.
+        available: usize,
+        /// Images there are.
+        images: usize,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {actual}, expected {expected}")]
+    Parameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// What is allowed.
+        expected: &'static str,
+        /// What was given.
+        actual: String,
+    },
+    /// An image index is beyond the set, or an image was given twice, or one is missing.
+    #[error("image {index} of a set of {count} was {problem}")]
+    ImageIndex {
+        /// Which image.
+        index: usize,
+        /// Images in the set.
+        count: usize,
+        /// "given twice", "never given" or "out of range".
+        problem: &'static str,
+    },
+    /// Two descriptor sets do not belong to one comparison.
+    #[error("the two sets differ in {what}: {real} for the real images, {fake} for the fake ones")]
+    SetsDiffer {
+        /// What differs.
+        what: &'static str,
+        /// Value of the real side.
+        real: String,
+        /// Value of the fake side.
+        fake: String,
+    },
+    /// A feature extractor failed.
+    #[error("feature extractor {name} failed")]
+    Extractor {
+        /// The extractor's name.
+        name: String,
+        /// Its own error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,207 @@
+//! Projecting descriptor sets on random directions.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, linalg::general_mat_mul, s};
+use rand_distr::{Distribution as _, StandardNormal};
+
+use crate::MetricsError;
+use crate::patch_descriptors::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH};
+use crate::random_streams::{Purpose, seek, stream};
+use crate::sorted_distance::SortScratch;
+
+/// Directions projected at a time: bounds the working memory to 2 * 32 floats per descriptor.
+const DIRECTION_BLOCK: usize = 32;
+
+/// Descriptors in one matrix product; fixed, so that results do not depend on the number of threads.
+const PROJECTION_CHUNK: usize = 2048;
+
+/// Unit directions `[147, count]`, f32: independent Gaussian vectors, normalised in f64.
+///
+/// They depend on `seed`, `level_px` and `repeat` only.
+#[must_use]
+pub fn draw_directions(seed: u64, level_px: usize, repeat: usize, count: usize) -> Array2<f32> {
+    let mut rng = stream(seed, Purpose::Directions, level_px);
+    seek(&mut rng, repeat);
+    let mut directions = Array2::zeros((DESCRIPTOR_LENGTH, count));
+    for mut direction in directions.columns_mut() {
+        let gaussian: [f64; DESCRIPTOR_LENGTH] = std::array::from_fn(|_| StandardNormal.sample(&mut rng));
+        let norm = gaussian.iter().map(|v| v * v).sum::<f64>().sqrt();
+        for (d, g) in direction.iter_mut().zip(gaussian) {
+            *d = (g / norm) as f32;
+        }
+    }
+    directions
+}
+
+/// The one-dimensional Wasserstein-1 distance of two descriptor sets along each direction.
+///
+/// `real` and `fake` are `[n, 147]` each with the same n, `directions` `[147, D]`; the result has D
+/// distances, not scaled: the mean over n of |sorted real projection - sorted fake projection|,
+/// summed in f64.
+///
+/// # Errors
+/// [`MetricsError::SetsDiffer`] when the sets have different sizes,
+/// [`MetricsError::Parameter`] when a length is no multiple of 147.
+pub fn projected_distances(
+    real: &[f32],
+    fake: &[f32],
+    directions: &ArrayView2<'_, f32>,
+) -> Result<Vec<f64>, MetricsError> {
+    project_and_compare(real, fake, directions, |scratch, _, a, b| scratch.distance(a, b))
+}
+
+/// Projects block by block and calls `compare` with each direction's number and its two projections.
+pub(crate) fn project_and_compare<R: Send>(
+    real: &[f32],
+    fake: &[f32],
+    directions: &ArrayView2<'_, f32>,
+    compare: impl Fn(&mut SortScratch, usize, &[f32], &[f32]) -> R + Sync,
+) -> Result<Vec<R>, MetricsError> {
+    if real.len() != fake.len() {
+        let (real, fake) = (real.len() / DESCRIPTOR_LENGTH, fake.len() / DESCRIPTOR_LENGTH);
+        let what = "number of descriptors";
+        return Err(MetricsError::SetsDiffer { what, real: real.to_string(), fake: fake.to_string() });
+    }
+    let count = real.len() / DESCRIPTOR_LENGTH;
+    let (real, fake) = (as_matrix(real)?, as_matrix(fake)?);
+    if directions.nrows() != DESCRIPTOR_LENGTH {
+        let actual = directions.nrows().to_string();
+        return Err(MetricsError::Parameter { name: "length of a direction", expected: "147", actual });
+    }
+
+    let mut results = Vec::with_capacity(directions.ncols());
+    let rows = DIRECTION_BLOCK.min(directions.ncols());
+    let mut real_projections = Array2::<f32>::zeros((rows, count));
+    let mut fake_projections = Array2::<f32>::zeros((rows, count));
+    for block in directions.axis_chunks_iter(Axis(1), DIRECTION_BLOCK) {
+        project(&real, &block, &mut real_projections);
+        project(&fake, &block, &mut fake_projections);
+        let first = results.len();
+        let compared: Vec<R> = (0..block.ncols())
+            .into_par_iter()
+            .map_init(SortScratch::default, |scratch, d| {
+                let (a, b) = (real_projections.row(d), fake_projections.row(d));
+                let (a, b) = (a.as_slice().unwrap_or_default(), b.as_slice().unwrap_or_default());
+                compare(scratch, first + d, a, b)
+            })
+            .collect();
+        results.extend(compared);
+    }
+    Ok(results)
+}
+
+fn as_matrix(descriptors: &[f32]) -> Result<ArrayView2<'_, f32>, MetricsError> {
+    ArrayView2::from_shape((descriptors.len() / DESCRIPTOR_LENGTH, DESCRIPTOR_LENGTH), descriptors).map_err(
+        |_| MetricsError::Parameter {
+            name: "number of descriptor values",
+            expected: "a multiple of 147",
+            actual: descriptors.len().to_string(),
+        },
+    )
+}
+
+/// `out[d, i] = direction d . descriptor i`, in parallel over fixed chunks of descriptors.
+/// `directions` is `[147, d]`, `descriptors` `[n, 147]`, `out` `[at least d, n]`.
+fn project(descriptors: &ArrayView2<'_, f32>, directions: &ArrayView2<'_, f32>, out: &mut Array2<f32>) {
+    let directions_by_row = directions.t();
+    let mut used = out.slice_mut(s![..directions.ncols(), ..]);
+    used.axis_chunks_iter_mut(Axis(1), PROJECTION_CHUNK)
+        .into_par_iter()
+        .zip(descriptors.axis_chunks_iter(Axis(0), PROJECTION_CHUNK))
+        .for_each(|(mut out, chunk)| general_mat_mul(1.0, &directions_by_row, &chunk.t(), 0.0, &mut out));
+}
+
+/// Sum of each direction's components of each channel: what a shift of the channel means does to a
+/// projection.
+pub(crate) fn channel_sums_of_directions(
+    directions: &ArrayView2<'_, f32>,
+) -> Vec<[f64; DESCRIPTOR_CHANNELS]> {
+    let area = DESCRIPTOR_LENGTH / DESCRIPTOR_CHANNELS;
+    let sum = |column: ArrayView1<'_, f32>, c: usize| {
+        column.iter().skip(c * area).take(area).map(|&v| f64::from(v)).sum()
+    };
+    directions.columns().into_iter().map(|column| std::array::from_fn(|c| sum(column, c))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random_streams::gaussian_noise as noise;
+    use pg_testkit::closeness::{Tolerance, assert_close};
+    use proptest::prelude::*;
+
+    /// The definition, in f64.
+    fn slow_distances(real: &[f32], fake: &[f32], directions: &Array2<f32>) -> Vec<f64> {
+        let projected = |set: &[f32], d: usize| {
+            let mut p: Vec<f64> = set
+                .chunks(DESCRIPTOR_LENGTH)
+                .map(|x| {
+                    (0..DESCRIPTOR_LENGTH).map(|k| f64::from(x[k]) * f64::from(directions[[k, d]])).sum()
+                })
+                .collect();
+            p.sort_by(f64::total_cmp);
+            p
+        };
+        (0..directions.ncols())
+            .map(|d| {
+                let (a, b) = (projected(real, d), projected(fake, d));
+                a.iter().zip(&b).map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len() as f64
+            })
+            .collect()
+    }
+
+    #[test]
+    fn blocked_projection_and_radix_sort_agree_with_the_definition() {
+        let directions = draw_directions(3, 64, 0, 45);
+        for n in [1, 7, 1500, 2 * PROJECTION_CHUNK + 3] {
+            let (real, fake) = (noise(1, n * DESCRIPTOR_LENGTH), noise(2, n * DESCRIPTOR_LENGTH));
+            let actual = projected_distances(&real, &fake, &directions.view()).unwrap();
+            let expected = slow_distances(&real, &fake, &directions);
+            assert_close("distances", &actual, &expected, Tolerance::new(1e-5, 1e-6));
+        }
+    }
+
+    #[test]
+    fn directions_have_unit_length_and_repeats_differ() {
+        let directions = draw_directions(0, 128, 0, 64);
+        for column in directions.columns() {
+            let norm: f64 = column.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            assert!((norm - 1.0).abs() < 1e-6);
+        }
+        assert_ne!(directions, draw_directions(0, 128, 1, 64));
+        assert_ne!(directions, draw_directions(0, 64, 0, 64));
+    }
+
+    #[test]
+    fn equal_descriptors_have_distance_zero_and_the_distance_is_symmetric() {
+        let directions = draw_directions(0, 16, 0, 8);
+        let (a, b) = (noise(1, 200 * DESCRIPTOR_LENGTH), noise(2, 200 * DESCRIPTOR_LENGTH));
+        let same = projected_distances(&a, &a, &directions.view()).unwrap();
+        assert!(same.iter().all(|&d| d == 0.0));
+        let there = projected_distances(&a, &b, &directions.view()).unwrap();
+        assert_eq!(there, projected_distances(&b, &a, &directions.view()).unwrap());
+    }
+
+    #[test]
+    fn a_shift_along_one_axis_is_found_along_each_direction() {
+        let directions = draw_directions(0, 16, 0, 8);
+        let a = noise(1, 500 * DESCRIPTOR_LENGTH);
+        let mut b = a.clone();
+        b.iter_mut().step_by(DESCRIPTOR_LENGTH).for_each(|v| *v += 2.0);
+        let actual = projected_distances(&a, &b, &directions.view()).unwrap();
+        let expected: Vec<f64> = directions.row(0).iter().map(|&d| 2.0 * f64::from(d).abs()).collect();
+        assert_close("shift", &actual, &expected, Tolerance::new(1e-4, 1e-6));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_distance_grows_with_the_shift(step in 0.1_f32..3.0) {
+            let directions = draw_directions(0, 16, 0, 4);
+            let a = noise(1, 100 * DESCRIPTOR_LENGTH);
+            let shifted = |s: f32| a.iter().map(|v| v + s).collect::<Vec<f32>>();
+            let mean = |b: &[f32]| projected_distances(&a, b, &directions.view()).unwrap().iter().sum::<f64>();
+            prop_assert!(mean(&shifted(step)) < mean(&shifted(2.0 * step)));
+        }
+    }
+}

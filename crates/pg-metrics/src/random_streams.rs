@@ -1,0 +1,77 @@
+//! Random numbers as arguments: one `ChaCha8` stream per purpose, all from one seed.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+/// What random numbers are for. The numbers are part of the results: never reuse or change one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Patch centres of the real images.
+    RealPatches = 1,
+    /// Patch centres of the fake images.
+    FakePatches = 2,
+    /// Directions of projection.
+    Directions = 3,
+    /// Image pairs of the diversity score.
+    ImagePairs = 4,
+}
+
+/// The stream of `purpose` at the level of side `level_px` (0 where there are no levels).
+pub(crate) fn stream(seed: u64, purpose: Purpose, level_px: usize) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(((purpose as u64) << 32) | level_px as u64);
+    rng
+}
+
+/// Moves `rng` to block `index`: each index owns 2^32 words of the stream, so that what one image
+/// draws never depends on how much another drew.
+pub(crate) fn seek(rng: &mut ChaCha8Rng, index: usize) {
+    rng.set_word_pos((index as u128) << 32);
+}
+
+/// A number in `0..bound` out of 32 random bits, by multiplication; the probabilities of two numbers
+/// differ by at most 2^-32. `bound` must fit in 32 bits.
+pub(crate) fn below(random_bits: u32, bound: usize) -> usize {
+    ((u64::from(random_bits) * bound as u64) >> 32) as usize
+}
+
+/// Standard normal values, for tests.
+#[cfg(test)]
+pub(crate) fn gaussian_noise(seed: u64, count: usize) -> Vec<f32> {
+    use rand_distr::{Distribution as _, StandardNormal};
+
+    let mut rng = stream(seed, Purpose::ImagePairs, 0);
+    (0..count).map(|_| StandardNormal.sample(&mut rng)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng as _;
+
+    #[test]
+    fn purposes_levels_and_indices_have_streams_of_their_own() {
+        let first = |purpose, level, index| {
+            let mut rng = stream(7, purpose, level);
+            seek(&mut rng, index);
+            rng.next_u64()
+        };
+        let drawn = [
+            first(Purpose::RealPatches, 64, 0),
+            first(Purpose::FakePatches, 64, 0),
+            first(Purpose::RealPatches, 32, 0),
+            first(Purpose::RealPatches, 64, 1),
+        ];
+        for (i, a) in drawn.iter().enumerate() {
+            assert!(drawn[i + 1..].iter().all(|b| b != a));
+        }
+        assert_eq!(drawn[3], first(Purpose::RealPatches, 64, 1));
+    }
+
+    #[test]
+    fn numbers_stay_below_their_bound() {
+        assert_eq!(below(u32::MAX, 10), 9);
+        assert_eq!(below(0, 10), 0);
+        assert_eq!(below(1 << 31, 10), 5);
+    }
+}

@@ -1,0 +1,134 @@
+//! What can go wrong between a model file and its numbers.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Errors of this crate.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// None of the places looked at holds the library.
+    #[error("no ONNX Runtime library found; looked at: {looked_at}")]
+    LibraryNotFound {
+        /// The places, comma separated.
+        looked_at: String,
+    },
+    /// The library file named does not exist.
+    #[error("{} does not exist: expected the ONNX Runtime library, e.g. libonnxruntime.so.1.32.0", path.display())]
+    LibraryMissing {
+        /// The file named.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is no loadable library, or not this one.
+    #[error("{} cannot be loaded as the ONNX Runtime library: {reason}", path.display())]
+    LibraryUnloadable {
+        /// The file named.
+        path: PathBuf,
+        /// The loader's reason.
+        reason: String,
+    },
+    /// The library is older than this build needs.
+    #[error(
+        "{} is ONNX Runtime {actual}, expected 1.{minimum_minor} or newer; install a newer one",
+        path.display()
+    )]
+    LibraryTooOld {
+        /// The file named.
+        path: PathBuf,
+        /// Smallest minor version of 1.x.
+        minimum_minor: u32,
+        /// Version found.
+        actual: String,
+    },
+    /// A process can hold one ONNX Runtime only.
+    #[error(
+        "{} cannot be loaded: this process already uses {}, and can hold one ONNX Runtime only",
+        path.display(), loaded.display()
+    )]
+    OtherLibraryLoaded {
+        /// The file named.
+        path: PathBuf,
+        /// The library in use.
+        loaded: PathBuf,
+    },
+    /// The model file cannot be read.
+    #[error("read model {}", path.display())]
+    ModelUnreadable {
+        /// The model file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is no ONNX model that the library accepts.
+    #[error("{} is no ONNX model that this ONNX Runtime can open: {reason}", path.display())]
+    NotAModel {
+        /// The model file.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+    /// The model has other inputs or outputs than are needed.
+    #[error("model {} has {actual}, expected {expected}", path.display())]
+    UnsupportedModel {
+        /// The model file.
+        path: PathBuf,
+        /// What is needed.
+        expected: String,
+        /// What there is.
+        actual: String,
+    },
+    /// An output asked for does not exist.
+    #[error("model {} has no output {name:?}; its outputs are: {available}", path.display())]
+    MissingOutput {
+        /// The model file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names there are, comma separated.
+        available: String,
+    },
+    /// Input data of another shape than the model takes.
+    #[error("model {} takes input of shape {expected}, got {actual}", path.display())]
+    InputShape {
+        /// The model file.
+        path: PathBuf,
+        /// What the model takes, `?` for any size.
+        expected: String,
+        /// What was given.
+        actual: String,
+    },
+    /// An output came in another shape or type than the model promised.
+    #[error("model {} gave {actual} for output {name:?}, expected {expected}", path.display())]
+    OutputShape {
+        /// The model file.
+        path: PathBuf,
+        /// The output.
+        name: String,
+        /// What was promised.
+        expected: String,
+        /// What came.
+        actual: String,
+    },
+    /// The library failed while it ran the model.
+    #[error("run model {}: {reason}", path.display())]
+    Run {
+        /// The model file.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+    /// A setting is out of range.
+    #[error("{name} is {actual}, expected {expected}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is allowed.
+        expected: &'static str,
+        /// What was given.
+        actual: String,
+    },
+}

@@ -1,0 +1,190 @@
+//! An opened model: what goes in, what comes out, and running it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ndarray::ArrayD;
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use sha2::{Digest as _, Sha256};
+
+use crate::{OnnxError, OnnxRuntime};
+
+/// Name and shape of an input or output tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorDescription {
+    /// The name inside the model.
+    pub name: String,
+    /// Sizes per axis, `None` where any size goes; `None` altogether for what is no float32 tensor.
+    pub float_shape: Option<Vec<Option<usize>>>,
+}
+
+/// An output that a run gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// The name inside the model.
+    pub name: String,
+    /// Its values.
+    pub values: ArrayD<f32>,
+}
+
+/// A model opened by ONNX Runtime on the CPU.
+#[derive(Debug)]
+pub struct OnnxModel {
+    session: Session,
+    path: PathBuf,
+    sha256: String,
+    inputs: Vec<TensorDescription>,
+    outputs: Vec<TensorDescription>,
+}
+
+impl OnnxModel {
+    /// Opens the model file `path`; operators run on `threads` threads.
+    ///
+    /// # Errors
+    /// - [`OnnxError::ModelUnreadable`] when the file cannot be read
+    /// - [`OnnxError::NotAModel`] when ONNX Runtime refuses it
+    pub fn open(runtime: &OnnxRuntime, path: &Path, threads: usize) -> Result<Self, OnnxError> {
+        let bytes =
+            fs::read(path).map_err(|source| OnnxError::ModelUnreadable { path: path.to_owned(), source })?;
+        let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        drop(bytes);
+        let not_a_model =
+            |error: ort::Error| OnnxError::NotAModel { path: path.to_owned(), reason: one_line(&error) };
+        // The library's own log would go to stderr beside our error report.
+        let mut builder = Session::builder(runtime.environment())
+            .and_then(|b| Ok(b.with_log_level(LogLevel::Fatal)?))
+            .and_then(|b| Ok(b.with_intra_threads(threads.max(1))?))
+            .and_then(|b| Ok(b.with_deterministic_compute(true)?))
+            .map_err(not_a_model)?;
+        let session = builder.commit_from_file(path).map_err(not_a_model)?;
+        let inputs = session.inputs().iter().map(describe).collect();
+        let outputs = session.outputs().iter().map(describe).collect();
+        Ok(Self { session, path: path.to_owned(), sha256, inputs, outputs })
+    }
+
+    /// The model file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of the model file, 64 hexadecimal digits.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Inputs in the model's order.
+    #[must_use]
+    pub fn inputs(&self) -> &[TensorDescription] {
+        &self.inputs
+    }
+
+    /// Outputs in the model's order.
+    #[must_use]
+    pub fn outputs(&self) -> &[TensorDescription] {
+        &self.outputs
+    }
+
+    /// A value of the model's own metadata, e.g. `pg.range`.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.session.metadata().ok()?.custom(key)
+    }
+
+    /// Runs a model of one float32 input and returns the outputs named, in that order.
+    ///
+    /// # Errors
+    /// - [`OnnxError::UnsupportedModel`] unless there is exactly one input, of float32
+    /// - [`OnnxError::InputShape`] when `input` does not fit it
+    /// - [`OnnxError::MissingOutput`] for a name that the model has not
+    /// - [`OnnxError::OutputShape`] for an output that is no float32 tensor
+    /// - [`OnnxError::Run`] when ONNX Runtime fails
+    pub fn run(&mut self, input: &ArrayD<f32>, outputs: &[&str]) -> Result<Vec<NamedTensor>, OnnxError> {
+        let (input_name, expected) = self.single_float_input()?;
+        let fits = expected.len() == input.ndim()
+            && expected.iter().zip(input.shape()).all(|(e, a)| e.is_none_or(|e| e == *a));
+        if !fits {
+            return Err(OnnxError::InputShape {
+                path: self.path.clone(),
+                expected: shape_text(&expected),
+                actual: format!("{:?}", input.shape()),
+            });
+        }
+        for name in outputs {
+            self.output(name)?;
+        }
+        let path = &self.path;
+        let failed = |error: ort::Error| OnnxError::Run { path: path.clone(), reason: one_line(&error) };
+        let contiguous = input.as_standard_layout();
+        let tensor = TensorRef::from_array_view(contiguous.view()).map_err(failed)?;
+        let found = self.session.run(ort::inputs![input_name.as_str() => tensor]).map_err(failed)?;
+        let mut tensors = Vec::with_capacity(outputs.len());
+        for &name in outputs {
+            let wrong = |actual: String| OnnxError::OutputShape {
+                path: path.clone(),
+                name: name.to_owned(),
+                expected: "a float32 tensor".to_owned(),
+                actual,
+            };
+            let value = found.get(name).ok_or_else(|| wrong("nothing".to_owned()))?;
+            let values = value.try_extract_array::<f32>().map_err(|e| wrong(one_line(&e)))?.to_owned();
+            tensors.push(NamedTensor { name: name.to_owned(), values });
+        }
+        Ok(tensors)
+    }
+
+    /// The one input's name and shape.
+    pub(crate) fn single_float_input(&self) -> Result<(String, Vec<Option<usize>>), OnnxError> {
+        let unsupported = |actual: String| OnnxError::UnsupportedModel {
+            path: self.path.clone(),
+            expected: "one input, a float32 tensor".to_owned(),
+            actual,
+        };
+        match self.inputs.as_slice() {
+            [TensorDescription { name, float_shape: Some(shape) }] => Ok((name.clone(), shape.clone())),
+            [other] => Err(unsupported(format!("an input {:?} of another type", other.name))),
+            several => Err(unsupported(format!("{} inputs", several.len()))),
+        }
+    }
+
+    /// The output called `name`.
+    pub(crate) fn output(&self, name: &str) -> Result<&TensorDescription, OnnxError> {
+        self.outputs.iter().find(|output| output.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.outputs.iter().map(|o| o.name.as_str()).collect();
+            OnnxError::MissingOutput {
+                path: self.path.clone(),
+                name: name.to_owned(),
+                available: names.join(", "),
+            }
+        })
+    }
+}
+
+fn describe(outlet: &Outlet) -> TensorDescription {
+    let float_shape = match outlet.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => {
+            Some(shape.iter().map(|&size| usize::try_from(size).ok()).collect())
+        }
+        _ => None,
+    };
+    TensorDescription { name: outlet.name().to_owned(), float_shape }
+}
+
+/// `[?, 3, 16, 16]`.
+pub(crate) fn shape_text(shape: &[Option<usize>]) -> String {
+    let sizes: Vec<String> =
+        shape.iter().map(|size| size.map_or_else(|| "?".to_owned(), |s| s.to_string())).collect();
+    format!("[{}]", sizes.join(", "))
+}
+
+/// The library's messages may span lines; ours do not.
+fn one_line(error: &ort::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,10 @@
+//! pgeval through its binary, as a user or a script meets it.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bad_inputs;
+mod datasets;
+mod help;
+mod ms_ssim;
+mod support;
+mod swd;
