@@ -1,1 +1,16 @@
-fn main() {}
+//! pgtrain: trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples.
+
+mod args;
+mod commands;
+mod cuda_library;
+mod device;
+mod pictures;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    pg_cli::run_to_exit(commands::run(args::Args::parse()))
+}

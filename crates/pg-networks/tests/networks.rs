@@ -1,4 +1,5 @@
 //! Both networks as wholes: shapes, fade-in, gradients.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pg_networks::{
     Architecture, Discriminator, Generator, GrowthState, NetworkError, downscale_box, upscale_nearest,

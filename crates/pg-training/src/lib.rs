@@ -1,1 +1,29 @@
-//! Losses, optimiser, generator average, data feed, training loop, checkpoints.
+//! Training of progressively grown GANs: losses, optimiser, generator average, data feed, the loop,
+//! snapshots and sampling. Everything random is drawn by counter from the seed, so the state of a run
+//! is its weights, moments and the number of images shown, and resuming is exact.
+
+mod adam;
+mod data_feed;
+mod error;
+mod generator_average;
+mod image_range;
+mod random_streams;
+mod run_folder;
+mod sampler;
+mod snapshot;
+mod trainer;
+mod training_run;
+mod wgan_gp;
+
+pub use adam::{Adam, AdamSettings};
+pub use data_feed::{DataFeed, Minibatch};
+pub use error::TrainingError;
+pub use generator_average::GeneratorAverage;
+pub use image_range::{images_to_u8, reals_to_f32};
+pub use random_streams::{Stream, normal_numbers, uniform_numbers};
+pub use run_folder::{RunFolder, RunRecord};
+pub use sampler::{ImageSheet, Sampler};
+pub use snapshot::{Snapshot, SnapshotState};
+pub use trainer::{StepStatistics, Trainer};
+pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun};
+pub use wgan_gp::{DiscriminatorLoss, WganGp};

@@ -1,0 +1,180 @@
+//! What can be typed.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use pg_cli::CommonArgs;
+
+/// Trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples
+#[derive(Debug, Parser)]
+#[command(name = "pgtrain", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Resume(ResumeArgs),
+    Plan(PlanArgs),
+    Sample(SampleArgs),
+}
+
+/// Train on a dataset; the same command on a run folder that is not finished goes on with it
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain run celeba64/ -o runs/first --preset tiny
+  pgtrain run celebahq/ -o runs/hq --preset paper-celebahq --device cuda:0
+  pgtrain run celeba64/ -o runs/long --preset tiny --kimg 200 --set minibatch=32")]
+pub(crate) struct RunArgs {
+    /// The dataset, made by pgprep
+    #[arg(value_name = "DATASET")]
+    pub(crate) dataset: PathBuf,
+    /// The run folder to write
+    #[arg(short, long, value_name = "RUN")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Where to compute: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE", help_heading = "Run")]
+    pub(crate) device: String,
+    /// Go on with a run folder although its settings differ
+    #[arg(long, help_heading = "Run")]
+    pub(crate) force: bool,
+}
+
+/// Go on with a run, exactly as if it had never stopped
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain resume runs/first
+  pgtrain resume runs/first --dataset /mnt/fast/celeba64")]
+pub(crate) struct ResumeArgs {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The dataset's folder, when it has moved
+    #[arg(long, value_name = "DATASET")]
+    pub(crate) dataset: Option<PathBuf>,
+    /// Where to compute: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: String,
+}
+
+/// Print the schedule; needs no data
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain plan --preset paper-celebahq --set resolution=1024
+  pgtrain plan --preset tiny --json")]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Draw images from a run or a snapshot, with the averaged generator
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain sample runs/first -o fakes/ --count 1000
+  pgtrain sample runs/first/snapshots/000040 -o sheet.png --seeds 0-63 --grid 8x8")]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["count", "seeds"])))]
+pub(crate) struct SampleArgs {
+    /// A run folder (its newest snapshot) or a snapshot folder
+    #[arg(value_name = "RUN|SNAPSHOT")]
+    pub(crate) source: PathBuf,
+    /// A folder for PNG files, or with --grid one PNG file
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// This many images, seeds 0 and up
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Images of these seeds: 7, 0-63, 1,5,9-12
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
+    pub(crate) seeds: Option<SeedList>,
+    /// One picture of COLUMNSxROWS images instead of a file each
+    #[arg(long, value_name = "CxR", value_parser = parse_grid)]
+    pub(crate) grid: Option<Grid>,
+    /// Where to compute: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: String,
+}
+
+/// Where settings come from, in order: preset, file, assignments, --kimg, --seed.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct SettingsArgs {
+    /// paper-celebahq, paper-cifar10, paper-lsun or tiny
+    #[arg(long, default_value = "paper-celebahq", value_name = "NAME")]
+    pub(crate) preset: String,
+    /// A TOML file laid over the preset
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, e.g. minibatch=16; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// Thousands of images to show in all (total_kimg)
+    #[arg(long, value_name = "K")]
+    pub(crate) kimg: Option<f64>,
+    /// Seed of all random choices
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// Seeds as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeedList(pub(crate) Vec<RangeInclusive<u64>>);
+
+/// Columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+}
+
+fn parse_seeds(text: &str) -> Result<SeedList, String> {
+    let wrong = |part: &str| format!("`{part}` is no seed or range: expected e.g. 7 or 0-63");
+    let ranges = text.split(',').map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.trim().parse(), last.trim().parse()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+            _ => Err(wrong(part)),
+        }
+    });
+    ranges.collect::<Result<_, _>>().map(SeedList)
+}
+
+fn parse_grid(text: &str) -> Result<Grid, String> {
+    let parsed = text.split_once('x').and_then(|(c, r)| Some((c.parse().ok()?, r.parse().ok()?)));
+    match parsed {
+        Some((columns @ 1..=1000, rows @ 1..=1000)) => Ok(Grid { columns, rows }),
+        _ => Err("expected COLUMNSxROWS, e.g. 8x4".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_numbers_and_ranges() {
+        assert_eq!(parse_seeds("1,5,9-12"), Ok(SeedList(vec![1..=1, 5..=5, 9..=12])));
+        assert!(parse_seeds("9-1").is_err() && parse_seeds("x").is_err() && parse_seeds("").is_err());
+    }
+
+    #[test]
+    fn grids_are_columns_by_rows() {
+        assert_eq!(parse_grid("8x4"), Ok(Grid { columns: 8, rows: 4 }));
+        assert!(parse_grid("8").is_err() && parse_grid("0x4").is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! One file per subcommand.
+
+mod plan;
+mod run;
+mod sample;
+
+use pg_cli::{ExitStatus, StderrNotes};
+
+use crate::args::{Args, Command};
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let notes = StderrNotes::new(args.common.quiet);
+    match args.command {
+        Command::Run(command) => run::start(&command, &args.common, notes),
+        Command::Resume(command) => run::resume(&command, &args.common, notes),
+        Command::Plan(command) => plan::plan(&command),
+        Command::Sample(command) => sample::sample(&command, &args.common, notes),
+    }
+}

@@ -1,0 +1,35 @@
+//! `--device`.
+
+use anyhow::bail;
+use pg_cli::StderrNotes;
+use tch::{Cuda, Device};
+
+use crate::cuda_library;
+
+/// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
+/// else the CPU; a GPU asked for by name and not there is an error, never a silent fall back.
+pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::Result<Device> {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+    let cuda = |index: usize| -> anyhow::Result<Device> {
+        cuda_library::load()?;
+        let count = Cuda::device_count();
+        if i64::try_from(index).unwrap_or(i64::MAX) >= count {
+            bail!("--device cuda:{index}: found {count} GPUs; use --device cpu, or check the driver");
+        }
+        Ok(Device::Cuda(index))
+    };
+    let device = match text {
+        "cpu" => Device::Cpu,
+        "auto" => cuda(0).unwrap_or(Device::Cpu),
+        "cuda" => cuda(0)?,
+        other => match other.strip_prefix("cuda:").map(str::parse) {
+            Some(Ok(index)) => cuda(index)?,
+            _ => bail!("--device {other}: expected auto, cpu, or cuda:0, cuda:1, …"),
+        },
+    };
+    match device {
+        Device::Cuda(index) => notes.note(format_args!("device: GPU {index}")),
+        _ => notes.note(format_args!("device: CPU, {threads} threads")),
+    }
+    Ok(device)
+}

@@ -1,0 +1,35 @@
+//! From what was typed to settings that are ready to use.
+
+use anyhow::Context as _;
+use pg_schedule::{Preset, TrainingSettings};
+
+use crate::args::SettingsArgs;
+
+/// Validated settings, and whether the user asked for a resolution (the preset's one only caps).
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) settings: TrainingSettings,
+    pub(crate) resolution_asked_for: bool,
+}
+
+pub(crate) fn resolve(args: &SettingsArgs) -> anyhow::Result<Resolved> {
+    let preset = Preset::named(&args.preset).context("--preset")?.settings();
+    let mut settings = preset.clone();
+    if let Some(path) = &args.config {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--config: cannot read {}", path.display()))?;
+        settings = settings.with_toml(&path.display().to_string(), &text).context("--config")?;
+    }
+    for assignment in &args.assignments {
+        settings = settings.with_assignment(assignment).context("--set")?;
+    }
+    if let Some(kimg) = args.kimg {
+        settings.total_kimg = kimg;
+    }
+    if let Some(seed) = args.seed {
+        settings.seed = seed;
+    }
+    settings.validate()?;
+    let resolution_asked_for = settings.resolution != preset.resolution;
+    Ok(Resolved { settings, resolution_asked_for })
+}

@@ -1,0 +1,92 @@
+//! What can go wrong in training.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a run cannot start, go on or be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// Reading or writing a file of the run folder.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was tried: "write", "read", …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A file of the run folder that does not hold what it should.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// A folder that is no run folder, or has no snapshot to sample from.
+    #[error("{} has no snapshot: expected a run folder with snapshots/ or a snapshot folder with state.json", path.display())]
+    NoSnapshot {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder that belongs to another run.
+    #[error("{} holds a run with other {what}: choose another folder, or --force to go on with the new ones", path.display())]
+    OtherRun {
+        /// The run folder.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// Another process is training in the folder.
+    #[error("{} is in use by another pgtrain: wait for it to end, or choose another folder", path.display())]
+    InUse {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A loss that is not a number: the run has diverged.
+    #[error("{what} is {value} after {images_shown} images: the run has diverged; the last good snapshot is {}", snapshot.as_deref().map_or("not there yet".to_owned(), |p| p.display().to_string()))]
+    Diverged {
+        /// Which loss.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// Real images shown.
+        images_shown: u64,
+        /// The newest snapshot.
+        snapshot: Option<PathBuf>,
+    },
+    /// The dataset cannot serve this run.
+    #[error("dataset {}: {reason}", path.display())]
+    Dataset {
+        /// The dataset folder.
+        path: PathBuf,
+        /// Expected, found, remedy.
+        reason: String,
+    },
+    /// The thread that reads data ended early.
+    #[error("the data feed stopped before the run's end")]
+    FeedStopped,
+    /// Settings that cannot work.
+    #[error(transparent)]
+    Settings(#[from] pg_schedule::SettingsError),
+    /// The dataset's files.
+    #[error(transparent)]
+    Shard(#[from] pg_shard::ShardError),
+    /// The networks.
+    #[error(transparent)]
+    Network(#[from] pg_networks::NetworkError),
+    /// libtorch.
+    #[error(transparent)]
+    Torch(#[from] tch::TchError),
+}
+
+impl TrainingError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,320 @@
+//! The loop: rounds, ticks, logs, sheets and snapshots.
+
+use std::time::{Duration, Instant};
+
+use pg_schedule::{LevelOfDetail, Round, Rounds, TrainingSettings};
+use pg_shard::Dataset;
+use serde::Serialize;
+use tch::Device;
+
+use crate::data_feed::DataFeed;
+use crate::sampler::{ImageSheet, fixed_sheet};
+use crate::snapshot::{Snapshot, SnapshotState};
+use crate::trainer::{StepStatistics, Trainer, growth_state};
+use crate::{RunFolder, TrainingError};
+
+/// One line of `log.jsonl`: means over a tick.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TickLine {
+    /// Thousands of real images shown.
+    pub kimg: f64,
+    /// Real images shown.
+    pub images_shown: u64,
+    /// Level of detail at the tick's end: 0 is full resolution.
+    pub lod: f64,
+    /// Resolution in training, in pixels.
+    pub resolution: u32,
+    /// Images per minibatch.
+    pub minibatch: u32,
+    /// The discriminator's loss.
+    pub d_loss: f64,
+    /// The generator's loss.
+    pub g_loss: f64,
+    /// D(real).
+    pub real_score: f64,
+    /// D(fake).
+    pub fake_score: f64,
+    /// Norm of the discriminator's gradient at mixed images; the penalty pulls it to its target.
+    pub gradient_norm: f64,
+    /// Seconds waiting for data.
+    pub data_seconds: f64,
+    /// Seconds in the discriminator's steps.
+    pub d_seconds: f64,
+    /// Seconds in the generator's steps.
+    pub g_seconds: f64,
+    /// Real images shown per second, everything but sheets and snapshots included.
+    pub images_per_second: f64,
+}
+
+/// What the loop tells the program around it.
+pub trait RunObserver {
+    /// After every round.
+    fn round(&mut self, images_shown: u64, level: LevelOfDetail);
+    /// After every tick, its line already in the log.
+    fn tick(&mut self, line: &TickLine);
+    /// A sheet of images to keep: `reals` once, `fakes-KKKKKK` after every tick.
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from writing it; the run stops with it.
+    fn sheet(&mut self, name: &str, sheet: &ImageSheet) -> Result<(), TrainingError>;
+    /// A snapshot was written.
+    fn snapshot(&mut self, snapshot: &Snapshot);
+    /// True to stop after the round in hand, with a snapshot.
+    fn stop_requested(&self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// All of `total_kimg` is trained.
+    Complete(Snapshot),
+    /// Stopped on request; the snapshot resumes it exactly.
+    Stopped(Snapshot),
+}
+
+/// A run, ready to train.
+#[derive(Debug)]
+pub struct TrainingRun {
+    folder: RunFolder,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    resolution_px: u32,
+    device: Device,
+    trainer: Trainer,
+    images_shown: u64,
+    last_round: Option<u64>,
+    newest: Option<Snapshot>,
+}
+
+impl TrainingRun {
+    /// Prepares a run in `folder`, from its newest snapshot where there is one.
+    ///
+    /// # Errors
+    /// A dataset without the levels needed; a snapshot of another dataset or shape; libtorch's.
+    pub fn prepare(
+        folder: RunFolder,
+        dataset: Dataset,
+        settings: &TrainingSettings,
+        resolution_px: u32,
+        device: Device,
+    ) -> Result<Self, TrainingError> {
+        let channels = dataset.channels() as u32;
+        let mut trainer = Trainer::new(settings, resolution_px, channels, device)?;
+        let newest = RunFolder::newest_snapshot(folder.path())?;
+        let (mut images_shown, mut last_round) = (0, None);
+        if let Some(snapshot) = &newest {
+            let state = snapshot.state();
+            if state.dataset_fingerprint != dataset.fingerprint() {
+                let what = "data (the dataset changed since its snapshot)".to_owned();
+                return Err(TrainingError::OtherRun { path: folder.path().to_owned(), what });
+            }
+            snapshot.restore(&mut trainer)?;
+            (images_shown, last_round) = (state.images_shown, state.last_round_images_shown);
+        }
+        folder.rewind_log(images_shown)?;
+        let settings = settings.clone();
+        Ok(Self {
+            folder,
+            dataset,
+            settings,
+            resolution_px,
+            device,
+            trainer,
+            images_shown,
+            last_round,
+            newest,
+        })
+    }
+
+    /// Real images shown so far.
+    #[must_use]
+    pub fn images_shown(&self) -> u64 {
+        self.images_shown
+    }
+
+    /// Trains to the end, or until the observer asks to stop.
+    ///
+    /// # Errors
+    /// [`TrainingError::Diverged`] with the last good snapshot; I/O errors; libtorch's.
+    pub fn train(&mut self, observer: &mut dyn RunObserver) -> Result<RunEnd, TrainingError> {
+        if self.newest.is_none() {
+            self.write_sheet_of_reals(observer)?;
+            self.write_snapshot(observer)?;
+        }
+        let plan = self.settings.growth_plan(self.resolution_px);
+        let before = self.last_round.map(|shown| plan.at(shown));
+        let rounds = Rounds::from(&self.settings, self.resolution_px, self.images_shown, before);
+        let levels: Vec<u32> =
+            (plan.start_resolution_px.ilog2()..=self.resolution_px.ilog2()).map(|log2| 1 << log2).collect();
+        let feed = DataFeed::start(
+            &self.dataset,
+            rounds.clone(),
+            &levels,
+            self.settings.seed,
+            self.settings.mirror,
+        )?;
+        let mut tick = Tick::start(self.images_shown);
+        let mut last = None;
+        for round in rounds {
+            self.train_round(&round, &feed, &mut tick)?;
+            observer.round(self.images_shown, round.level);
+            let stop = observer.stop_requested();
+            let tick_images = self.settings.tick_kimg.at(round.level.resolution_px) * 1000.0;
+            if stop || (self.images_shown - tick.start) as f64 >= tick_images {
+                self.end_tick(&tick, &round, observer)?;
+                tick = Tick::start(self.images_shown);
+                last = None;
+            } else {
+                last = Some(round);
+            }
+            if stop && let Some(snapshot) = self.newest.clone() {
+                return Ok(RunEnd::Stopped(snapshot));
+            }
+        }
+        if let Some(round) = last {
+            self.end_tick(&tick, &round, observer)?;
+        }
+        self.newest
+            .clone()
+            .map(RunEnd::Complete)
+            .ok_or_else(|| TrainingError::NoSnapshot { path: self.folder.path().to_owned() })
+    }
+
+    fn train_round(&mut self, round: &Round, feed: &DataFeed, tick: &mut Tick) -> Result<(), TrainingError> {
+        self.trainer.begin(round);
+        for _ in 0..round.repeats {
+            let waiting = Instant::now();
+            let minibatch = feed.next_minibatch()?;
+            tick.data_time += waiting.elapsed();
+            match self.trainer.step(round, &minibatch) {
+                Ok(statistics) => tick.add(&statistics),
+                Err(TrainingError::Diverged { what, value, images_shown, .. }) => {
+                    let snapshot = self.newest.as_ref().map(|s| s.folder().to_owned());
+                    return Err(TrainingError::Diverged { what, value, images_shown, snapshot });
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        self.images_shown = round.images_shown_after();
+        self.last_round = Some(round.images_shown);
+        Ok(())
+    }
+
+    fn end_tick(
+        &mut self,
+        tick: &Tick,
+        round: &Round,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), TrainingError> {
+        // The snapshot comes last: killed before it, a resumed run makes this tick again, line and
+        // sheet included.
+        let line = tick.line(self.images_shown, round);
+        self.folder.log(&line)?;
+        let state = growth_state(round.level);
+        let count = sheet_columns(self.resolution_px) * sheet_rows(self.resolution_px);
+        let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, count, self.device)?;
+        observer.sheet(&format!("fakes-{:06}", self.images_shown / 1000), &sheet)?;
+        self.write_snapshot(observer)?;
+        observer.tick(&line);
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self, observer: &mut dyn RunObserver) -> Result<(), TrainingError> {
+        let before = self.newest.as_ref().map_or(0, |s| s.state().images_shown);
+        let kept_every = (self.settings.snapshot_kimg * 1000.0).max(1.0);
+        let count = |images: u64| (images as f64 / kept_every).floor();
+        let complete = self.images_shown as f64 >= self.settings.total_kimg * 1000.0;
+        let state = SnapshotState {
+            format_version: 1,
+            images_shown: self.images_shown,
+            last_round_images_shown: self.last_round,
+            resolution: self.resolution_px,
+            image_channels: self.dataset.channels() as u32,
+            generator_steps: self.trainer.generator_adam.steps(),
+            discriminator_steps: self.trainer.discriminator_adam.steps(),
+            kept: self.images_shown == 0 || complete || count(self.images_shown) > count(before),
+            dataset_fingerprint: self.dataset.fingerprint(),
+        };
+        let snapshot = Snapshot::write(&self.folder, &self.trainer, state)?;
+        self.folder.prune(&snapshot)?;
+        observer.snapshot(&snapshot);
+        self.newest = Some(snapshot);
+        Ok(())
+    }
+
+    fn write_sheet_of_reals(&self, observer: &mut dyn RunObserver) -> Result<(), TrainingError> {
+        let side = self.resolution_px as usize;
+        let finest = self.dataset.resolutions().iter().find(|r| r.pixels() == side).copied();
+        let Some(finest) = finest else { return Ok(()) };
+        let level = self.dataset.level(finest)?;
+        let count = (sheet_columns(self.resolution_px) * sheet_rows(self.resolution_px)).min(level.len());
+        let images = (0..count).filter_map(|index| level.image(index));
+        let bytes = images.flatten().copied().collect();
+        let sheet = ImageSheet { bytes, count, channels: level.channels(), resolution_px: side };
+        observer.sheet("reals", &sheet)
+    }
+}
+
+/// Columns of a run's sheets: about as many as fill a 1920 px wide picture, 4 to 12.
+fn sheet_columns(resolution_px: u32) -> usize {
+    (1920 / resolution_px as usize).clamp(4, 12)
+}
+
+/// Rows of a run's sheets: about as many as fill a 1080 px high picture, 3 to 8.
+fn sheet_rows(resolution_px: u32) -> usize {
+    (1080 / resolution_px as usize).clamp(3, 8)
+}
+
+/// Sums over the minibatches of a tick.
+#[derive(Debug)]
+struct Tick {
+    start: u64,
+    started: Instant,
+    steps: u32,
+    sums: StepStatistics,
+    data_time: Duration,
+}
+
+impl Tick {
+    fn start(images_shown: u64) -> Self {
+        Self {
+            start: images_shown,
+            started: Instant::now(),
+            steps: 0,
+            sums: StepStatistics::default(),
+            data_time: Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, step: &StepStatistics) {
+        self.steps += 1;
+        self.sums.d_loss += step.d_loss;
+        self.sums.g_loss += step.g_loss;
+        self.sums.real_score += step.real_score;
+        self.sums.fake_score += step.fake_score;
+        self.sums.gradient_norm += step.gradient_norm;
+        self.sums.d_time += step.d_time;
+        self.sums.g_time += step.g_time;
+    }
+
+    fn line(&self, images_shown: u64, round: &Round) -> TickLine {
+        let mean = |sum: f64| sum / f64::from(self.steps.max(1));
+        TickLine {
+            kimg: images_shown as f64 / 1000.0,
+            images_shown,
+            lod: round.level.lod,
+            resolution: round.level.resolution_px,
+            minibatch: round.minibatch,
+            d_loss: mean(self.sums.d_loss),
+            g_loss: mean(self.sums.g_loss),
+            real_score: mean(self.sums.real_score),
+            fake_score: mean(self.sums.fake_score),
+            gradient_norm: mean(self.sums.gradient_norm),
+            data_seconds: self.data_time.as_secs_f64(),
+            d_seconds: self.sums.d_time.as_secs_f64(),
+            g_seconds: self.sums.g_time.as_secs_f64(),
+            images_per_second: (images_shown - self.start) as f64
+                / self.started.elapsed().as_secs_f64().max(1e-9),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What run, sample and plan leave and say.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{sandbox_with_faces, small_run};
+
+#[test]
+fn a_run_folder_holds_settings_log_pictures_and_snapshots() {
+    let sandbox = sandbox_with_faces();
+    let _ = sandbox.run("pgtrain", small_run("run", "1.3")).with_status(0);
+
+    let settings = fs::read_to_string(sandbox.path("run/settings.toml")).unwrap();
+    assert!(settings.contains("fmap_max = 8") && settings.contains("gp_lambda = 10.0"), "{settings}");
+    let log = fs::read_to_string(sandbox.path("run/log.jsonl")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.len() >= 4);
+    for (line, next) in lines.iter().zip(&lines[1..]) {
+        assert!(line["kimg"].as_f64() < next["kimg"].as_f64());
+        assert!(line["lod"].as_f64() >= next["lod"].as_f64());
+        for key in ["d_loss", "g_loss", "gradient_norm", "d_seconds", "g_seconds", "images_per_second"] {
+            assert!(line[key].as_f64().is_some_and(f64::is_finite), "{key} in {line}");
+        }
+    }
+    let end = lines.last().unwrap();
+    assert_eq!((end["resolution"].as_u64(), end["lod"].as_f64()), (Some(16), Some(0.0)));
+
+    // All sheets have the same size, whatever the level.
+    let size = |name: &str| image::image_dimensions(sandbox.path("run").join(name)).unwrap();
+    assert_eq!(size("fakes-000000.png"), size("fakes-000001.png"));
+    assert_eq!(size("fakes-000001.png"), (12 * 16, 8 * 16));
+    assert_eq!(size("reals.png").0, 12 * 16);
+
+    // The first and the last snapshot stay, and those that snapshot_kimg asks for.
+    let mut snapshots: Vec<String> = fs::read_dir(sandbox.path("run/snapshots"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    snapshots.sort();
+    assert_eq!(snapshots, ["000000", "000001"]);
+    let bytes = fs::read(sandbox.path("run/snapshots/000001/generator-ema.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("r0016.conv0_up.weight").unwrap().shape(), [8, 8, 3, 3]);
+}
+
+#[test]
+fn image_k_is_the_same_whatever_else_is_sampled() {
+    let sandbox = sandbox_with_faces();
+    let _ = sandbox.run("pgtrain", small_run("run", "0.5")).with_status(0);
+    let _ = sandbox
+        .run("pgtrain", ["sample", "run", "-o", "many", "--count", "20", "--device", "cpu"])
+        .with_status(0);
+    let few = ["sample", "run", "-o", "few", "--seeds", "3,17-18", "--device", "cpu", "--threads", "2"];
+    let _ = sandbox.run("pgtrain", few).with_status(0);
+    for name in ["000003.png", "000017.png", "000018.png"] {
+        let read = |folder: &str| fs::read(sandbox.path(folder).join(name)).unwrap();
+        assert!(read("many") == read("few"), "{name}");
+    }
+    assert_eq!(sandbox.contents("many").len(), 20);
+
+    let grid = ["sample", "run", "-o", "grid.png", "--seeds", "0-5", "--grid", "3x2", "--device", "cpu"];
+    let _ = sandbox.run("pgtrain", grid).with_status(0);
+    let side = image::image_dimensions(sandbox.path("many/000000.png")).unwrap().0;
+    assert_eq!(image::image_dimensions(sandbox.path("grid.png")).unwrap(), (3 * side, 2 * side));
+}
+
+#[test]
+fn plan_prints_the_published_schedule_without_data() {
+    let sandbox = pg_testkit::sandbox::Sandbox::new();
+    let plan = sandbox.run("pgtrain", ["plan", "--preset", "paper-celebahq", "--json"]).with_status(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let phases = plan["phases"].as_array().unwrap();
+    assert_eq!(phases.len(), 17);
+    assert_eq!(phases[16]["resolution"], 1024);
+    assert_eq!(phases[16]["learning_rate"], 0.0015);
+    assert_eq!((&phases[1]["from_kimg"], &phases[1]["phase"]), (&600.0.into(), &"fade in".into()));
+}
+
+#[test]
+fn what_cannot_run_exits_2_and_says_why() {
+    let sandbox = sandbox_with_faces();
+    sandbox.write("file", "not a dataset");
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    let cases: [(&[&str], &str); 9] = [
+        (&["run", "missing", "-o", "run"], "missing"),
+        (&["run", "empty", "-o", "run"], "dataset.json"),
+        (&["run", "faces", "-o", "file/run", "--device", "cpu"], "file/run"),
+        (&["run", "faces", "-o", "run", "--preset", "huge"], "paper-celebahq"),
+        (&["run", "faces", "-o", "run", "--set", "minibach=4"], "`minibatch`"),
+        (
+            &["run", "faces", "-o", "run", "--preset", "tiny", "--set", "resolution=64"],
+            "at most the dataset's finest level, 16",
+        ),
+        (&["run", "faces", "-o", "run", "--device", "tpu"], "expected auto, cpu"),
+        (&["resume", "empty"], "no run folder"),
+        (&["sample", "empty", "-o", "x", "--count", "4", "--device", "cpu"], "no snapshot"),
+    ];
+    for (arguments, expected) in cases {
+        let finished = sandbox.run("pgtrain", arguments).with_status(2);
+        assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
+        assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    }
+}
