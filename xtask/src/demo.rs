@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use pg_schedule::Preset;
 use serde_json::{Value, json};
 
 use crate::process::{self, Verdict};
@@ -19,7 +20,7 @@ const HELD_BACK: usize = 200;
 /// Side of the aligned images, in pixels.
 const ALIGNED_PX: usize = 64;
 /// Side of the images that the tiny preset grows to, in pixels.
-const TRAINED_PX: usize = 32;
+const TRAINED_PX: u32 = 32;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -27,8 +28,18 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fresh: bool,
     /// Thousands of images to train on [default: the tiny preset's]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = long_enough)]
     kimg: Option<f64>,
+}
+
+/// A number of kimg that grows the networks to the resolution that is scored.
+fn long_enough(text: &str) -> Result<f64, String> {
+    let kimg: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let grown_at = Preset::Tiny.settings().growth_plan(TRAINED_PX).grown_at_kimg();
+    if kimg.is_nan() || kimg < grown_at {
+        return Err(format!("the tiny preset has grown to {TRAINED_PX} px after {grown_at} kimg: give more"));
+    }
+    Ok(kimg)
 }
 
 /// Runs `cargo xtask demo`.
@@ -236,6 +247,15 @@ mod tests {
         assert_eq!(release_folder(root, None), Path::new("/w/target/release"));
         assert_eq!(release_folder(root, Some(Path::new("t"))), Path::new("/w/t/release"));
         assert_eq!(release_folder(root, Some(Path::new("/t"))), Path::new("/t/release"));
+    }
+
+    #[test]
+    fn a_run_too_short_to_score_is_refused_with_the_least() {
+        assert_eq!(long_enough("20"), Ok(20.0));
+        for text in ["2", "-1", "NaN"] {
+            let _ = long_enough(text).unwrap_err();
+        }
+        assert!(long_enough("2").unwrap_err().contains("after 18 kimg"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::{Raster, resize_lanczos};
+use crate::Raster;
+use crate::resize::{Area, resize_area};
 
 /// How a photo that is not square becomes a square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,39 +34,38 @@ pub enum FitError {
         /// The side wanted.
         side: usize,
     },
+    /// Sizes beyond what can be scaled.
+    #[error("cannot scale the picture: {0}")]
+    Scale(String),
 }
 
-/// Scales `photo` to `side` x `side` pixels by [`resize_lanczos`]: u8 `[H,W,C]` in and out.
+/// Scales `photo` to `side` x `side` pixels by a Lanczos filter: u8 `[H,W,C]` in and out.
 ///
 /// A photo that has the size already is returned as it is.
 ///
 /// # Errors
-/// [`FitError::Size`].
+/// [`FitError`].
 pub fn fit(photo: Raster, side: usize, fit: Fit) -> Result<Raster, FitError> {
     let (width, height) = (photo.width(), photo.height());
     if (width, height) == (side, side) {
         return Ok(photo);
     }
-    Ok(match fit {
-        Fit::Strict => return Err(FitError::Size { width, height, side }),
-        Fit::Stretch => resize_lanczos(&photo, side, side),
-        Fit::Crop => resize_lanczos(&central_square(photo), side, side),
+    let whole = Area { left: 0, top: 0, width, height };
+    let scaled = |area, w, h| resize_area(&photo, area, w, h).map_err(FitError::Scale);
+    match fit {
+        Fit::Strict => Err(FitError::Size { width, height, side }),
+        Fit::Stretch => scaled(whole, side, side),
+        Fit::Crop => {
+            let square = width.min(height);
+            let (left, top) = ((width - square) / 2, (height - square) / 2);
+            scaled(Area { left, top, width: square, height: square }, side, side)
+        }
         Fit::Pad => {
             let longer = width.max(height);
             let part = |n: usize| ((n * side + longer / 2) / longer).max(1);
-            on_black(&resize_lanczos(&photo, part(width), part(height)), side)
+            Ok(on_black(&scaled(whole, part(width), part(height))?, side))
         }
-    })
-}
-
-fn central_square(photo: Raster) -> Raster {
-    let (width, c) = (photo.width(), photo.channels());
-    let square = width.min(photo.height());
-    let (left, top) = ((width - square) / 2, (photo.height() - square) / 2);
-    let rows = photo.data().chunks_exact(width * c).skip(top).take(square);
-    let data: Vec<u8> = rows.flat_map(|row| &row[left * c..(left + square) * c]).copied().collect();
-    // The sizes fit by construction.
-    Raster::from_data(square, square, c, data).unwrap_or(photo)
+    }
 }
 
 /// `picture`, which is not larger, in the middle of a black square.

@@ -13,6 +13,7 @@ mod mirror_pad;
 mod planar;
 mod quad_transform;
 mod raster;
+mod resize;
 mod resolution;
 
 pub use contact_sheet::contact_sheet;

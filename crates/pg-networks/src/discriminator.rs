@@ -2,7 +2,9 @@
 
 use tch::{Device, Tensor};
 
-use crate::equalized_layers::{EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu};
+use crate::equalized_layers::{
+    Conv, Dense, EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu,
+};
 use crate::generator::is_active;
 use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
 use crate::resampling::downscale_box;
@@ -75,30 +77,92 @@ impl Discriminator {
         self.parameters.iter().filter(|(name, _)| is_active(name, ".from_rgb.", state)).collect()
     }
 
-    /// Images `[N,C,R,R]` to scores `[N]`; R is the resolution in `state`.
+    /// The network at the level of `state`, its weights scaled once for any number of forward passes
+    /// until the optimiser changes them.
     ///
-    /// While a level fades in, its features are mixed with those of the halved image (figure 2).
+    /// # Errors
+    /// [`NetworkError::Resolution`] for a level that the network does not have.
+    pub fn at(&self, state: GrowthState) -> Result<DiscriminatorAt, NetworkError> {
+        state.check(&self.architecture)?;
+        let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
+        let blocks = self.blocks[..level].iter().rev();
+        Ok(DiscriminatorAt {
+            state,
+            stddev_group: self.architecture.minibatch_stddev_group,
+            from_rgb: self.from_rgb[level].scaled(),
+            from_rgb_below: state.is_fading().then(|| self.from_rgb[level - 1].scaled()),
+            blocks: blocks.map(|(keep, down)| (keep.scaled(), down.scaled())).collect(),
+            last_conv: self.last_conv.scaled(),
+            dense: self.dense.scaled(),
+            score: self.score.scaled(),
+        })
+    }
+
+    /// [`DiscriminatorAt::forward`] for a single pass.
     ///
     /// # Errors
     /// [`NetworkError::Resolution`] for a level that the network does not have.
     pub fn forward(&self, images: &Tensor, state: GrowthState) -> Result<Tensor, NetworkError> {
-        state.check(&self.architecture)?;
-        let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
-        let mut x = leaky_relu(&self.from_rgb[level].forward(images));
-        for index in (0..level).rev() {
-            let (keep, down) = &self.blocks[index];
+        Ok(self.at(state)?.forward(images))
+    }
+}
+
+/// A [`Discriminator`] at one level.
+#[derive(Debug)]
+pub struct DiscriminatorAt {
+    state: GrowthState,
+    stddev_group: u32,
+    from_rgb: Conv,
+    from_rgb_below: Option<Conv>,
+    /// Of the highest resolution first.
+    blocks: Vec<(Conv, Conv)>,
+    last_conv: Conv,
+    dense: Dense,
+    score: Dense,
+}
+
+impl DiscriminatorAt {
+    /// Images `[N,C,R,R]` to scores `[N]`; R is the resolution of the level.
+    ///
+    /// While a level fades in, its features are mixed with those of the halved image (figure 2).
+    #[must_use]
+    pub fn forward(&self, images: &Tensor) -> Tensor {
+        self.scores(images, i64::from(self.stddev_group).min(images.size()[0]))
+    }
+
+    /// Scores of two minibatches `[N,C,R,R]` in one pass: the same as [`Self::forward`] of each, with
+    /// half the calls into libtorch.
+    #[must_use]
+    pub fn forward_both(&self, first: &Tensor, second: &Tensor) -> (Tensor, Tensor) {
+        let n = first.size()[0];
+        let group = i64::from(self.stddev_group).min(n);
+        if group == 0 || second.size() != first.size() || n % group != 0 {
+            return (self.forward(first), self.forward(second));
+        }
+        // Images a whole number of `2N / group` apart share a group of the minibatch standard deviation:
+        // rows of N / group images of each minibatch in turn keep every group as it was.
+        let rows = |x: &Tensor| x.unflatten(0, [group, n / group]); // [G,N/G,C,R,R]
+        let both = Tensor::cat(&[rows(first), rows(second)], 1).flatten(0, 1); // [2N,C,R,R]
+        let scores = self.scores(&both, group).view([group, 2, n / group]);
+        (scores.select(1, 0).flatten(0, -1), scores.select(1, 1).flatten(0, -1))
+    }
+
+    /// Scores with a minibatch standard deviation over `group` images, none for 0.
+    fn scores(&self, images: &Tensor, group: i64) -> Tensor {
+        let mut x = leaky_relu(&self.from_rgb.forward(images));
+        for (index, (keep, down)) in self.blocks.iter().enumerate() {
             x = leaky_relu(&keep.forward(&x));
             x = leaky_relu(&down.forward(&x));
-            if index + 1 == level && state.is_fading() {
-                let below = leaky_relu(&self.from_rgb[index].forward(&downscale_box(images)));
-                x = below.lerp(&x, state.fade_in);
+            if let (0, Some(from_rgb)) = (index, &self.from_rgb_below) {
+                let below = leaky_relu(&from_rgb.forward(&downscale_box(images)));
+                x = below.lerp(&x, self.state.fade_in);
             }
         }
-        if self.architecture.minibatch_stddev_group > 0 {
-            x = minibatch_stddev(&x, self.architecture.minibatch_stddev_group);
+        if group > 0 {
+            x = minibatch_stddev(&x, group);
         }
         x = leaky_relu(&self.last_conv.forward(&x));
         x = leaky_relu(&self.dense.forward(&x.flatten(1, -1)));
-        Ok(self.score.forward(&x).flatten(0, -1))
+        self.score.forward(&x).flatten(0, -1)
     }
 }

@@ -64,27 +64,57 @@ impl EqualizedConv {
         }
     }
 
+    /// The convolution with its weights scaled and laid out for the kernel that runs: done once however
+    /// often a step uses it.
+    pub(crate) fn scaled(&self) -> Conv {
+        let weight = &self.weight * self.scale;
+        let kernel = match self.resample {
+            Resample::Keep => weight,
+            // [outputs,inputs,3,3] -> [inputs,outputs,4,4], flipped as transposed convolution wants it.
+            Resample::Up => four_shifts(&weight, 1).flip([2, 3]).transpose(0, 1),
+            Resample::Down => four_shifts(&weight, 4),
+        };
+        Conv {
+            kernel,
+            bias: self.bias.shallow_clone(),
+            padding_px: self.kernel_px / 2,
+            resample: self.resample,
+        }
+    }
+
+    /// [`Conv::forward`] for a single use.
+    #[cfg(test)]
+    fn forward(&self, x: &Tensor) -> Tensor {
+        self.scaled().forward(x)
+    }
+}
+
+/// An [`EqualizedConv`] ready to run; the graph reaches its weights.
+#[derive(Debug)]
+pub(crate) struct Conv {
+    kernel: Tensor,
+    bias: Tensor,
+    padding_px: i64,
+    resample: Resample,
+}
+
+impl Conv {
     /// `[N,inputs,H,W]` to `[N,outputs,H',W']`, bias added.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        let weight = &self.weight * self.scale;
-        let padding = self.kernel_px / 2;
+        let bias = Some(&self.bias);
         match self.resample {
-            Resample::Keep => x.conv2d(&weight, Some(&self.bias), 1, padding, 1, 1),
-            Resample::Up => {
-                // [outputs,inputs,3,3] -> [inputs,outputs,4,4], flipped as transposed convolution wants it.
-                let kernel = four_shifts(&weight).flip([2, 3]).transpose(0, 1);
-                x.conv_transpose2d(&kernel, Some(&self.bias), 2, 1, 0, 1, 1)
-            }
-            Resample::Down => x.conv2d(&(four_shifts(&weight) * 0.25), Some(&self.bias), 2, 1, 1, 1),
+            Resample::Keep => x.conv2d(&self.kernel, bias, 1, self.padding_px, 1, 1),
+            Resample::Up => x.conv_transpose2d(&self.kernel, bias, 2, 1, 0, 1, 1),
+            Resample::Down => x.conv2d(&self.kernel, bias, 2, 1, 1, 1),
         }
     }
 }
 
-/// The 3x3 kernel summed over its shifts by 0 and 1 in both axes: a 4x4 kernel. Stride 2 with it does
-/// the work of a convolution on (or before) a 2x2 block of equal pixels, without the block.
-fn four_shifts(weight: &Tensor) -> Tensor {
-    let shifted = |right, down| weight.constant_pad_nd([1 - right, right, 1 - down, down]);
-    shifted(0, 0) + shifted(0, 1) + shifted(1, 0) + shifted(1, 1)
+/// The 3x3 kernel summed over its shifts by 0 and 1 in both axes, over `divisor`: a 4x4 kernel. Stride 2
+/// with it does the work of a convolution on (or before) a 2x2 block of equal pixels, without the block.
+fn four_shifts(weight: &Tensor, divisor: i64) -> Tensor {
+    // Padded by one, each 2x2 window of the kernel holds what its four shifts put on one tap.
+    weight.avg_pool2d([2, 2], [1, 1], [1, 1], false, true, divisor)
 }
 
 /// A dense layer with equalised learning rate.
@@ -111,15 +141,29 @@ impl EqualizedDense {
         }
     }
 
+    /// The layer with its weights scaled, once however often a step uses it.
+    pub(crate) fn scaled(&self) -> Dense {
+        Dense { weight: &self.weight * self.scale, bias: self.bias.shallow_clone() }
+    }
+}
+
+/// An [`EqualizedDense`] ready to run; the graph reaches its weights.
+#[derive(Debug)]
+pub(crate) struct Dense {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Dense {
     /// `[N,inputs]` to `[N,outputs]`, bias added.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&(&self.weight * self.scale), Some(&self.bias))
+        x.linear(&self.weight, Some(&self.bias))
     }
 
     /// `[N,inputs]` to `[N,maps,4,4]`, one bias per map.
     pub(crate) fn forward_to_4x4(&self, x: &Tensor) -> Tensor {
         let maps = self.bias.size()[0];
-        let y = x.linear::<&Tensor>(&(&self.weight * self.scale), None);
+        let y = x.linear::<&Tensor>(&self.weight, None);
         y.view([-1, maps, 4, 4]) + self.bias.view([1, maps, 1, 1])
     }
 }

@@ -2,7 +2,9 @@
 
 use tch::{Device, Tensor};
 
-use crate::equalized_layers::{EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu};
+use crate::equalized_layers::{
+    Conv, Dense, EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu,
+};
 use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
 use crate::resampling::upscale_nearest;
 use crate::{Architecture, GrowthState, NetworkError, pixel_norm};
@@ -73,33 +75,69 @@ impl Generator {
         self.parameters.iter().filter(|(name, _)| is_active(name, ".to_rgb.", state)).collect()
     }
 
+    /// The network at the level of `state`, its weights scaled once for any number of forward passes
+    /// until the optimiser changes them.
+    ///
+    /// # Errors
+    /// [`NetworkError::Resolution`] for a level that the network does not have.
+    pub fn at(&self, state: GrowthState) -> Result<GeneratorAt, NetworkError> {
+        state.check(&self.architecture)?;
+        let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
+        let blocks = self.blocks.iter().take(level);
+        Ok(GeneratorAt {
+            state,
+            dense: self.dense.scaled(),
+            first_conv: self.first_conv.scaled(),
+            blocks: blocks.map(|(up, keep)| (up.scaled(), keep.scaled())).collect(),
+            to_rgb_below: state.is_fading().then(|| self.to_rgb[level - 1].scaled()),
+            to_rgb: self.to_rgb[level].scaled(),
+        })
+    }
+
+    /// [`GeneratorAt::forward`] for a single pass.
+    ///
+    /// # Errors
+    /// [`NetworkError::Resolution`] for a level that the network does not have.
+    pub fn forward(&self, latents: &Tensor, state: GrowthState) -> Result<Tensor, NetworkError> {
+        Ok(self.at(state)?.forward(latents))
+    }
+}
+
+/// A [`Generator`] at one level.
+#[derive(Debug)]
+pub struct GeneratorAt {
+    state: GrowthState,
+    dense: Dense,
+    first_conv: Conv,
+    blocks: Vec<(Conv, Conv)>,
+    to_rgb_below: Option<Conv>,
+    to_rgb: Conv,
+}
+
+impl GeneratorAt {
     /// Latents `[N,latent_size]` of any length to images `[N,C,R,R]`, nominally in [-1, 1]
     /// (linear output, not clamped).
     ///
     /// While a level fades in, the image is the mix of its colours and the doubled colours of the
     /// level below (figure 2).
-    ///
-    /// # Errors
-    /// [`NetworkError::Resolution`] for a level that the network does not have.
-    pub fn forward(&self, latents: &Tensor, state: GrowthState) -> Result<Tensor, NetworkError> {
-        state.check(&self.architecture)?;
-        let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
+    #[must_use]
+    pub fn forward(&self, latents: &Tensor) -> Tensor {
         let z = pixel_norm(latents);
         let mut x = pixel_norm(&leaky_relu(&self.dense.forward_to_4x4(&z)));
         x = pixel_norm(&leaky_relu(&self.first_conv.forward(&x)));
         let mut below = None;
-        for (index, (up, keep)) in self.blocks.iter().take(level).enumerate() {
-            if index + 1 == level && state.is_fading() {
-                below = Some(self.to_rgb[index].forward(&x));
+        for (index, (up, keep)) in self.blocks.iter().enumerate() {
+            if index + 1 == self.blocks.len() {
+                below = self.to_rgb_below.as_ref().map(|to_rgb| to_rgb.forward(&x));
             }
             x = pixel_norm(&leaky_relu(&up.forward(&x)));
             x = pixel_norm(&leaky_relu(&keep.forward(&x)));
         }
-        let image = self.to_rgb[level].forward(&x);
-        Ok(match below {
-            Some(below) => upscale_nearest(&below).lerp(&image, state.fade_in),
+        let image = self.to_rgb.forward(&x);
+        match below {
+            Some(below) => upscale_nearest(&below).lerp(&image, self.state.fade_in),
             None => image,
-        })
+        }
     }
 }
 

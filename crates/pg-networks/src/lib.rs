@@ -15,10 +15,10 @@ mod pixel_norm;
 mod resampling;
 
 pub use architecture::Architecture;
-pub use discriminator::Discriminator;
+pub use discriminator::{Discriminator, DiscriminatorAt};
 pub use equalized_layers::leaky_relu;
 pub use error::NetworkError;
-pub use generator::Generator;
+pub use generator::{Generator, GeneratorAt};
 pub use growth_state::GrowthState;
 pub use minibatch_stddev::minibatch_stddev;
 pub use parameters::{NormalSource, Parameters};

@@ -12,9 +12,9 @@ const EPSILON: f64 = 1e-8;
 /// N must be a multiple of it. Images n, n + N/G, n + 2N/G, … form a group, as in the authors'
 /// program. Per group: population variance over the group plus 1e-8, root, mean over channels and
 /// positions.
-pub fn minibatch_stddev(x: &Tensor, group: u32) -> Tensor {
+pub fn minibatch_stddev(x: &Tensor, group: i64) -> Tensor {
     let (n, c, h, w) = dims4(x);
-    let g = i64::from(group).min(n);
+    let g = group.min(n);
     let m = n / g;
     let y = x.view([g, m, c, h, w]); // [G,M,C,H,W]
     let centred = &y - y.mean_dim(0, true, None::<Kind>);

@@ -96,6 +96,20 @@ fn the_length_of_a_latent_does_not_matter() {
 }
 
 #[test]
+fn two_minibatches_in_one_pass_score_as_each_alone() {
+    let (generator, discriminator) = networks();
+    let state = GrowthState { resolution_px: 16, fade_in: 0.4 };
+    let images = generator.forward(&latents(24), state).unwrap();
+    // Whole groups, a minibatch smaller than a group, and a single image.
+    for n in [12, 4, 3, 1] {
+        let (first, second) = (images.narrow(0, 0, n), images.narrow(0, n, n) * 0.5);
+        let both = discriminator.at(state).unwrap().forward_both(&first, &second);
+        assert!(largest_difference(&both.0, &discriminator.forward(&first, state).unwrap()) < 1e-5);
+        assert!(largest_difference(&both.1, &discriminator.forward(&second, state).unwrap()) < 1e-5);
+    }
+}
+
+#[test]
 fn exactly_the_active_weights_have_gradients() {
     let (generator, discriminator) = networks();
     for (px, fade_in) in [(4, 1.0), (8, 0.5), (8, 1.0), (32, 0.3), (32, 1.0)] {

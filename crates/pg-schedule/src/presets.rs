@@ -60,18 +60,18 @@ impl Preset {
             Self::PaperLsun => TrainingSettings { resolution: 256, ..paper },
             Self::Tiny => TrainingSettings {
                 resolution: 32,
-                total_kimg: 60.0,
+                total_kimg: 48.0,
                 lod_train_kimg: 3.0,
                 lod_fade_kimg: 3.0,
                 minibatch: ByResolution::Everywhere(16),
                 learning_rate: ByResolution::Everywhere(0.001),
-                fmap_base: 512,
+                fmap_base: 256,
                 fmap_max: 64,
                 latent_size: 64,
                 // A few thousand steps in all: the paper's 0.999 would still hold the first weights.
                 ema_decay: 0.99,
                 tick_kimg: ByResolution::Everywhere(2.0),
-                snapshot_kimg: 20.0,
+                snapshot_kimg: 16.0,
                 ..paper
             },
         }

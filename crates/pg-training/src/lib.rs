@@ -25,5 +25,5 @@ pub use run_folder::{RunFolder, RunRecord};
 pub use sampler::{ImageSheet, Sampler};
 pub use snapshot::{Snapshot, SnapshotState};
 pub use trainer::{StepStatistics, Trainer};
-pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun};
+pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun, sheet_columns};
 pub use wgan_gp::{DiscriminatorLoss, WganGp};

@@ -110,7 +110,7 @@ impl Trainer {
         let fakes = tch::no_grad(|| self.generator.forward(&latents, state))?;
         let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
         let mix = Tensor::from_slice(&mix).to_device(self.device);
-        let d = loss.discriminator_loss(&self.discriminator, state, &reals, &fakes, &mix)?;
+        let d = loss.discriminator_loss(&self.discriminator.at(state)?, &reals, &fakes, &mix)?;
         let weights = self.discriminator.active(state);
         let gradients = gradients_of(&d.total, &weights)?;
         self.discriminator_adam.step(&weights, &gradients, round.learning_rate)?;
@@ -119,7 +119,7 @@ impl Trainer {
 
         let latents = self.latents(Stream::GeneratorLatents, shown, count);
         let fakes = self.generator.forward(&latents, state)?;
-        let g_loss = loss.generator_loss(&self.discriminator, state, &fakes)?;
+        let g_loss = loss.generator_loss(&self.discriminator.at(state)?, &fakes);
         let weights = self.generator.active(state);
         let gradients = gradients_of(&g_loss, &weights)?;
         self.generator_adam.step(&weights, &gradients, round.learning_rate)?;

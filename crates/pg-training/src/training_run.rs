@@ -256,7 +256,8 @@ impl TrainingRun {
 }
 
 /// Columns of a run's sheets: about as many as fill a 1920 px wide picture, 4 to 12.
-fn sheet_columns(resolution_px: u32) -> usize {
+#[must_use]
+pub fn sheet_columns(resolution_px: u32) -> usize {
     (1920 / resolution_px as usize).clamp(4, 12)
 }
 

@@ -1,8 +1,8 @@
 //! The Wasserstein loss with gradient penalty (arXiv:1704.00028) and drift term
 //! (arXiv:1710.10196, appendix A.1).
 
-use pg_networks::{Discriminator, GrowthState, NetworkError};
-use tch::{Kind, Tensor};
+use pg_networks::DiscriminatorAt;
+use tch::{Kind, TchError, Tensor};
 
 /// Weights of the loss's parts.
 #[derive(Debug, Clone, Copy)]
@@ -35,21 +35,19 @@ impl WganGp {
     /// in [0, 1) per image, `[N]`. The graph reaches the discriminator's weights only.
     ///
     /// # Errors
-    /// Those of [`Discriminator::forward`].
+    /// libtorch's.
     pub fn discriminator_loss(
         &self,
-        discriminator: &Discriminator,
-        state: GrowthState,
+        discriminator: &DiscriminatorAt,
         reals: &Tensor,
         fakes: &Tensor,
         mix: &Tensor,
-    ) -> Result<DiscriminatorLoss, NetworkError> {
+    ) -> Result<DiscriminatorLoss, TchError> {
         let fakes = fakes.detach();
-        let real_scores = discriminator.forward(reals, state)?;
-        let fake_scores = discriminator.forward(&fakes, state)?;
+        let (real_scores, fake_scores) = discriminator.forward_both(reals, &fakes);
 
         let mixed = reals.lerp_tensor(&fakes, &mix.view([-1, 1, 1, 1])).set_requires_grad(true);
-        let mixed_score = discriminator.forward(&mixed, state)?.sum(Kind::Float);
+        let mixed_score = discriminator.forward(&mixed).sum(Kind::Float);
         // create_graph: the penalty is differentiated once more, towards the weights.
         let gradient = Tensor::f_run_backward(&[mixed_score], &[&mixed], true, true)?.remove(0);
         let norm = (&gradient * &gradient).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float).sqrt();
@@ -66,15 +64,8 @@ impl WganGp {
     }
 
     /// -D(fake), averaged; the graph reaches whatever made `fakes`.
-    ///
-    /// # Errors
-    /// Those of [`Discriminator::forward`].
-    pub fn generator_loss(
-        &self,
-        discriminator: &Discriminator,
-        state: GrowthState,
-        fakes: &Tensor,
-    ) -> Result<Tensor, NetworkError> {
-        Ok(-discriminator.forward(fakes, state)?.mean(Kind::Float))
+    #[must_use]
+    pub fn generator_loss(&self, discriminator: &DiscriminatorAt, fakes: &Tensor) -> Tensor {
+        -discriminator.forward(fakes).mean(Kind::Float)
     }
 }

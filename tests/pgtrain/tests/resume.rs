@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use pg_testkit::sandbox::Sandbox;
-use support::{sandbox_with_faces, small_run};
+use support::{align_faces, sandbox_with_faces, small_run};
 
 /// The newest snapshot's files by name, without `state.json`'s folder.
 fn newest_snapshot(sandbox: &Sandbox, run: &str) -> (PathBuf, Vec<(String, Vec<u8>)>) {
@@ -125,22 +125,7 @@ fn other_settings_or_other_data_are_refused() {
         refused.stderr
     );
 
-    let align = [
-        "align",
-        "photos/images",
-        "--landmarks",
-        "photos/list_landmarks.txt",
-        "--size",
-        "16",
-        "--format",
-        "shards",
-        "-o",
-        "fewer",
-        "--limit",
-        "12",
-        "--quiet",
-    ];
-    let _ = sandbox.run("pgprep", align).with_status(0);
+    align_faces(&sandbox, "fewer", &["--limit", "12"]);
     let resume = ["resume", "run", "--dataset", "fewer", "--device", "cpu"];
     let refused = sandbox.run("pgtrain", resume).with_status(2);
     assert!(refused.stderr.contains("fingerprint"), "{}", refused.stderr);

@@ -8,6 +8,7 @@ use pg_schedule::{LevelOfDetail, TrainingSettings};
 use pg_shard::Dataset;
 use pg_training::{
     ImageSheet, RunEnd, RunFolder, RunObserver, RunRecord, Snapshot, TickLine, TrainingError, TrainingRun,
+    sheet_columns,
 };
 
 use crate::args::{ResumeArgs, RunArgs};
@@ -171,11 +172,8 @@ impl RunObserver for Observer<'_> {
         let path = self.path.join(format!("{name}.png"));
         // All sheets of a run have the same size, whatever the level.
         let zoom = (self.resolution as usize / sheet.resolution_px).max(1);
-        let columns = (1920 / self.resolution as usize).clamp(4, 12);
-        pictures::write_sheet(&path, sheet, columns, zoom).map_err(|e| TrainingError::Io {
-            action: "write",
-            path,
-            source: std::io::Error::other(format!("{e:#}")),
+        pictures::write_sheet(&path, sheet, sheet_columns(self.resolution), zoom).map_err(|e| {
+            TrainingError::Io { action: "write", path, source: std::io::Error::other(format!("{e:#}")) }
         })
     }
 

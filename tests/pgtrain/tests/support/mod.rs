@@ -25,21 +25,16 @@ pub(crate) fn sandbox_with_faces() -> Sandbox {
     let sandbox = Sandbox::new();
     let synth = ["synth", "-o", "photos", "--count", "24", "--quiet"];
     let _ = sandbox.run("pgprep", synth).with_status(0);
-    let align = [
-        "align",
-        "photos/images",
-        "--landmarks",
-        "photos/list_landmarks.txt",
-        "--size",
-        "16",
-        "--format",
-        "shards",
-        "-o",
-        "faces",
-        "--quiet",
-    ];
-    let _ = sandbox.run("pgprep", align).with_status(0);
+    align_faces(&sandbox, "faces", &[]);
     sandbox
+}
+
+/// Aligns the sandbox's photos at 16 px into the dataset `output`.
+pub(crate) fn align_faces(sandbox: &Sandbox, output: &str, further: &[&str]) {
+    let mut align = vec!["align", "photos/images", "--landmarks", "photos/list_landmarks.txt"];
+    align.extend(["--size", "16", "--format", "shards", "-o", output, "--quiet"]);
+    align.extend(further);
+    let _ = sandbox.run("pgprep", &align).with_status(0);
 }
 
 /// Arguments of a small run into `output` over `kimg` thousand images.
