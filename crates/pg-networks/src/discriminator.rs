@@ -125,14 +125,12 @@ impl DiscriminatorAt {
     /// Images `[N,C,R,R]` to scores `[N]`; R is the resolution of the level.
     ///
     /// While a level fades in, its features are mixed with those of the halved image (figure 2).
-    #[must_use]
     pub fn forward(&self, images: &Tensor) -> Tensor {
         self.scores(images, i64::from(self.stddev_group).min(images.size()[0]))
     }
 
     /// Scores of two minibatches `[N,C,R,R]` in one pass: the same as [`Self::forward`] of each, with
     /// half the calls into libtorch.
-    #[must_use]
     pub fn forward_both(&self, first: &Tensor, second: &Tensor) -> (Tensor, Tensor) {
         let n = first.size()[0];
         let group = i64::from(self.stddev_group).min(n);

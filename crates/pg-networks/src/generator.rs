@@ -120,7 +120,6 @@ impl GeneratorAt {
     ///
     /// While a level fades in, the image is the mix of its colours and the doubled colours of the
     /// level below (figure 2).
-    #[must_use]
     pub fn forward(&self, latents: &Tensor) -> Tensor {
         let z = pixel_norm(latents);
         let mut x = pixel_norm(&leaky_relu(&self.dense.forward_to_4x4(&z)));

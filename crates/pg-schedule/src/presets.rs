@@ -129,6 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_tiny_preset_has_grown_up_after_the_least_kimg_of_the_demo() {
+        let tiny = Preset::Tiny.settings();
+        assert_eq!(tiny.growth_plan(tiny.resolution).grown_at_kimg(), 18.0);
+        assert!(tiny.total_kimg > 18.0);
+    }
+
+    #[test]
     fn every_preset_is_valid_and_found_by_its_name() {
         for preset in PRESETS {
             preset.settings().validate().unwrap();

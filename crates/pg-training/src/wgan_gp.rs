@@ -64,7 +64,6 @@ impl WganGp {
     }
 
     /// -D(fake), averaged; the graph reaches whatever made `fakes`.
-    #[must_use]
     pub fn generator_loss(&self, discriminator: &DiscriminatorAt, fakes: &Tensor) -> Tensor {
         -discriminator.forward(fakes).mean(Kind::Float)
     }

@@ -23,7 +23,7 @@ fn photos_become_scores_and_training_brings_the_fakes_nearer_to_the_reals() {
     step(&sandbox, "pgprep", faces);
     step(&sandbox, "pgprep", "verify faces");
 
-    let settings = "--preset tiny --device cpu --set resolution=16 --set fmap_max=32 --set latent_size=16 --set ema_decay=0.9";
+    let settings = "--preset tiny --device cpu --threads 1 --set resolution=16 --set fmap_max=32 --set latent_size=16 --set ema_decay=0.9";
     let schedule = "--set lod_train_kimg=1 --set lod_fade_kimg=1 --kimg 8";
     step(&sandbox, "pgtrain", &format!("run faces -o run {settings} {schedule}"));
     step(&sandbox, "pgtrain", "sample run -o fakes --count 64 --device cpu");
