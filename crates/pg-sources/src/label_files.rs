@@ -6,7 +6,7 @@ use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use crate::errors::io_error;
-use crate::labels::{MAX_LABELS, numbered};
+use crate::labels::{MAX_LABELS, are_names, numbered};
 use crate::stylegan_labels::{self, complete};
 use crate::{Item, Labels, SourceError};
 
@@ -61,9 +61,9 @@ fn from_csv(text: &[u8], items: &[Item]) -> Result<Labels, String> {
             header.join(",")
         ));
     };
-    if names.is_empty() || names.len() > MAX_LABELS {
+    if !are_names(names) {
         return Err(format!(
-            "line 1: expected 1 to {MAX_LABELS} columns behind `file`, found {}",
+            "line 1: expected 1 to {MAX_LABELS} columns behind `file`, all different, found {}",
             names.len()
         ));
     }
@@ -176,6 +176,7 @@ mod tests {
         let message = |text: &str| csv(text).unwrap_err();
         assert!(message("name,label\n").contains("line 1: expected the header `file,label`"));
         assert!(message("file\n").contains("expected 1 to 65536 columns"));
+        assert!(message("file,x,x\n").contains("all different, found 2"));
         assert!(message("file,label\na.png,x\n").contains("1 of 2 images have no label"));
         assert!(
             message("file,label\na.png,x\na.png,y\nb.png,z\n").contains("line 3: \"a.png\" is named twice")

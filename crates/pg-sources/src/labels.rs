@@ -1,5 +1,7 @@
 //! Labels of the items of a source: a class each, or a vector of numbers each.
 
+use std::collections::BTreeSet;
+
 /// Most label columns L.
 pub const MAX_LABELS: usize = 65_536;
 
@@ -24,21 +26,20 @@ enum Values {
 impl Labels {
     /// One class per item: column `classes[i]` is 1, the others are 0.
     ///
-    /// `None` when there are no names, more than [`MAX_LABELS`], or a class has none.
+    /// `None` when there are no names, more than [`MAX_LABELS`], two that are the same, or a class has none.
     #[must_use]
     pub fn from_classes(names: Vec<String>, classes: Vec<u32>) -> Option<Self> {
-        let fitting = (1..=MAX_LABELS).contains(&names.len())
-            && classes.iter().all(|&class| (class as usize) < names.len());
+        let fitting = are_names(&names) && classes.iter().all(|&class| (class as usize) < names.len());
         fitting.then_some(Self { names, values: Values::Classes(classes) })
     }
 
     /// Rows of `names.len()` values each, one after the other.
     ///
-    /// `None` when there are no names, more than [`MAX_LABELS`], the last row is not whole, or a value
-    /// is not finite.
+    /// `None` when there are no names, more than [`MAX_LABELS`], two that are the same, the last row is not
+    /// whole, or a value is not finite.
     #[must_use]
     pub fn from_vectors(names: Vec<String>, values: Vec<f32>) -> Option<Self> {
-        let fitting = (1..=MAX_LABELS).contains(&names.len())
+        let fitting = are_names(&names)
             && values.len().is_multiple_of(names.len())
             && values.iter().all(|value| value.is_finite());
         fitting.then_some(Self { names, values: Values::Vectors(values) })
@@ -99,6 +100,12 @@ pub fn one_hot_class(row: &[f32]) -> Option<u32> {
     if others_zero { u32::try_from(class).ok() } else { None }
 }
 
+/// True for 1 to [`MAX_LABELS`] names, all different.
+pub(crate) fn are_names(names: &[String]) -> bool {
+    let different: BTreeSet<&String> = names.iter().collect();
+    (1..=MAX_LABELS).contains(&names.len()) && different.len() == names.len()
+}
+
 /// `0`, `1`, …: names of columns that have none.
 pub(crate) fn numbered(columns: usize) -> Vec<String> {
     (0..columns).map(|column| column.to_string()).collect()
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(Labels::from_classes(numbered(2), vec![2]), None);
         assert_eq!(Labels::from_classes(Vec::new(), Vec::new()), None);
         assert_eq!(Labels::from_classes(numbered(MAX_LABELS + 1), Vec::new()), None);
+        assert_eq!(Labels::from_classes(vec!["a".to_owned(); 2], vec![0]), None);
         assert_eq!(Labels::from_vectors(numbered(2), vec![1.0; 3]), None);
         assert_eq!(Labels::from_vectors(numbered(1), vec![f32::NAN]), None);
     }

@@ -19,6 +19,8 @@ pub(crate) const IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 3];
 const LABELS_MAGIC: [u8; 4] = [0, 0, 8, 1];
 /// Most bytes of a file, unpacked.
 const MAX_BYTES: u64 = 2 << 30;
+/// Most images of a file; the largest set known here, EMNIST, has 814 255.
+const MAX_IMAGES: usize = 10_000_000;
 /// Digits are 28 px wide; ProGAN and StyleGAN2-ADA lay a black border of 2 px around them.
 const DIGIT_PX: usize = 28;
 const BORDER_PX: usize = 2;
@@ -42,8 +44,9 @@ pub(crate) fn is_in(folder: &Path) -> bool {
 pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
     let path = if path.is_dir() { file_of_folder(path)? } else { path.to_owned() };
     let (sides, pixels) = read_idx(&path, IMAGES_MAGIC)?;
-    let [n, height, width] = sides[..] else {
-        return Err(Fault::new(3, "three dimensions", sides.len().to_string()).in_file(&path, 0));
+    let [n @ ..=MAX_IMAGES, height, width] = sides[..] else {
+        let expected = format!("at most {MAX_IMAGES} images");
+        return Err(Fault::new(4, expected, format!("{sides:?}")).in_file(&path, 0));
     };
     let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = file_name.strip_suffix(".gz").unwrap_or(&file_name);
@@ -246,6 +249,8 @@ mod tests {
         );
         assert!(message(&idx(IMAGES_MAGIC, &[2, 2, 2], &[1; 9])).contains("found more"));
         assert!(message(&idx(IMAGES_MAGIC, &[0, 28, 28], &[])).contains("dimensions [0, 28, 28]"));
+        let many = idx(IMAGES_MAGIC, &[10_000_001, 1, 1], &vec![0; 10_000_001]);
+        assert!(message(&many).contains("expected at most 10000000 images"));
         assert!(message(&idx(LABELS_MAGIC, &[2], &[1, 2])).contains("at byte 0: expected [00, 00, 08, 03]"));
     }
 }

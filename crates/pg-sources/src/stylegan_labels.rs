@@ -68,7 +68,7 @@ pub(crate) fn parse(text: &[u8], path: &Path, items: &[Item]) -> Result<Option<L
         let names = file.label_names.unwrap_or_else(|| numbered(columns));
         let named = names.len();
         return Labels::from_classes(names, classes).map(Some).ok_or_else(|| {
-            wrong(format!("{named} label_names, expected one for each of {columns} classes"))
+            wrong(format!("{named} label_names, expected one for each of {columns} classes, all different"))
         });
     }
     let mut values = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) fn parse(text: &[u8], path: &Path, items: &[Item]) -> Result<Option<L
     let fitting = (names.len() == columns).then(|| Labels::from_vectors(names, values)).flatten();
     fitting.map(Some).ok_or_else(|| {
         wrong(format!(
-            "expected 1 to {MAX_LABELS} finite numbers per image, found {columns}, and a name for each"
+            "expected 1 to {MAX_LABELS} finite numbers per image, found {columns}, and a name for each if any"
         ))
     })
 }

@@ -6,6 +6,8 @@ mod support;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pg_image::Resolution;
 use pg_shard::Dataset;
@@ -324,6 +326,36 @@ fn a_damaged_record_is_one_failed_image_and_a_damaged_frame_an_error() {
     sandbox.write("b/x-r04.tfrecords", &bytes[..1000]);
     let run = pgprep(&sandbox, "pack b -o ds2").with_status(2);
     assert!(run.stderr.contains("found the end of the file at byte 1000"), "{}", run.stderr);
+}
+
+#[test]
+fn a_killed_export_goes_on_with_the_next_level_and_ends_with_the_same_bytes() {
+    let sandbox = Sandbox::new();
+    let _ = pgprep(&sandbox, "synth -o noise --noise 256 --count 60 -q").with_status(0);
+    let _ = pgprep(&sandbox, "pack noise -o ds -q").with_status(0);
+    let _ = pgprep(&sandbox, "export ds --format tfrecord -o straight/tf").with_status(0);
+    let mut child = sandbox
+        .command("pgprep")
+        .args(["export", "ds", "--format", "tfrecord", "-o", "killed/tf", "-q"])
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !sandbox.path("killed/tf/tf-r03.tfrecords").exists() {
+        assert!(started.elapsed() < Duration::from_mins(2), "it never got to the middle");
+        thread::sleep(Duration::from_micros(200));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!sandbox.path("killed/tf/export.json").exists(), "it was killed in the middle");
+    let resumed = pgprep(&sandbox, "export ds --format tfrecord -o killed/tf").with_status(0);
+    assert!(resumed.stderr.contains("going on after"), "{}", resumed.stderr);
+    let records = |folder: &str| {
+        let mut contents = sandbox.contents(folder);
+        contents.retain(|(name, _)| name != "export.json");
+        contents
+    };
+    assert!(records("straight/tf") == records("killed/tf"));
+    assert_eq!(records("killed/tf").len(), 7);
 }
 
 #[test]

@@ -98,16 +98,17 @@ impl Export<'_> {
             }
         };
         let progress = self.session.progress(job.label, job.unit, levels.len() * self.dataset.len());
-        let mut files = Vec::new();
-        for &r in &levels {
-            let file = TfRecordFile::<Vec<u8>>::file_name(&name, r);
-            let path = self.output.join(&file);
-            if folder.is_resumed() && path.is_file() {
-                progress.resume_at(self.dataset.len() as u64);
-            } else {
-                self.write_level(&self.dataset.level(r)?, &path, &progress)?;
-            }
-            files.push(file);
+        let mut files: Vec<String> =
+            levels.iter().map(|&r| TfRecordFile::<Vec<u8>>::file_name(&name, r)).collect();
+        let there: Vec<bool> =
+            files.iter().map(|file| folder.is_resumed() && self.output.join(file).is_file()).collect();
+        let finished = there.iter().filter(|&&there| there).count();
+        if finished > 0 {
+            self.session.notes.note(format!("going on after {finished} of {} levels", levels.len()));
+            progress.resume_at((finished * self.dataset.len()) as u64);
+        }
+        for ((&r, file), _) in levels.iter().zip(&files).zip(&there).filter(|(_, there)| !**there) {
+            self.write_level(&self.dataset.level(r)?, &self.output.join(file), &progress)?;
         }
         if let Some(labels) = &self.labels {
             let file = TfRecordFile::<Vec<u8>>::labels_file_name(&name);

@@ -14,6 +14,8 @@ use crate::errors::io_error;
 const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Most bytes of all files together.
 const MAX_BYTES: usize = 1 << 30;
+/// Most bytes of an archive, unpacked: what is not wanted is still gone through.
+const MAX_ARCHIVE_BYTES: u64 = 4 << 30;
 /// Most entries of an archive that are looked at.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -85,8 +87,9 @@ fn read_tar(path: &Path, archive: impl Read) -> Result<Files, SourceError> {
         detail: format!("it is no whole tar archive ({e}); copy it again"),
     };
     let mut files = Files::new();
-    let mut archive = tar::Archive::new(archive);
-    for entry in archive.entries().map_err(failed)?.take(MAX_ENTRIES) {
+    let mut archive = tar::Archive::new(archive.take(MAX_ARCHIVE_BYTES));
+    // Raw: extensions for long names, which CIFAR's are not, may be of any length.
+    for entry in archive.entries().map_err(failed)?.raw(true).take(MAX_ENTRIES) {
         let entry = entry.map_err(failed)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = name.rsplit('/').next().unwrap_or("").to_owned();

@@ -58,7 +58,7 @@ struct Cifar {
     batches: Vec<Batch>,
     /// Batch and place in it of every image.
     places: Vec<(usize, usize)>,
-    labels: Option<Labels>,
+    labels: Labels,
 }
 
 /// True for a folder with CIFAR's training files, judged by names and first bytes.
@@ -117,7 +117,10 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
     }
     let kind = batches.first().map_or(Kind::Cifar10, |batch| batch.kind);
     let classes: Vec<u32> = batches.iter().flat_map(|batch| &batch.classes).copied().collect();
-    let labels = Labels::from_classes(class_names(path, &files, kind)?, classes);
+    let labels = Labels::from_classes(class_names(path, &files, kind)?, classes).ok_or_else(|| {
+        let detail = "expected names of classes that are all different".to_owned();
+        SourceError::Labels { path: path.to_owned(), detail }
+    })?;
     let mut items = Vec::new();
     let mut places = Vec::new();
     for (b, batch) in batches.iter().enumerate() {
@@ -145,7 +148,7 @@ impl Collection for Cifar {
     }
 
     fn labels(&self, _: &[Item]) -> Result<Option<Labels>, SourceError> {
-        Ok(self.labels.clone())
+        Ok(Some(self.labels.clone()))
     }
 }
 
