@@ -9,6 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   pgprep synth -o in --count 1000
   pgprep align in/images --landmarks in/list_landmarks.txt --size 64 --format shards -o faces
+  pgprep pack cifar-10-python.tar.gz -o cifar10
   pgprep info faces
   pgprep view faces -o sheet.png";
 
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     View(ViewArgs),
     /// Write the images of a dataset as PNG files
     Extract(ExtractArgs),
+    /// Write a dataset in the format of another program
+    Export(ExportArgs),
     /// Draw synthetic portraits with known landmarks
     Synth(SynthArgs),
 }
@@ -161,19 +164,50 @@ pub(crate) enum FitChoice {
     Strict,
 }
 
+/// The formats of `pg_sources::SourceFormat`, and datasets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceFormatChoice {
+    /// Image files at any depth
+    Folder,
+    /// Zip of image files
+    Zip,
+    /// CIFAR-10 or -100, binary or Python version: folder, tar.gz or one file
+    Cifar,
+    /// MNIST's idx files, plain or gzip: folder or file of images
+    Mnist,
+    /// LMDB of encoded images, as LSUN: folder or data.mdb
+    Lmdb,
+    /// ProGAN's TFRecords: folder (its finest level) or one file
+    Tfrecord,
+    /// A dataset of this tool
+    Dataset,
+}
+
 const PACK_EXAMPLES: &str = "\
+Labels: what comes with the source (CIFAR, MNIST, TFRecord, a StyleGAN2-ADA dataset.json, a dataset) is \
+kept. `--labels folders` makes the first folder of each image its class. A FILE is CSV with the header \
+`file,label` (classes) or `file,NAME,…` (numbers), or JSON as StyleGAN2-ADA's dataset.json; it must name \
+every image as `pgprep` lists it: path below SOURCE with `/`.
+
 Images that fail are listed in DATASET/failed.jsonl and make the exit status 1. A run that was stopped goes \
 on where it was when the same command is given again.
 
 Examples:
   pgprep pack celebahq -o celebahq.ds
-  pgprep pack photos.zip -o photos.ds --resolution 256 --fit crop --shuffle 1";
+  pgprep pack photos.zip -o photos.ds --resolution 256 --fit crop --shuffle 1
+  pgprep pack cifar-10-python.tar.gz -o cifar10.ds
+  pgprep pack bedroom_train_lmdb -o bedroom.ds --resolution 256 --fit crop
+  pgprep pack animals -o animals.ds --resolution 128 --fit crop --labels folders";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = PACK_EXAMPLES)]
 pub(crate) struct PackArgs {
-    /// Folder or zip file of images
+    /// Folder or zip file of images, CIFAR, MNIST, LSUN (LMDB), TFRecords, or a dataset
     pub(crate) source: PathBuf,
+
+    /// Take SOURCE for this format [default: told from its content]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) source_format: Option<SourceFormatChoice>,
 
     /// The dataset's folder, new or empty
     #[arg(long, short, value_name = "DATASET")]
@@ -187,7 +221,11 @@ pub(crate) struct PackArgs {
     #[arg(long, value_enum, default_value_t = FitChoice::Strict)]
     pub(crate) fit: FitChoice,
 
-    /// Shuffle the images by this seed [default: sorted by path]
+    /// Labels: `folders`, `none`, or a CSV or JSON file [default: those of SOURCE]
+    #[arg(long, value_name = "FILE|folders|none")]
+    pub(crate) labels: Option<PathBuf>,
+
+    /// Shuffle the images by this seed [default: sorted by path, or as in the file]
     #[arg(long, value_name = "SEED")]
     pub(crate) shuffle: Option<u64>,
 
@@ -256,6 +294,41 @@ pub(crate) struct ExtractArgs {
     pub(crate) output: PathBuf,
 
     /// The level to write [default: the finest]
+    #[arg(long, value_name = "PX")]
+    pub(crate) resolution: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// ProGAN's: a folder of NAME-rNN.tfrecords, one file per level, and NAME-rxx.labels
+    Tfrecord,
+    /// StyleGAN2-ADA's: a zip of PNG files of one size, and dataset.json
+    Zip,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+TFRecords are named after their folder. Both formats are sources of `pgprep pack` too: pixels and labels come \
+back the same.
+
+Examples:
+  pgprep export faces --format tfrecord -o tfrecords/faces
+  pgprep export faces --format zip -o faces256.zip --resolution 256";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// The dataset's folder
+    pub(crate) dataset: PathBuf,
+
+    /// What to write
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+
+    /// Output: a new or empty folder for tfrecord, a new file for zip
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// The finest level to write [default: all there is]
     #[arg(long, value_name = "PX")]
     pub(crate) resolution: Option<u32>,
 }

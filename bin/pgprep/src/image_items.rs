@@ -1,12 +1,12 @@
-//! From a file of a source to pixels, with the checksum of what was read.
+//! From an item of a source to pixels, with the checksum of what was read.
 
 use pg_image::Raster;
 use pg_image::files::{DecodeLimits, decode_bytes};
-use pg_sources::{Item, Source};
+use pg_sources::{Content, Item, Source};
 
 use crate::session::reason;
 
-/// A decoded photo and the BLAKE3 of its file.
+/// A decoded photo and the BLAKE3 of its file, or of its pixels `[H,W,C]` where the source stores those.
 pub(crate) struct Photo {
     pub(crate) raster: Raster,
     pub(crate) blake3: String,
@@ -14,7 +14,20 @@ pub(crate) struct Photo {
 
 /// Reads and decodes item `index`; the error says why it failed, on one line.
 pub(crate) fn load(source: &Source, index: usize, limits: &DecodeLimits) -> Result<Photo, String> {
-    let bytes = source.read(index, limits).map_err(|e| reason(&e))?;
+    let bytes = match source.read(index, limits).map_err(|e| reason(&e))? {
+        Content::Encoded(bytes) => bytes,
+        Content::Pixels(raster) => {
+            let pixels = raster.width() as u64 * raster.height() as u64;
+            if pixels > limits.max_pixels {
+                return Err(format!(
+                    "the picture has {pixels} pixels, the limit is {} (--max-pixels)",
+                    limits.max_pixels
+                ));
+            }
+            let blake3 = blake3::hash(raster.data()).to_hex().to_string();
+            return Ok(Photo { raster, blake3 });
+        }
+    };
     let name = source.items().get(index).map_or("", |item| item.name.as_str());
     let raster = decode_bytes(&bytes, name, limits).map_err(|e| match reason(&e) {
         text if text.contains("pixel limit") => format!("{text} (--max-pixels)"),

@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod dataset_labels;
 mod image_items;
+mod pack_source;
 mod resumable;
 mod session;
 

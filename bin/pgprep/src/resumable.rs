@@ -32,7 +32,7 @@ pub(crate) struct Packed {
     pub(crate) line: IndexLine,
 }
 
-/// Builds or goes on with the dataset of `plan`: item i is `make(i)`, or fails with a path and reason.
+/// Builds or goes on with the dataset of `plan`, without labels.
 pub(crate) fn build_dataset(
     session: &Session,
     output: &Path,
@@ -42,57 +42,98 @@ pub(crate) fn build_dataset(
     provenance: impl FnOnce(u64, u64) -> Provenance,
     make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
 ) -> anyhow::Result<Ended<Manifest>> {
-    let builder = match DatasetBuilder::open(output, plan).with_context(|| output_context(output))? {
-        Opened::Building(builder) => builder,
-        Opened::Complete(manifest) => {
-            session.notes.note(format!("{} is complete already, nothing was done", output.display()));
-            return Ok(Ended::Complete(*manifest));
+    let job = DatasetJob { output, plan, label, stop_at_failure, labels: None };
+    job.run(session, provenance, make)
+}
+
+/// Label rows of a dataset being built.
+pub(crate) struct LabelRows<'a> {
+    /// Names of the columns.
+    pub(crate) names: Vec<String>,
+    /// The row of item i.
+    pub(crate) row: &'a dyn Fn(usize) -> Vec<f32>,
+}
+
+/// A dataset to build.
+pub(crate) struct DatasetJob<'a> {
+    pub(crate) output: &'a Path,
+    /// Its settings must tell other labels.
+    pub(crate) plan: BuildPlan,
+    pub(crate) label: &'a str,
+    pub(crate) stop_at_failure: bool,
+    pub(crate) labels: Option<LabelRows<'a>>,
+}
+
+impl DatasetJob<'_> {
+    /// Builds or goes on with the dataset: item i is `make(i)`, or fails with a path and reason.
+    pub(crate) fn run(
+        self,
+        session: &Session,
+        provenance: impl FnOnce(u64, u64) -> Provenance,
+        make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
+    ) -> anyhow::Result<Ended<Manifest>> {
+        let Self { output, plan, label, stop_at_failure, labels } = self;
+        let builder = match DatasetBuilder::open(output, plan).with_context(|| output_context(output))? {
+            Opened::Building(builder) => match &labels {
+                Some(labels) => {
+                    builder.with_labels(labels.names.clone()).with_context(|| output_context(output))?
+                }
+                None => *builder,
+            },
+            Opened::Complete(manifest) => {
+                session.notes.note(format!("{} is complete already, nothing was done", output.display()));
+                return Ok(Ended::Complete(*manifest));
+            }
+        };
+        let shards = builder.plan().shards();
+        let progress = session.progress(label, "images", builder.plan().items);
+        let finished = (0..shards).filter(|&s| builder.is_finished(s)).map(|s| builder.items_of(s).len());
+        let resumed: usize = finished.sum();
+        if resumed > 0 {
+            session.notes.note(format!("going on after {resumed} of {} images", builder.plan().items));
+            progress.resume_at(resumed as u64);
         }
-    };
-    let shards = builder.plan().shards();
-    let progress = session.progress(label, "images", builder.plan().items);
-    let finished = (0..shards).filter(|&s| builder.is_finished(s)).map(|s| builder.items_of(s).len());
-    let resumed: usize = finished.sum();
-    if resumed > 0 {
-        session.notes.note(format!("going on after {resumed} of {} images", builder.plan().items));
-        progress.resume_at(resumed as u64);
-    }
-    let advice = |done: usize| {
-        let kept = (0..shards).filter(|&s| builder.is_finished(s)).count() + done;
-        format!("{kept} of {shards} shards are finished; run the same command again to go on")
-    };
-    let mut failures = 0;
-    for (written, shard) in (0..shards).filter(|&s| !builder.is_finished(s)).enumerate() {
-        let mut writer = builder.shard(shard).with_context(|| output_context(output))?;
-        let items: Vec<usize> = builder.items_of(shard).collect();
-        for batch in items.chunks(session.batch_size()) {
-            // Leaving here drops the shard in hand.
-            let made = made_in_parallel(session, &progress, batch, |i| {
-                make(i).map(|packed| (pyramid(&packed.image, 4), packed.line))
-            });
-            session.check_interrupt(|| advice(written))?;
-            for result in made.into_iter().flatten() {
-                match result {
-                    Ok((levels, line)) => {
-                        writer.push(&levels, &line).with_context(|| output_context(output))?;
-                    }
-                    Err(item) => {
-                        failures += 1;
-                        session.failure(&progress, failures, &item.path, &item.reason);
-                        if stop_at_failure {
-                            return Ok(Ended::StoppedByFailure);
+        let advice = |done: usize| {
+            let kept = (0..shards).filter(|&s| builder.is_finished(s)).count() + done;
+            format!("{kept} of {shards} shards are finished; run the same command again to go on")
+        };
+        let mut failures = 0;
+        for (written, shard) in (0..shards).filter(|&s| !builder.is_finished(s)).enumerate() {
+            let mut writer = builder.shard(shard).with_context(|| output_context(output))?;
+            let items: Vec<usize> = builder.items_of(shard).collect();
+            for batch in items.chunks(session.batch_size()) {
+                // Leaving here drops the shard in hand.
+                let made = made_in_parallel(session, &progress, batch, |i| {
+                    make(i).map(|packed| (pyramid(&packed.image, 4), packed.line))
+                });
+                session.check_interrupt(|| advice(written))?;
+                for (&item, result) in batch.iter().zip(made) {
+                    let Some(result) = result else { continue };
+                    match result {
+                        Ok((levels, line)) => {
+                            let row = labels.as_ref().map_or_else(Vec::new, |labels| (labels.row)(item));
+                            writer
+                                .push_labeled(&levels, &line, &row)
+                                .with_context(|| output_context(output))?;
                         }
-                        writer.fail(item);
+                        Err(item) => {
+                            failures += 1;
+                            session.failure(&progress, failures, &item.path, &item.reason);
+                            if stop_at_failure {
+                                return Ok(Ended::StoppedByFailure);
+                            }
+                            writer.fail(item);
+                        }
                     }
                 }
             }
+            writer.finish().with_context(|| output_context(output))?;
         }
-        writer.finish().with_context(|| output_context(output))?;
+        progress.finish();
+        let (images, failed) = builder.counts();
+        let provenance = serde_json::to_value(provenance(images, failed))?;
+        Ok(Ended::Complete(builder.complete(provenance).with_context(|| output_context(output))?))
     }
-    progress.finish();
-    let (images, failed) = builder.counts();
-    let provenance = serde_json::to_value(provenance(images, failed))?;
-    Ok(Ended::Complete(builder.complete(provenance).with_context(|| output_context(output))?))
 }
 
 /// `make(i)` for every item of the batch, in order; `None` once a signal came.
@@ -218,7 +259,7 @@ impl FileJob<'_> {
     }
 
     /// The summary of the finished output, if it is of this plan.
-    fn already_done(&self, session: &Session) -> anyhow::Result<FilesSummary> {
+    pub(crate) fn already_done(&self, session: &Session) -> anyhow::Result<FilesSummary> {
         let path = self.output.join(self.done_file);
         let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let json: Value = serde_json::from_slice(&text)

@@ -8,9 +8,10 @@ use pg_image::{Resolution, files::write_atomically};
 use serde_json::Value;
 
 use crate::format::{
-    BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES,
-    MAX_SHARDS, index_path, level_folder, record_path,
+    BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, LABELS_FOLDER, MANIFEST_FILE,
+    MAX_IMAGES, MAX_LABELS, MAX_SHARDS, index_path, level_folder, record_path,
 };
+use crate::manifest::are_label_names;
 use crate::output_folder::{Claimed, OutputFolder};
 use crate::shard_writer::ShardRecord;
 use crate::{BuildPlan, Manifest, ShardEntry, ShardError, ShardWriter};
@@ -19,7 +20,7 @@ use crate::{BuildPlan, Manifest, ShardEntry, ShardError, ShardWriter};
 #[derive(Debug)]
 pub enum Opened {
     /// Work to do: a new build, or one to go on with.
-    Building(DatasetBuilder),
+    Building(Box<DatasetBuilder>),
     /// The same plan was completed before.
     Complete(Box<Manifest>),
 }
@@ -31,6 +32,7 @@ pub struct DatasetBuilder {
     plan: BuildPlan,
     finest_first: Vec<Resolution>,
     finished: Vec<bool>,
+    label_names: Option<Vec<String>>,
 }
 
 fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError {
@@ -65,7 +67,25 @@ impl DatasetBuilder {
             fs::create_dir_all(&path).map_err(failure("create", &path))?;
         }
         let finished = (0..plan.shards()).map(|s| read_record(folder, s).is_some()).collect();
-        Ok(Opened::Building(Self { output, plan, finest_first, finished }))
+        let builder = Self { output, plan, finest_first, finished, label_names: None };
+        Ok(Opened::Building(Box::new(builder)))
+    }
+
+    /// The same build with a label row for every image, to be written by [`ShardWriter::push_labeled`].
+    ///
+    /// Names and values must be part of the plan's settings (their hash is enough), so that a build
+    /// is not gone on with under other labels.
+    ///
+    /// # Errors
+    /// [`ShardError::LabelNames`]; [`ShardError::Io`].
+    pub fn with_labels(mut self, names: Vec<String>) -> Result<Self, ShardError> {
+        if !are_label_names(&names) {
+            return Err(ShardError::LabelNames { found: names.len(), limit: MAX_LABELS });
+        }
+        let path = self.output.path().join(LABELS_FOLDER);
+        fs::create_dir_all(&path).map_err(failure("create", &path))?;
+        self.label_names = Some(names);
+        Ok(self)
     }
 
     /// The plan given to [`open`](Self::open).
@@ -98,7 +118,8 @@ impl DatasetBuilder {
     /// # Errors
     /// [`ShardError::Io`].
     pub fn shard(&self, shard: usize) -> Result<ShardWriter, ShardError> {
-        ShardWriter::create(self.output.path(), shard, self.plan.channels, &self.finest_first)
+        let columns = self.label_names.as_ref().map(Vec::len);
+        ShardWriter::create(self.output.path(), shard, self.plan.channels, &self.finest_first, columns)
     }
 
     /// Images and left-out items of the shards finished so far.
@@ -119,7 +140,7 @@ impl DatasetBuilder {
             images: 0,
             channels: self.plan.channels,
             resolutions: self.finest_first.iter().rev().map(|&r| r.into()).collect(),
-            label_names: None,
+            label_names: self.label_names.clone(),
             downscale_filter: DOWNSCALE_FILTER.to_owned(),
             items_per_shard: self.plan.items_per_shard,
             failed: 0,

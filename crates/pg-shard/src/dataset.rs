@@ -7,7 +7,9 @@ use std::sync::Arc;
 use pg_image::Resolution;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::format::{IMAGES_TENSOR, MAX_HEADER_BYTES, image_bytes, index_path, shard_path};
+use crate::format::{
+    IMAGES_TENSOR, LABELS_TENSOR, MAX_HEADER_BYTES, image_bytes, index_path, labels_path, shard_path,
+};
 use crate::manifest::{IndexLine, Manifest};
 use crate::mapped_file::MappedFile;
 use crate::{FileEntry, ShardError};
@@ -25,6 +27,8 @@ struct Inner {
     resolutions: Vec<Resolution>,
     /// One per resolution, ascending.
     levels: Vec<Level>,
+    /// Where there are labels: one per shard with images.
+    labels: Vec<MappedShard>,
 }
 
 /// One resolution of a dataset: images u8 `[C,R,R]`, values 0..=255. Cloning is cheap.
@@ -46,7 +50,7 @@ struct MappedShard {
     /// Index in the dataset of the shard's first image.
     first: usize,
     file: MappedFile,
-    /// Bytes before the first image.
+    /// Bytes before the first image or label row.
     data_start: usize,
 }
 
@@ -66,7 +70,8 @@ impl Dataset {
         let resolutions = manifest.levels();
         let levels =
             resolutions.iter().map(|&r| Level::open(path, &manifest, r)).collect::<Result<Vec<_>, _>>()?;
-        let inner = Inner { folder: path.to_owned(), manifest, resolutions, levels };
+        let labels = open_labels(path, &manifest)?;
+        let inner = Inner { folder: path.to_owned(), manifest, resolutions, levels, labels };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -121,6 +126,26 @@ impl Dataset {
         }
     }
 
+    /// Names of the L label columns; `None` where the dataset has no labels.
+    #[must_use]
+    pub fn label_names(&self) -> Option<&[String]> {
+        self.inner.manifest.label_names.as_deref()
+    }
+
+    /// The L label values of image `index`; `None` beyond the last and where there are no labels.
+    #[must_use]
+    pub fn label(&self, index: usize) -> Option<Vec<f32>> {
+        let row_bytes = 4 * self.label_names()?.len();
+        if index >= self.len() {
+            return None;
+        }
+        let after = self.inner.labels.partition_point(|s| s.first <= index);
+        let shard = self.inner.labels.get(after.checked_sub(1)?)?;
+        let start = shard.data_start + (index - shard.first) * row_bytes;
+        let row = shard.file.bytes().get(start..start + row_bytes)?;
+        Some(row.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect())
+    }
+
     /// Where the images of a shard come from, in their order; the file is read each time.
     ///
     /// # Errors
@@ -166,21 +191,15 @@ impl Dataset {
 impl Level {
     fn open(folder: &Path, manifest: &Manifest, resolution: Resolution) -> Result<Self, ShardError> {
         let channels = manifest.channels;
-        let mut shards = Vec::with_capacity(manifest.shards.len());
-        let mut first = 0_usize;
-        for shard in manifest.shards.iter().filter(|s| s.images > 0) {
-            let path = folder.join(shard_path(resolution, shard.shard));
-            let file = MappedFile::open(&path).map_err(|source| ShardError::Io {
-                action: "map",
-                path: path.clone(),
-                source,
-            })?;
-            let data_start = data_start(file.bytes(), [shard.images, channels, resolution.pixels()])
-                .map_err(|detail| ShardError::Header { path, detail })?;
-            shards.push(MappedShard { first, file, data_start });
-            first += shard.images;
-        }
-        Ok(Self { inner: Arc::new(LevelInner { resolution, channels, len: first, shards }) })
+        let r = resolution.pixels();
+        let shards = map_shards(
+            folder,
+            manifest,
+            |shard| shard_path(resolution, shard),
+            |bytes, images| data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[images, channels, r, r]),
+        )?;
+        let len = manifest.shards.iter().map(|shard| shard.images).sum();
+        Ok(Self { inner: Arc::new(LevelInner { resolution, channels, len, shards }) })
     }
 
     /// Number of images.
@@ -231,21 +250,53 @@ pub(crate) fn check_length(folder: &Path, file: &FileEntry) -> Result<(), ShardE
     }
 }
 
-/// Where the pixels of a shard begin, once its header says exactly `images` x `[C,R,R]` u8.
-fn data_start(bytes: &[u8], [images, channels, r]: [usize; 3]) -> Result<usize, String> {
+fn open_labels(folder: &Path, manifest: &Manifest) -> Result<Vec<MappedShard>, ShardError> {
+    let Some(names) = &manifest.label_names else { return Ok(Vec::new()) };
+    map_shards(folder, manifest, labels_path, |bytes, images| {
+        data_start(bytes, LABELS_TENSOR, Dtype::F32, &[images, names.len()])
+    })
+}
+
+/// Maps one file of every shard that has images; `check` finds where its data begin.
+fn map_shards(
+    folder: &Path,
+    manifest: &Manifest,
+    path_of: impl Fn(usize) -> String,
+    check: impl Fn(&[u8], usize) -> Result<usize, String>,
+) -> Result<Vec<MappedShard>, ShardError> {
+    let mut shards = Vec::with_capacity(manifest.shards.len());
+    let mut first = 0_usize;
+    for shard in manifest.shards.iter().filter(|s| s.images > 0) {
+        let path = folder.join(path_of(shard.shard));
+        let file = MappedFile::open(&path).map_err(|source| ShardError::Io {
+            action: "map",
+            path: path.clone(),
+            source,
+        })?;
+        let data_start =
+            check(file.bytes(), shard.images).map_err(|detail| ShardError::Header { path, detail })?;
+        shards.push(MappedShard { first, file, data_start });
+        first += shard.images;
+    }
+    Ok(shards)
+}
+
+/// Where the data of a shard begin, once its header says exactly one tensor of this name, type and
+/// shape.
+fn data_start(bytes: &[u8], name: &str, dtype: Dtype, shape: &[usize]) -> Result<usize, String> {
     let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
     let Some(length) = length.filter(|&n| n <= MAX_HEADER_BYTES) else {
         return Err(format!("expected a header of at most {MAX_HEADER_BYTES} bytes, found {length:?}"));
     };
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let names = tensors.names();
-    if names != [IMAGES_TENSOR] {
-        return Err(format!("expected the one tensor {IMAGES_TENSOR:?}, found {names:?}"));
+    if names != [name] {
+        return Err(format!("expected the one tensor {name:?}, found {names:?}"));
     }
-    let tensor = tensors.tensor(IMAGES_TENSOR).map_err(|e| e.to_string())?;
-    let shape = [images, channels, r, r];
-    if tensor.dtype() != Dtype::U8 || tensor.shape() != shape {
-        return Err(format!("expected U8 {shape:?}, found {:?} {:?}", tensor.dtype(), tensor.shape()));
+    let tensor = tensors.tensor(name).map_err(|e| e.to_string())?;
+    if tensor.dtype() != dtype || tensor.shape() != shape {
+        let (found, found_shape) = (tensor.dtype(), tensor.shape());
+        return Err(format!("expected {dtype:?} {shape:?}, found {found:?} {found_shape:?}"));
     }
     Ok(8 + length as usize)
 }
@@ -261,14 +312,18 @@ mod tests {
         bytes
     }
 
+    fn images_start(bytes: &[u8], [n, c, r]: [usize; 3]) -> Result<usize, String> {
+        data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[n, c, r, r])
+    }
+
     #[test]
     fn a_header_as_written_is_accepted() {
-        assert_eq!(data_start(&shard(2), [2, 3, 4]), Ok(crate::format::HEADER_BYTES));
+        assert_eq!(images_start(&shard(2), [2, 3, 4]), Ok(crate::format::HEADER_BYTES));
     }
 
     #[test]
     fn another_shape_than_the_manifests_is_refused() {
-        let error = data_start(&shard(2), [3, 3, 4]).unwrap_err();
+        let error = images_start(&shard(2), [3, 3, 4]).unwrap_err();
         assert_eq!(error, "expected U8 [3, 3, 4, 4], found U8 [2, 3, 4, 4]");
     }
 
@@ -276,7 +331,7 @@ mod tests {
     fn a_huge_header_length_is_refused_before_it_is_believed() {
         let mut bytes = shard(1);
         bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(data_start(&bytes, [1, 3, 4]).unwrap_err().contains("at most 1048576 bytes"));
+        assert!(images_start(&bytes, [1, 3, 4]).unwrap_err().contains("at most 1048576 bytes"));
     }
 
     #[test]
@@ -284,14 +339,14 @@ mod tests {
         let mut bytes = shard(1);
         let at = bytes.windows(6).position(|w| w == b"images").unwrap();
         bytes[at..at + 6].copy_from_slice(b"pixels");
-        assert!(data_start(&bytes, [1, 3, 4]).unwrap_err().contains("pixels"));
+        assert!(images_start(&bytes, [1, 3, 4]).unwrap_err().contains("pixels"));
     }
 
     #[test]
     fn any_cut_of_a_shard_is_refused() {
         let bytes = shard(1);
         for length in 0..bytes.len() {
-            assert!(data_start(&bytes[..length], [1, 3, 4]).is_err(), "{length}");
+            assert!(images_start(&bytes[..length], [1, 3, 4]).is_err(), "{length}");
         }
     }
 }

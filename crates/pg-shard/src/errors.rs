@@ -95,6 +95,22 @@ pub enum ShardError {
         /// C, H, W.
         found: [usize; 3],
     },
+    /// A label row handed to the writer has another length than the dataset's label names.
+    #[error("a label row of {found} values cannot go into a dataset of {expected} label columns")]
+    LabelRow {
+        /// Number of label names; 0 where there are no labels.
+        expected: usize,
+        /// Values of the row.
+        found: usize,
+    },
+    /// Label names that a dataset cannot have.
+    #[error("{found} label names cannot be used: expected 1 to {limit}, all different")]
+    LabelNames {
+        /// Number of names.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// More images or shards than the format allows.
     #[error("{what} would be {found}, the format allows {limit}: {remedy}")]
     Limit {

@@ -20,6 +20,10 @@ pub const FAILED_FILE: &str = "failed.jsonl";
 pub const DOWNSCALE_FILTER: &str = "box-2x2-f32-unrounded-chain";
 /// The name of the one tensor of a level's shard.
 pub const IMAGES_TENSOR: &str = "images";
+/// The name of the one tensor of a label shard.
+pub const LABELS_TENSOR: &str = "labels";
+/// The folder of label shards.
+pub const LABELS_FOLDER: &str = "labels";
 
 /// Most bytes of a manifest.
 pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
@@ -27,6 +31,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 pub const MAX_IMAGES: u64 = u32::MAX as u64;
 /// Most shards of a dataset (five digits).
 pub const MAX_SHARDS: usize = 100_000;
+/// Most label columns.
+pub const MAX_LABELS: usize = 65_536;
 /// Bytes of a shard file before its data, as this crate writes it: 8 for the length, 248 for the JSON
 /// padded with spaces. Readers take any length up to [`MAX_HEADER_BYTES`].
 pub const HEADER_BYTES: usize = 256;
@@ -51,6 +57,12 @@ pub fn index_path(shard: usize) -> String {
     format!("index/shard-{shard:05}.jsonl")
 }
 
+/// `labels/shard-00003.safetensors`.
+#[must_use]
+pub fn labels_path(shard: usize) -> String {
+    format!("{LABELS_FOLDER}/shard-{shard:05}.safetensors")
+}
+
 /// `build/shard-00003.json`.
 #[must_use]
 pub fn record_path(shard: usize) -> String {
@@ -69,9 +81,22 @@ pub fn image_bytes(channels: usize, resolution: Resolution) -> usize {
 pub fn shard_header(images: usize, channels: usize, resolution: Resolution) -> Vec<u8> {
     let r = resolution.pixels();
     let data_bytes = images as u64 * image_bytes(channels, resolution) as u64;
-    let json = format!(
+    padded_header(&format!(
         r#"{{"{IMAGES_TENSOR}":{{"dtype":"U8","shape":[{images},{channels},{r},{r}],"data_offsets":[0,{data_bytes}]}}}}"#
-    );
+    ))
+}
+
+/// The first [`HEADER_BYTES`] bytes of a label shard of `[images,columns]` f32, laid out as
+/// [`shard_header`].
+#[must_use]
+pub fn labels_header(images: usize, columns: usize) -> Vec<u8> {
+    let data_bytes = images as u64 * columns as u64 * 4;
+    padded_header(&format!(
+        r#"{{"{LABELS_TENSOR}":{{"dtype":"F32","shape":[{images},{columns}],"data_offsets":[0,{data_bytes}]}}}}"#
+    ))
+}
+
+fn padded_header(json: &str) -> Vec<u8> {
     let mut header = ((HEADER_BYTES - 8) as u64).to_le_bytes().to_vec();
     header.extend_from_slice(json.as_bytes());
     header.resize(HEADER_BYTES, b' ');
@@ -99,6 +124,7 @@ mod tests {
         let header = shard_header(u32::MAX as usize, 3, Resolution::MAX);
         assert_eq!(header.len(), HEADER_BYTES);
         assert_eq!(header[HEADER_BYTES - 1], b' ');
+        assert_eq!(labels_header(u32::MAX as usize, MAX_LABELS).len(), HEADER_BYTES);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::ShardError;
 use crate::format::{
-    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES, MAX_MANIFEST_BYTES, MAX_SHARDS,
-    index_path, shard_path,
+    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES,
+    MAX_SHARDS, index_path, labels_path, shard_path,
 };
 
 /// What `dataset.json` holds.
@@ -90,6 +90,22 @@ pub struct FailedItem {
 }
 
 impl Manifest {
+    /// True when `folder` holds a finished dataset, or what claims to be one: StyleGAN2-ADA's datasets have
+    /// a `dataset.json` of another layout.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        #[derive(Deserialize)]
+        struct Claim {
+            format: Option<String>,
+        }
+        let path = folder.join(MANIFEST_FILE);
+        let fits = fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= MAX_MANIFEST_BYTES);
+        let text = if fits { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        // What is no JSON at all is left to the reader to complain about.
+        fits && serde_json::from_slice::<Claim>(&text)
+            .map_or(!text.is_empty(), |claim| claim.format.is_some())
+    }
+
     /// Reads and checks `FOLDER/dataset.json`; looks at no other file.
     ///
     /// # Errors
@@ -185,8 +201,13 @@ impl Manifest {
                 self.images
             ));
         }
-        if self.label_names.is_some() {
-            return Err("label_names is not null: labels are not read by this version".to_owned());
+        if let Some(names) = &self.label_names
+            && !are_label_names(names)
+        {
+            return Err(format!(
+                "{} label_names, expected null or 1 to {MAX_LABELS}, all different",
+                names.len()
+            ));
         }
         if !self.files.is_sorted_by(|a, b| a.path < b.path) {
             return Err("expected files sorted by path, each once".to_owned());
@@ -212,10 +233,17 @@ impl Manifest {
             files.insert(index_path(shard.shard));
             if shard.images > 0 {
                 files.extend(levels.iter().map(|&r| shard_path(r, shard.shard)));
+                files.extend(self.label_names.is_some().then(|| labels_path(shard.shard)));
             }
         }
         files
     }
+}
+
+/// True for names of label columns that a dataset can have.
+pub(crate) fn are_label_names(names: &[String]) -> bool {
+    let different: BTreeSet<&String> = names.iter().collect();
+    (1..=MAX_LABELS).contains(&names.len()) && different.len() == names.len()
 }
 
 fn is_hex(byte: u8) -> bool {

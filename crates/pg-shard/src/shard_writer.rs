@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use pg_image::{Planar, Resolution, files::write_atomically};
 use serde::{Deserialize, Serialize};
 
-use crate::format::{HEADER_BYTES, index_path, record_path, shard_header, shard_path};
+use crate::format::{
+    HEADER_BYTES, index_path, labels_header, labels_path, record_path, shard_header, shard_path,
+};
 use crate::manifest::write_json;
 use crate::{FailedItem, FileEntry, IndexLine, ShardError};
 
@@ -21,7 +23,7 @@ pub(crate) struct ShardRecord {
 
 /// One shard being written. Dropping it without [`finish`](Self::finish) removes what it wrote.
 ///
-/// Memory: one write buffer per level, whatever the number of images.
+/// Memory: one write buffer per level, whatever the number of images, and the labels.
 #[derive(Debug)]
 pub struct ShardWriter {
     folder: PathBuf,
@@ -29,8 +31,16 @@ pub struct ShardWriter {
     channels: usize,
     levels: Vec<LevelFile>,
     index: Vec<u8>,
+    labels: Option<LabelRows>,
     failed: Vec<FailedItem>,
     images: usize,
+}
+
+/// The label rows of a shard, f32 little-endian, one after the other.
+#[derive(Debug)]
+struct LabelRows {
+    columns: usize,
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -60,6 +70,7 @@ impl ShardWriter {
         shard: usize,
         channels: usize,
         finest_first: &[Resolution],
+        label_columns: Option<usize>,
     ) -> Result<Self, ShardError> {
         let levels = finest_first
             .iter()
@@ -80,16 +91,37 @@ impl ShardWriter {
             channels,
             levels,
             index: Vec::new(),
+            labels: label_columns.map(|columns| LabelRows { columns, bytes: Vec::new() }),
             failed: Vec::new(),
             images: 0,
         })
     }
 
-    /// Appends an image: `levels` are its pyramid, finest first, each u8 `[C,R,R]`.
+    /// Appends an image to a dataset without labels: `levels` are its pyramid, finest first, each u8
+    /// `[C,R,R]`.
     ///
     /// # Errors
-    /// [`ShardError::ImageShape`]; [`ShardError::Io`].
+    /// [`ShardError::ImageShape`]; [`ShardError::LabelRow`] in a dataset with labels;
+    /// [`ShardError::Io`].
     pub fn push(&mut self, levels: &[Planar<u8>], line: &IndexLine) -> Result<(), ShardError> {
+        self.push_labeled(levels, line, &[])
+    }
+
+    /// Appends an image as [`push`](Self::push) does, with its row of labels.
+    ///
+    /// # Errors
+    /// [`ShardError::ImageShape`]; [`ShardError::LabelRow`] unless the row has a value per label name;
+    /// [`ShardError::Io`].
+    pub fn push_labeled(
+        &mut self,
+        levels: &[Planar<u8>],
+        line: &IndexLine,
+        labels: &[f32],
+    ) -> Result<(), ShardError> {
+        let columns = self.labels.as_ref().map_or(0, |rows| rows.columns);
+        if labels.len() != columns {
+            return Err(ShardError::LabelRow { expected: columns, found: labels.len() });
+        }
         for (i, level) in self.levels.iter().enumerate() {
             let r = level.resolution.pixels();
             let expected = [self.channels, r, r];
@@ -106,6 +138,9 @@ impl ShardWriter {
         let at = self.folder.join(index_path(self.shard));
         serde_json::to_writer(&mut self.index, line).map_err(|e| failure("write", &at)(e.into()))?;
         self.index.push(b'\n');
+        if let Some(rows) = &mut self.labels {
+            rows.bytes.extend(labels.iter().flat_map(|value| value.to_le_bytes()));
+        }
         self.images += 1;
         Ok(())
     }
@@ -140,6 +175,17 @@ impl ShardWriter {
             };
             finish().map_err(failure("write", &level.temporary))?;
             sync_parent(&self.folder.join(&path))?;
+            files.push(entry(&self.folder, path)?);
+        }
+        if let Some(rows) = self.labels.as_ref().filter(|_| self.images > 0) {
+            let path = labels_path(self.shard);
+            let full = self.folder.join(&path);
+            let header = labels_header(self.images, rows.columns);
+            write_atomically(&full, |file| {
+                file.write_all(&header)?;
+                file.write_all(&rows.bytes)
+            })
+            .map_err(failure("write", &full))?;
             files.push(entry(&self.folder, path)?);
         }
         let index = index_path(self.shard);

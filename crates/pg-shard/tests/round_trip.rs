@@ -33,7 +33,7 @@ fn item(i: usize) -> Option<Planar<u8>> {
 
 fn builder(folder: &Path, items_per_shard: usize) -> DatasetBuilder {
     match DatasetBuilder::open(folder, plan(items_per_shard)).unwrap() {
-        Opened::Building(builder) => builder,
+        Opened::Building(builder) => *builder,
         Opened::Complete(_) => panic!("nothing was built yet"),
     }
 }
@@ -241,9 +241,130 @@ fn a_manifest_that_does_not_add_up_is_refused() {
     assert!(message(&|m| drop(m["files"].as_array_mut().unwrap().remove(0))).contains("files lacks"));
     assert!(message(&|m| m["files"][0]["path"] = json!("../../etc/passwd")).contains("files lacks"));
     assert!(message(&|m| m["files"][0]["blake3"] = json!("xyz")).contains("64 hexadecimal digits"));
-    assert!(message(&|m| m["label_names"] = json!(["age"])).contains("labels are not read"));
+    assert!(message(&|m| m["label_names"] = json!(["age"])).contains("files lacks labels/shard-00000"));
+    assert!(
+        message(&|m| m["label_names"] = json!([])).contains("0 label_names, expected null or 1 to 65536")
+    );
+    assert!(message(&|m| m["label_names"] = json!(["a", "a"])).contains("all different"));
     fs::write(&path, b"{").unwrap();
     assert!(matches!(Dataset::open(folder.path()), Err(ShardError::Malformed { .. })));
+}
+
+/// As `build`, with labels `[i, -0.5]`, item 5 failing as ever.
+fn build_with_labels(folder: &Path, items_per_shard: usize) -> Manifest {
+    let names = vec!["number".to_owned(), "half".to_owned()];
+    let builder = builder(folder, items_per_shard).with_labels(names).unwrap();
+    for shard in 0..builder.plan().shards() {
+        let mut writer = builder.shard(shard).unwrap();
+        for i in builder.items_of(shard) {
+            let line = IndexLine { path: format!("{i}.png"), blake3: String::new(), geometry: json!(null) };
+            match item(i) {
+                Some(image) => writer.push_labeled(&pyramid(&image, 4), &line, &[i as f32, -0.5]).unwrap(),
+                None => writer.fail(FailedItem { path: line.path, reason: "broken".to_owned() }),
+            }
+        }
+        writer.finish().unwrap();
+    }
+    builder.complete(json!({ "tool": "test" })).unwrap()
+}
+
+#[test]
+fn labels_come_back_with_their_images() {
+    for items_per_shard in [1, 3, 100] {
+        let folder = tempfile::tempdir().unwrap();
+        build_with_labels(folder.path(), items_per_shard);
+        let dataset = Dataset::open(folder.path()).unwrap();
+        assert_eq!(dataset.label_names().unwrap(), ["number", "half"]);
+        let kept = (0..ITEMS).filter(|&i| i != 5);
+        for (index, i) in kept.enumerate() {
+            assert_eq!(dataset.label(index), Some(vec![i as f32, -0.5]), "image {index}");
+        }
+        assert_eq!(dataset.label(10), None);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path(), 4);
+    let without = Dataset::open(folder.path()).unwrap();
+    assert_eq!((without.label_names(), without.label(0)), (None, None));
+}
+
+#[test]
+fn any_safetensors_reader_opens_a_label_shard() {
+    let folder = tempfile::tempdir().unwrap();
+    build_with_labels(folder.path(), 4);
+    let bytes = fs::read(folder.path().join("labels/shard-00001.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let labels = tensors.tensor("labels").unwrap();
+    assert_eq!((labels.dtype(), labels.shape()), (safetensors::Dtype::F32, &[3, 2][..]));
+    assert_eq!(labels.data()[..8], [4.0_f32.to_le_bytes(), (-0.5_f32).to_le_bytes()].concat());
+}
+
+#[test]
+fn damaged_and_missing_labels_are_found_and_move_the_fingerprint() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = build_with_labels(folder.path(), 4);
+    let plain = tempfile::tempdir().unwrap();
+    build(plain.path(), 4);
+    let print = |folder: &Path| Dataset::open(folder).unwrap().fingerprint();
+    assert_ne!(print(folder.path()), print(plain.path()));
+    let path = folder.path().join("labels/shard-00001.safetensors");
+    let file = manifest.files.iter().find(|f| f.path == "labels/shard-00001.safetensors").unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let damage = check_file(folder.path(), &manifest, file).unwrap();
+    assert_eq!((damage.kind, damage.images), (DamageKind::Content, 4..7));
+    let at = bytes.windows(5).position(|w| w == b"[3,2]").unwrap();
+    bytes[at..at + 5].copy_from_slice(b"[2,3]");
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Dataset::open(folder.path()), Err(ShardError::Header { .. })));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(Dataset::open(folder.path()), Err(ShardError::Missing { .. })));
+}
+
+#[test]
+fn a_finished_shard_whose_labels_are_gone_is_redone() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || vec!["x".to_owned()];
+    {
+        let builder = builder(folder.path(), 4).with_labels(names()).unwrap();
+        let mut writer = builder.shard(0).unwrap();
+        let line = IndexLine { path: "0".to_owned(), blake3: String::new(), geometry: json!(null) };
+        writer.push_labeled(&pyramid(&item(0).unwrap(), 4), &line, &[1.0]).unwrap();
+        writer.finish().unwrap();
+    }
+    assert!(builder(folder.path(), 4).is_finished(0));
+    fs::remove_file(folder.path().join("labels/shard-00000.safetensors")).unwrap();
+    assert!(!builder(folder.path(), 4).is_finished(0));
+}
+
+#[test]
+fn label_rows_and_names_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let twice = vec!["x".to_owned(), "x".to_owned()];
+    for names in [Vec::new(), twice] {
+        let error = builder(folder.path(), 4).with_labels(names).unwrap_err();
+        assert!(matches!(error, ShardError::LabelNames { .. }), "{error}");
+    }
+    let builder = builder(folder.path(), 4).with_labels(vec!["x".to_owned()]).unwrap();
+    let line = IndexLine { path: "0".to_owned(), blake3: String::new(), geometry: json!(null) };
+    let levels = pyramid(&item(0).unwrap(), 4);
+    let mut writer = builder.shard(0).unwrap();
+    assert!(matches!(writer.push(&levels, &line), Err(ShardError::LabelRow { expected: 1, found: 0 })));
+    let two = writer.push_labeled(&levels, &line, &[1.0, 2.0]);
+    assert!(matches!(two, Err(ShardError::LabelRow { expected: 1, found: 2 })));
+}
+
+#[test]
+fn a_dataset_is_told_from_other_folders_with_a_dataset_json() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!Manifest::is_in(folder.path()));
+    fs::write(folder.path().join("dataset.json"), r#"{"labels": [["a.png", 1]]}"#).unwrap();
+    assert!(!Manifest::is_in(folder.path()), "StyleGAN2-ADA's labels");
+    fs::write(folder.path().join("dataset.json"), r#"{"format": "pgkit-dataset", "broken": 1}"#).unwrap();
+    assert!(Manifest::is_in(folder.path()));
+    let real = tempfile::tempdir().unwrap();
+    build(real.path(), 4);
+    assert!(Manifest::is_in(real.path()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Why a source could not be listed or read.
+//! Why a source could not be listed or read, or an export not be written.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pg_image::files::FilesError;
 use thiserror::Error;
@@ -11,24 +11,64 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SourceError {
     /// Nothing is at the path.
-    #[error("{path} does not exist: give a folder or a zip file of images")]
+    #[error("{path} does not exist: give a folder, an archive or a file of images")]
     Missing {
         /// The path given.
         path: PathBuf,
     },
-    /// A file that is no zip.
-    #[error("{path} is neither a folder nor a zip file: it begins with {found}")]
+    /// A file of none of the formats.
+    #[error(
+        "{path} is of no format that is read, it begins with {found}: expected a folder or zip of images, CIFAR, MNIST idx, LMDB or TFRecord (--source-format names one)"
+    )]
     Unknown {
         /// The file.
         path: PathBuf,
         /// The first bytes, in hexadecimal.
         found: String,
     },
-    /// A folder or zip without images.
-    #[error("{path} holds no images: expected PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth")]
+    /// A collection without images.
+    #[error("{path} holds no images: expected {expected}")]
     NoImages {
         /// The source.
         path: PathBuf,
+        /// What was looked for.
+        expected: &'static str,
+    },
+    /// HDF5, which is not read.
+    #[error(
+        "{path} is an HDF5 file, which is not read: write its images as files first (in Python: h5py.File(PATH)[\"data1024x1024\"], [N,C,H,W], to PIL.Image.save) or convert it with the authors' `dataset_tool.py create_from_hdf5`, then pack that folder"
+    )]
+    Hdf5 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bytes that the format does not allow.
+    #[error("{path} is damaged at byte {offset}: expected {expected}, found {found}; copy it again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, from the start of the (unpacked) file.
+        offset: u64,
+        /// What the format asks for there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A well-formed file of a kind that is not read.
+    #[error("{path} cannot be used: {detail}")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it holds, and what is expected.
+        detail: String,
+    },
+    /// Labels that do not fit the images, or are no labels.
+    #[error("the labels in {path} cannot be used: {detail}")]
+    Labels {
+        /// The label file, or the source where names of folders are the labels.
+        path: PathBuf,
+        /// What was expected and found.
+        detail: String,
     },
     /// The archive is damaged or of a kind that is not read.
     #[error("{path} cannot be read as a zip file: {detail}")]
@@ -49,12 +89,45 @@ pub enum SourceError {
     /// A file of a folder.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// The operating system refused to open the source.
-    #[error("cannot open {path}")]
+    /// The operating system refused to open or read.
+    #[error("cannot read {path}")]
     Io {
-        /// The source.
+        /// The file or folder.
         path: PathBuf,
         /// The operating system's reason.
         source: io::Error,
     },
+}
+
+/// The reading failed.
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
+    move |source| match source.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
+        _ => SourceError::Io { path: path.to_owned(), source },
+    }
+}
+
+/// Damage in bytes whose file is known to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// From the start of the bytes looked at.
+    pub(crate) at: usize,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+impl Fault {
+    pub(crate) fn new(at: usize, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { at, expected: expected.into(), found: found.into() }
+    }
+
+    /// The error, for bytes that begin at byte `base` of `path`.
+    pub(crate) fn in_file(self, path: &Path, base: u64) -> SourceError {
+        SourceError::Damaged {
+            path: path.to_owned(),
+            offset: base.saturating_add(self.at as u64),
+            expected: self.expected,
+            found: self.found,
+        }
+    }
 }

@@ -1,77 +1,164 @@
-//! Other people's image collections as a sorted list of named files: a folder, or a zip of images.
+//! Other people's image collections, in and out.
+//!
+//! In: [`Source`], a list of named items, each an encoded image or pixels, with labels where the collection has
+//! some. Out: [`TfRecordFile`] (ProGAN) and [`StyleganZip`] (StyleGAN2-ADA). Files are data from
+//! outside: lengths are checked before they are believed, and damage is an error that says where.
 
+mod cifar;
 mod errors;
 mod folder;
+mod label_files;
+mod labels;
+mod little_endian;
+mod lmdb;
+mod mnist;
+mod npy;
+mod positioned_file;
+mod source_format;
+mod stylegan_labels;
+mod stylegan_zip;
+mod tfrecord;
 mod zip_archive;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
+use pg_image::Raster;
 use pg_image::files::DecodeLimits;
 
 pub use errors::SourceError;
+pub use label_files::{labels_from_file, labels_from_folders};
+pub use labels::{Labels, MAX_LABELS, one_hot_class};
+pub use source_format::SourceFormat;
+pub use stylegan_zip::StyleganZip;
+pub use tfrecord::TfRecordFile;
 
-/// One file of a source.
+/// One image of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Path inside the source, with `/`.
+    /// Path inside the source, with `/`; made of file name and number where images have no names.
     pub name: String,
-    /// Length of the file (unpacked).
+    /// Bytes of the image as the source stores it (unpacked).
     pub bytes: u64,
 }
 
-/// A collection of image files, sorted bytewise by name. Shared between threads by reference.
-#[derive(Debug)]
-pub struct Source {
-    items: Vec<Item>,
-    kind: Kind,
+/// What a source stores of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A whole image file: PNG, JPEG, …
+    Encoded(Vec<u8>),
+    /// Its pixels.
+    Pixels(Raster),
 }
 
+/// A collection of images. Shared between threads by reference.
 #[derive(Debug)]
-enum Kind {
-    Folder(folder::Folder),
-    Zip(zip_archive::Zip),
+pub struct Source {
+    path: PathBuf,
+    format: SourceFormat,
+    opened: Opened,
+}
+
+/// What one format's module makes of a path.
+pub(crate) struct Opened {
+    pub(crate) items: Vec<Item>,
+    pub(crate) collection: Box<dyn Collection>,
+}
+
+impl Opened {
+    fn new(items: Vec<Item>, collection: impl Collection + 'static) -> Self {
+        Self { items, collection: Box::new(collection) }
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("items", &self.items.len()).finish_non_exhaustive()
+    }
+}
+
+/// The images of one format, read by their place in the list of items.
+pub(crate) trait Collection: Send + Sync {
+    fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError>;
+
+    /// The labels that come with the images; `items` is the list made on opening.
+    fn labels(&self, _items: &[Item]) -> Result<Option<Labels>, SourceError> {
+        Ok(None)
+    }
 }
 
 impl Source {
-    /// Opens the folder or zip file at `path` and lists its images; reads no image.
-    ///
-    /// Images are told by name or content as in [`pg_image::files::list_images`].
+    /// Opens what is at `path`, its format told by [`SourceFormat::detect`], and lists its images.
     ///
     /// # Errors
-    /// [`SourceError::Missing`], [`SourceError::Unknown`] for a file that is no zip,
-    /// [`SourceError::NoImages`], [`SourceError::Zip`], [`SourceError::Files`], [`SourceError::Io`].
+    /// Those of [`SourceFormat::detect`] and of [`open_as`](Self::open_as).
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
-            _ => SourceError::Io { path: path.to_owned(), source },
-        })?;
-        let (items, kind) = if metadata.is_dir() {
-            let (items, folder) = folder::Folder::open(path)?;
-            (items, Kind::Folder(folder))
-        } else {
-            let (items, zip) = zip_archive::Zip::open(path)?;
-            (items, Kind::Zip(zip))
-        };
-        if items.is_empty() {
-            return Err(SourceError::NoImages { path: path.to_owned() });
-        }
-        Ok(Self { items, kind })
+        Self::open_as(path, SourceFormat::detect(path)?)
     }
 
-    /// The files, sorted bytewise by name; never empty.
+    /// Opens what is at `path` as `format` and lists its images. Folders, zips, LMDB and TFRecord are listed
+    /// without reading images; CIFAR and MNIST are read into memory.
+    ///
+    /// # Errors
+    /// [`SourceError::Missing`], [`SourceError::NoImages`], [`SourceError::Damaged`],
+    /// [`SourceError::Unsupported`], [`SourceError::Zip`], [`SourceError::Files`], [`SourceError::Io`].
+    pub fn open_as(path: &Path, format: SourceFormat) -> Result<Self, SourceError> {
+        let opened = match format {
+            SourceFormat::Folder => folder::open(path)?,
+            SourceFormat::Zip => zip_archive::open(path)?,
+            SourceFormat::Cifar => cifar::open(path)?,
+            SourceFormat::Mnist => mnist::open(path)?,
+            SourceFormat::Lmdb => lmdb::open(path)?,
+            SourceFormat::Tfrecord => tfrecord::open(path)?,
+        };
+        if opened.items.is_empty() {
+            let expected = match format {
+                SourceFormat::Folder | SourceFormat::Zip => {
+                    "PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth"
+                }
+                _ => "at least one",
+            };
+            return Err(SourceError::NoImages { path: path.to_owned(), expected });
+        }
+        Ok(Self { path: path.to_owned(), format, opened })
+    }
+
+    /// The path given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The format.
+    #[must_use]
+    pub fn format(&self) -> SourceFormat {
+        self.format
+    }
+
+    /// The images, never none: sorted bytewise by name in folders and zips, in the order of the file elsewhere.
     #[must_use]
     pub fn items(&self) -> &[Item] {
-        &self.items
+        &self.opened.items
     }
 
-    /// All bytes of file `index`, at most `limits.max_bytes`.
+    /// Image `index`: of encoded images all bytes, at most `limits.max_bytes`.
     ///
     /// # Errors
-    /// [`SourceError::Files`], [`SourceError::Zip`], [`SourceError::NoItem`].
-    pub fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Vec<u8>, SourceError> {
-        match &self.kind {
-            Kind::Folder(folder) => folder.read(index, limits),
-            Kind::Zip(zip) => zip.read(index, limits),
-        }
+    /// [`SourceError::Files`], [`SourceError::Zip`], [`SourceError::Damaged`], [`SourceError::NoItem`],
+    /// [`SourceError::Io`].
+    pub fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError> {
+        self.opened.collection.read(index, limits)
+    }
+
+    /// The labels that come with the source, one row per item; `None` where there are none.
+    ///
+    /// CIFAR: the (fine) classes; MNIST: the file beside the images; TFRecord: the `.labels` file;
+    /// folder and zip: `dataset.json` at the root, in StyleGAN2-ADA's layout.
+    ///
+    /// # Errors
+    /// [`SourceError::Labels`] for labels that do not fit the images, [`SourceError::Damaged`],
+    /// [`SourceError::Io`].
+    pub fn labels(&self) -> Result<Option<Labels>, SourceError> {
+        self.opened.collection.labels(&self.opened.items)
     }
 }

@@ -1,83 +1,92 @@
 //! A zip file of images (stored or deflated).
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _};
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pg_image::files::{DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, looks_like_image};
 use zip::ZipArchive;
 
-use crate::{Item, SourceError};
+use crate::errors::io_error;
+use crate::{Collection, Content, Item, Labels, Opened, SourceError, stylegan_labels};
 
 #[derive(Debug)]
-pub(crate) struct Zip {
+struct Zip {
     path: PathBuf,
     /// Position in the archive of each item.
     positions: Vec<usize>,
     names: Vec<String>,
+    /// Position of `dataset.json`.
+    labels: Option<usize>,
     /// One reader: unpacking is a small part of decoding, which happens outside the lock.
     archive: Mutex<ZipArchive<BufReader<File>>>,
 }
 
-impl Zip {
-    pub(crate) fn open(path: &Path) -> Result<(Vec<Item>, Self), SourceError> {
-        let io = |source| SourceError::Io { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(io)?;
-        let mut head = Vec::new();
-        file.by_ref().take(8).read_to_end(&mut head).map_err(io)?;
-        if !(head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")) {
-            let hex: Vec<String> = head.iter().map(|b| format!("{b:02x}")).collect();
-            return Err(SourceError::Unknown { path: path.to_owned(), found: hex.join(" ") });
+pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
+    let damaged =
+        |e: zip::result::ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
+    let file = File::open(path).map_err(io_error(path))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let labels = archive.index_for_name(stylegan_labels::FILE_NAME);
+    let mut found = Vec::new();
+    for position in 0..archive.len() {
+        let mut entry = archive.by_index(position).map_err(damaged)?;
+        let name = entry.name().map_err(damaged)?.into_owned();
+        let hidden = name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
+        if entry.is_dir() || hidden {
+            continue;
         }
-        file.rewind().map_err(io)?;
-        let damaged =
-            |e: zip::result::ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-        let mut found = Vec::new();
-        for position in 0..archive.len() {
-            let mut entry = archive.by_index(position).map_err(damaged)?;
-            let name = entry.name().map_err(damaged)?.into_owned();
-            let hidden = name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
-            if entry.is_dir() || hidden {
-                continue;
-            }
-            let image = has_image_extension(&name) || {
-                let mut head = Vec::new();
-                let _ = entry.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut head);
-                looks_like_image(&head)
-            };
-            if image {
-                found.push((name, entry.size(), position));
-            }
+        let image = has_image_extension(&name) || {
+            let mut head = Vec::new();
+            let _ = entry.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut head);
+            looks_like_image(&head)
+        };
+        if image {
+            found.push((name, entry.size(), position));
         }
-        found.sort();
-        if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let detail = format!("two entries are named {:?}", pair[0].0);
-            return Err(SourceError::Zip { path: path.to_owned(), detail });
-        }
-        let items = found.iter().map(|(name, bytes, _)| Item { name: name.clone(), bytes: *bytes }).collect();
-        let (names, positions) = found.into_iter().map(|(name, _, position)| (name, position)).unzip();
-        Ok((items, Self { path: path.to_owned(), positions, names, archive: Mutex::new(archive) }))
     }
+    found.sort();
+    if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let detail = format!("two entries are named {:?}", pair[0].0);
+        return Err(SourceError::Zip { path: path.to_owned(), detail });
+    }
+    let items = found.iter().map(|(name, bytes, _)| Item { name: name.clone(), bytes: *bytes }).collect();
+    let (names, positions) = found.into_iter().map(|(name, _, position)| (name, position)).unzip();
+    Ok(Opened::new(
+        items,
+        Zip { path: path.to_owned(), positions, names, labels, archive: Mutex::new(archive) },
+    ))
+}
 
-    pub(crate) fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Vec<u8>, SourceError> {
+impl Collection for Zip {
+    fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError> {
         let (Some(&position), Some(name)) = (self.positions.get(index), self.names.get(index)) else {
             return Err(SourceError::NoItem { index, items: self.positions.len() });
         };
-        let path = self.path.join(name);
-        let failed = |detail: String| SourceError::Zip { path: path.clone(), detail };
+        self.unpack(position, &self.path.join(name), limits.max_bytes).map(Content::Encoded)
+    }
+
+    fn labels(&self, items: &[Item]) -> Result<Option<Labels>, SourceError> {
+        let Some(position) = self.labels else { return Ok(None) };
+        let path = self.path.join(stylegan_labels::FILE_NAME);
+        let text = self.unpack(position, &path, stylegan_labels::MAX_BYTES)?;
+        stylegan_labels::parse(&text, &path, items)
+    }
+}
+
+impl Zip {
+    /// All bytes of the entry at `position`, which errors call `path`.
+    fn unpack(&self, position: usize, path: &Path, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
+        let failed = |detail: String| SourceError::Zip { path: path.to_owned(), detail };
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = archive.by_index(position).map_err(|e| failed(e.to_string()))?;
         let mut bytes = Vec::new();
         // The header's length may lie: the limit counts unpacked bytes.
-        entry
-            .take(limits.max_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| failed(e.to_string()))?;
-        if bytes.len() as u64 > limits.max_bytes {
-            let found = bytes.len() as u64;
-            return Err(FilesError::TooManyBytes { path, bytes: found, max_bytes: limits.max_bytes }.into());
+        entry.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+        let found = bytes.len() as u64;
+        if found > max_bytes {
+            return Err(FilesError::TooManyBytes { path: path.to_owned(), bytes: found, max_bytes }.into());
         }
         Ok(bytes)
     }
@@ -85,7 +94,7 @@ impl Zip {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Source, SourceError};
+    use crate::{Content, Source, SourceError};
     use pg_image::files::DecodeLimits;
     use std::io::Write as _;
 
@@ -107,7 +116,7 @@ mod tests {
         let source = Source::open(file.path()).unwrap();
         let names: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
         assert_eq!(names, ["a/c.jpg", "b.png"]);
-        assert_eq!(source.read(0, &DecodeLimits::default()).unwrap(), b"ccc");
+        assert_eq!(source.read(0, &DecodeLimits::default()).unwrap(), Content::Encoded(b"ccc".to_vec()));
     }
 
     #[test]

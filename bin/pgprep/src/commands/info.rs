@@ -38,6 +38,7 @@ pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStat
             bytes as f64 / f64::from(1 << 20),
             count(manifest.files.len() as u64, "file")
         ),
+        format!("labels       {}", labels_line(manifest.label_names.as_deref())),
         format!("left out     {}", manifest.failed),
         format!("fingerprint  {}", dataset.fingerprint()),
     ];
@@ -47,4 +48,13 @@ pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStat
     }
     session.result(&json, lines)?;
     Ok(ExitStatus::Done)
+}
+
+/// The number of label columns and the first names.
+fn labels_line(names: Option<&[String]>) -> String {
+    const SHOWN: usize = 10;
+    let Some(names) = names else { return "none".to_owned() };
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let rest = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{} ({shown}{rest})", names.len())
 }

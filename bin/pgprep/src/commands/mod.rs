@@ -1,12 +1,13 @@
 //! One file per command; each gets what was typed and a session, and says how it ended.
 
 mod align;
+mod export;
 mod extract;
 mod info;
 mod pack;
 mod synth;
 mod verify;
-mod view;
+pub(crate) mod view;
 
 use pg_cli::ExitStatus;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Verify(args) => verify::run(&session, &args),
         Command::View(args) => view::run(&session, &args),
         Command::Extract(args) => extract::run(&session, &args),
+        Command::Export(args) => export::run(&session, &args),
         Command::Synth(args) => synth::run(&session, &args),
     }
 }

@@ -1,31 +1,30 @@
 //! `pgprep pack`: images to a dataset.
 
+use std::ffi::OsStr;
+
 use anyhow::{Context as _, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
-use pg_shard::format::{MANIFEST_FILE, default_images_per_shard};
+use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, epoch_order};
-use pg_sources::Source;
+use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
 use crate::args::{FitChoice, PackArgs};
 use crate::commands::TOOL;
 use crate::commands::align::finished_dataset;
-use crate::image_items::{list_blake3, load};
-use crate::resumable::{Packed, build_dataset};
+use crate::dataset_labels::labels_blake3;
+use crate::image_items::list_blake3;
+use crate::pack_source::PackSource;
+use crate::resumable::{DatasetJob, LabelRows, Packed};
 use crate::session::{Session, reason, resolution};
 
 pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStatus> {
-    if args.source.join(MANIFEST_FILE).is_file() {
-        bail!(
-            "{} is a dataset already: write its images with `pgprep extract`, then pack those",
-            args.source.display()
-        );
-    }
     let limits = DecodeLimits::from(&args.limits);
-    let source = Source::open(&args.source)
+    let source = PackSource::open(&args.source, args.source_format, args.resolution)
         .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
+    let labels = labels(&source, args)?;
     let first = first_readable(&source, &limits)?;
     let (how, name) = match args.fit {
         FitChoice::Crop => (Fit::Crop, "crop"),
@@ -52,12 +51,13 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         ("shuffle", json!(args.shuffle)),
         ("max_pixels", json!(limits.max_pixels)),
         ("max_bytes", json!(limits.max_bytes)),
+        ("labels_blake3", json!(labels.as_ref().map(|labels| labels_blake3(labels, &order)))),
     ] {
         settings.insert(key.to_owned(), value);
     }
     let plan = BuildPlan {
         settings,
-        source_blake3: list_blake3(order.iter().map(|&i| (&source.items()[i], String::new()))),
+        source_blake3: list_blake3(order.iter().map(|&i| (&source.items()[i], source.identity().to_owned()))),
         items: order.len(),
         items_per_shard: per_shard,
         channels,
@@ -67,6 +67,7 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, args.shuffle)
             .setting("resolution", u32::from(size))
             .setting("images_per_shard", per_shard)
+            .setting("source_format", source.format_name())
             .count("source_images", order.len())
             .count("packed", done)
             .count("failed", failed);
@@ -75,11 +76,19 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         }
         provenance
     };
-    let ended = build_dataset(session, &args.output, plan.clone(), "pack", false, provenance, |i| {
+    let row = |i: usize| labels.as_ref().and_then(|labels| labels.row(order[i])).unwrap_or_default();
+    let job = DatasetJob {
+        output: &args.output,
+        plan: plan.clone(),
+        label: "pack",
+        stop_at_failure: false,
+        labels: labels.as_ref().map(|labels| LabelRows { names: labels.names().to_vec(), row: &row }),
+    };
+    let ended = job.run(session, provenance, |i| {
         let item = order[i];
         let path = || source.items()[item].name.clone();
         let failed = |reason: String| FailedItem { path: path(), reason };
-        let photo = load(&source, item, &limits).map_err(failed)?;
+        let photo = source.load(item, &limits).map_err(failed)?;
         let raster = match (photo.raster.channels(), channels) {
             (1, 3) => photo.raster.into_rgb(),
             (3, 1) => {
@@ -87,7 +96,10 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
             }
             _ => photo.raster,
         };
-        let geometry = json!({ "fit": name, "source_size": [raster.width(), raster.height()] });
+        let mut geometry = json!({ "fit": name, "source_size": [raster.width(), raster.height()] });
+        if let Some(before) = source.geometry_before(item) {
+            geometry["before"] = before;
+        }
         let square = fit(raster, size.pixels(), how).map_err(|e| failed(reason(&e)))?;
         Ok(Packed {
             image: Planar::from_raster(&square),
@@ -97,11 +109,38 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
     finished_dataset(session, ended, &args.output)
 }
 
+/// What `--labels` asks for; without it, what the source has.
+fn labels(source: &PackSource, args: &PackArgs) -> anyhow::Result<Option<Labels>> {
+    let Some(choice) = &args.labels else {
+        return source.labels().context(
+            "the labels of SOURCE cannot be used; --labels none packs without, --labels FILE gives others",
+        );
+    };
+    if choice.as_os_str() == OsStr::new("none") {
+        return Ok(None);
+    }
+    if choice.as_os_str() == OsStr::new("folders") {
+        let named = [SourceFormat::Folder.name(), SourceFormat::Zip.name()].contains(&source.format_name());
+        if !named {
+            bail!(
+                "--labels folders cannot be used: {} is of format {}, which has no folders",
+                args.source.display(),
+                source.format_name()
+            );
+        }
+        return labels_from_folders(&args.source, source.items())
+            .map(Some)
+            .context("--labels folders cannot be used");
+    }
+    labels_from_file(choice, source.items())
+        .with_context(|| format!("--labels {} cannot be used", choice.display()))
+}
+
 /// The first image that can be decoded: it decides the channels, and the resolution by default.
-fn first_readable(source: &Source, limits: &DecodeLimits) -> anyhow::Result<Raster> {
+fn first_readable(source: &PackSource, limits: &DecodeLimits) -> anyhow::Result<Raster> {
     let mut first_reason = None;
     for index in 0..source.items().len() {
-        match load(source, index, limits) {
+        match source.load(index, limits) {
             Ok(photo) => return Ok(photo.raster),
             Err(reason) => drop(first_reason.get_or_insert(reason)),
         }

@@ -4,8 +4,7 @@ use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, write_png};
 use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
-use pg_shard::format::MANIFEST_FILE;
-use pg_shard::{Dataset, Level};
+use pg_shard::{Dataset, Level, Manifest};
 use pg_sources::Source;
 use rayon::prelude::*;
 use serde_json::json;
@@ -20,11 +19,8 @@ use crate::session::{Session, reason, resolution};
 const DEFAULT_PX: u32 = 128;
 
 pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStatus> {
-    let (pictures, failed) = if args.source.join(MANIFEST_FILE).is_file() {
-        (from_dataset(args)?, 0)
-    } else {
-        from_source(session, args)?
-    };
+    let (pictures, failed) =
+        if Manifest::is_in(&args.source) { (from_dataset(args)?, 0) } else { from_source(session, args)? };
     let sheet = contact_sheet(&pictures, args.cols as usize)
         .ok_or_else(|| anyhow!("{} holds no image that can be shown", args.source.display()))?;
     write_png(&args.output, &sheet).with_context(|| "cannot write the sheet (-o)")?;

@@ -1,0 +1,223 @@
+//! `pgprep export`: a dataset in the format of another program.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use pg_cli::{ExitStatus, Progress, Provenance};
+use pg_image::Resolution;
+use pg_image::files::{encode_png, write_atomically};
+use pg_shard::{BuildPlan, Claimed, Dataset, Level, OutputFolder};
+use pg_sources::{Labels, StyleganZip, TfRecordFile};
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::args::{ExportArgs, ExportFormat};
+use crate::commands::TOOL;
+use crate::commands::view::picture;
+use crate::dataset_labels::labels_of;
+use crate::resumable::FileJob;
+use crate::session::{Session, count, output_context, resolution};
+
+/// Written last into a folder of TFRecords.
+const DONE_FILE: &str = "export.json";
+
+/// What is exported.
+struct Export<'a> {
+    session: &'a Session,
+    output: &'a Path,
+    dataset: Dataset,
+    finest: Resolution,
+    labels: Option<Labels>,
+}
+
+pub(crate) fn run(session: &Session, args: &ExportArgs) -> anyhow::Result<ExitStatus> {
+    let dataset = Dataset::open(&args.dataset)
+        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
+    let finest = match args.resolution {
+        Some(pixels) => resolution(pixels, "--resolution")?,
+        None => match dataset.resolutions().last() {
+            Some(&finest) => finest,
+            None => bail!("{} has no level", args.dataset.display()),
+        },
+    };
+    dataset.level(finest).context("--resolution cannot be used")?;
+    if dataset.is_empty() {
+        bail!("{} holds no images", args.dataset.display());
+    }
+    let labels = labels_of(&dataset)?;
+    let export = Export { session, output: &args.output, dataset, finest, labels };
+    match args.format {
+        ExportFormat::Tfrecord => export.to_tfrecords(),
+        ExportFormat::Zip => export.to_zip(),
+    }
+}
+
+impl Export<'_> {
+    fn provenance(&self, format: &str) -> Provenance {
+        Provenance::of_this_process(TOOL.0, TOOL.1, None)
+            .setting("format", format)
+            .setting("resolution", u32::from(self.finest))
+            .setting("dataset_fingerprint", self.dataset.fingerprint())
+            .count("images", self.dataset.len())
+            .count("label_columns", self.labels.as_ref().map_or(0, |labels| labels.names().len()))
+    }
+
+    /// A file per level, coarsest first; a level that is there is not written again.
+    fn to_tfrecords(&self) -> anyhow::Result<ExitStatus> {
+        let levels: Vec<Resolution> =
+            self.dataset.resolutions().iter().copied().filter(|&r| r <= self.finest).collect();
+        let name = folder_name(self.output)?;
+        let mut settings = Map::new();
+        for (key, value) in
+            [("command", "export"), ("version", TOOL.1), ("format", "tfrecord"), ("name", name.as_str())]
+        {
+            settings.insert(key.to_owned(), json!(value));
+        }
+        let job = FileJob {
+            output: self.output,
+            plan: BuildPlan {
+                settings,
+                source_blake3: self.dataset.fingerprint(),
+                items: levels.len(),
+                items_per_shard: 1,
+                channels: self.dataset.channels(),
+                resolution: self.finest.into(),
+            },
+            done_file: DONE_FILE,
+            label: "export",
+            unit: "records",
+            stop_at_failure: false,
+        };
+        let context = || output_context(self.output);
+        let folder = match OutputFolder::claim(self.output, &job.plan, DONE_FILE).with_context(context)? {
+            Claimed::Begun(folder) => folder,
+            Claimed::Done => {
+                let summary = job.already_done(self.session)?;
+                return self.finish(&summary.json, &levels);
+            }
+        };
+        let progress = self.session.progress(job.label, job.unit, levels.len() * self.dataset.len());
+        let mut files: Vec<String> =
+            levels.iter().map(|&r| TfRecordFile::<Vec<u8>>::file_name(&name, r)).collect();
+        let there: Vec<bool> =
+            files.iter().map(|file| folder.is_resumed() && self.output.join(file).is_file()).collect();
+        let finished = there.iter().filter(|&&there| there).count();
+        if finished > 0 {
+            self.session.notes.note(format!("going on after {finished} of {} levels", levels.len()));
+            progress.resume_at((finished * self.dataset.len()) as u64);
+        }
+        for ((&r, file), _) in levels.iter().zip(&files).zip(&there).filter(|(_, there)| !**there) {
+            self.write_level(&self.dataset.level(r)?, &self.output.join(file), &progress)?;
+        }
+        if let Some(labels) = &self.labels {
+            let file = TfRecordFile::<Vec<u8>>::labels_file_name(&name);
+            let path = self.output.join(&file);
+            write_atomically(&path, |out| TfRecordFile::write_labels(out, labels))
+                .with_context(|| output_context(&path))?;
+            files.push(file);
+        }
+        progress.finish();
+        let json = json!({
+            "format": "tfrecord",
+            "images": self.dataset.len(),
+            "resolutions": levels.iter().map(|&r| u32::from(r)).collect::<Vec<_>>(),
+            "labels": self.labels.as_ref().map(|labels| labels.names().len()),
+            "files": files.len(),
+            "failed": 0,
+            "file_names": files,
+            "plan_blake3": job.plan.blake3(),
+            "provenance": self.provenance("tfrecord"),
+        });
+        let mut text = serde_json::to_vec_pretty(&json)?;
+        text.push(b'\n');
+        write_atomically(&self.output.join(DONE_FILE), |out| io::Write::write_all(out, &text))
+            .with_context(context)?;
+        folder.release().with_context(context)?;
+        self.finish(&json, &levels)
+    }
+
+    fn write_level(&self, level: &Level, path: &Path, progress: &Progress) -> anyhow::Result<()> {
+        let written = write_atomically(path, |out| {
+            let mut records = TfRecordFile::new(out, level.channels(), level.resolution());
+            for i in 0..level.len() {
+                if self.session.interrupted() {
+                    return Err(io::Error::other("interrupted"));
+                }
+                let image =
+                    level.image(i).ok_or_else(|| io::Error::other(format!("image {i} is missing")))?;
+                records.push(image)?;
+                progress.advance(1);
+            }
+            Ok(())
+        });
+        if written.is_err() {
+            self.session.check_interrupt(|| {
+                "finished levels are kept; run the same command again to go on".to_owned()
+            })?;
+        }
+        written.with_context(|| output_context(path))
+    }
+
+    /// The finest level as PNG files, encoded in parallel, written in order.
+    fn to_zip(&self) -> anyhow::Result<ExitStatus> {
+        if self.output.exists() {
+            bail!("{} (-o) exists already: choose another file", self.output.display());
+        }
+        let level = self.dataset.level(self.finest)?;
+        let progress = self.session.progress("export", "images", level.len());
+        let images: Vec<usize> = (0..level.len()).collect();
+        let written = write_atomically(self.output, |out| {
+            let mut zip = StyleganZip::new(out);
+            for batch in images.chunks(self.session.batch_size()) {
+                if self.session.interrupted() {
+                    return Err(io::Error::other("interrupted"));
+                }
+                let encoded: Vec<anyhow::Result<Vec<u8>>> =
+                    batch.par_iter().map(|&i| Ok(encode_png(&picture(&level, i)?)?)).collect();
+                for png in encoded {
+                    zip.push(&png.map_err(|e| io::Error::other(format!("{e:#}")))?)?;
+                    progress.advance(1);
+                }
+            }
+            zip.finish(self.labels.as_ref())
+        });
+        if written.is_err() {
+            self.session.check_interrupt(|| "nothing was kept; run the same command again".to_owned())?;
+        }
+        written.with_context(|| output_context(self.output))?;
+        progress.finish();
+        let json = json!({
+            "format": "zip",
+            "images": level.len(),
+            "resolutions": [u32::from(self.finest)],
+            "labels": self.labels.as_ref().map(|labels| labels.names().len()),
+            "files": 1,
+            "failed": 0,
+            "provenance": self.provenance("zip"),
+        });
+        self.finish(&json, &[self.finest])
+    }
+
+    fn finish(&self, json: &Value, levels: &[Resolution]) -> anyhow::Result<ExitStatus> {
+        let levels: Vec<String> = levels.iter().rev().map(ToString::to_string).collect();
+        let line = format!(
+            "{} at {} px in {}{}",
+            count(self.dataset.len() as u64, "image"),
+            levels.join(", "),
+            self.output.display(),
+            self.labels.as_ref().map_or_else(String::new, |labels| {
+                format!(", {}", count(labels.names().len() as u64, "label column"))
+            })
+        );
+        self.session.result(json, [line])?;
+        Ok(ExitStatus::Done)
+    }
+}
+
+/// The last part of the output's path, which the files are named after.
+fn folder_name(output: &Path) -> anyhow::Result<String> {
+    let absolute = std::path::absolute(output).with_context(|| output_context(output))?;
+    let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.ok_or_else(|| anyhow!("{} (-o) has no name that files could be named after", output.display()))
+}

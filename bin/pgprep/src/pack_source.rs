@@ -1,0 +1,127 @@
+//! SOURCE of `pack`: someone else's collection, or a dataset of this tool.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use pg_image::Resolution;
+use pg_image::files::DecodeLimits;
+use pg_shard::{Dataset, IndexLine, Level, Manifest};
+use pg_sources::{Item, Labels, Source, SourceFormat};
+use serde_json::Value;
+
+use crate::args::SourceFormatChoice;
+use crate::commands::view::picture;
+use crate::dataset_labels::labels_of;
+use crate::image_items::{Photo, load};
+
+/// What is packed.
+pub(crate) enum PackSource {
+    Collection(Source),
+    Dataset(Box<DatasetSource>),
+}
+
+/// One level of a dataset.
+pub(crate) struct DatasetSource {
+    level: Level,
+    /// Named as the photos that the dataset was made of.
+    items: Vec<Item>,
+    lines: Vec<IndexLine>,
+    fingerprint: String,
+    labels: Option<Labels>,
+}
+
+impl PackSource {
+    /// Opens `path`, of a dataset the level of side `wanted` if it has one, else the finest.
+    pub(crate) fn open(
+        path: &Path,
+        format: Option<SourceFormatChoice>,
+        wanted: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let format = match format {
+            None if Manifest::is_in(path) => return Self::open_dataset(path, wanted),
+            None => return Ok(Self::Collection(Source::open(path)?)),
+            Some(SourceFormatChoice::Dataset) => return Self::open_dataset(path, wanted),
+            Some(SourceFormatChoice::Folder) => SourceFormat::Folder,
+            Some(SourceFormatChoice::Zip) => SourceFormat::Zip,
+            Some(SourceFormatChoice::Cifar) => SourceFormat::Cifar,
+            Some(SourceFormatChoice::Mnist) => SourceFormat::Mnist,
+            Some(SourceFormatChoice::Lmdb) => SourceFormat::Lmdb,
+            Some(SourceFormatChoice::Tfrecord) => SourceFormat::Tfrecord,
+        };
+        let source = Source::open_as(path, format)
+            .with_context(|| format!("it does not read as {format} (--source-format)"))?;
+        Ok(Self::Collection(source))
+    }
+
+    fn open_dataset(path: &Path, wanted: Option<u32>) -> anyhow::Result<Self> {
+        let dataset = Dataset::open(path)?;
+        let wanted = wanted.and_then(|pixels| Resolution::new(pixels.into()).ok());
+        let level =
+            dataset.resolutions().iter().find(|&&r| Some(r) == wanted).or(dataset.resolutions().last());
+        let Some(&resolution) = level else { bail!("{} has no level", path.display()) };
+        let level = dataset.level(resolution)?;
+        if level.is_empty() {
+            bail!("{} holds no images", path.display());
+        }
+        let mut lines = Vec::with_capacity(level.len());
+        for shard in 0..dataset.manifest().shards.len() {
+            lines.extend(dataset.index_of_shard(shard)?);
+        }
+        let bytes = (level.channels() * resolution.pixels() * resolution.pixels()) as u64;
+        let items = lines.iter().map(|line| Item { name: line.path.clone(), bytes }).collect();
+        let (fingerprint, labels) = (dataset.fingerprint(), labels_of(&dataset)?);
+        Ok(Self::Dataset(Box::new(DatasetSource { level, items, lines, fingerprint, labels })))
+    }
+
+    /// The images, in the order of the source.
+    pub(crate) fn items(&self) -> &[Item] {
+        match self {
+            Self::Collection(source) => source.items(),
+            Self::Dataset(dataset) => &dataset.items,
+        }
+    }
+
+    /// The name that `--source-format` takes.
+    pub(crate) fn format_name(&self) -> &'static str {
+        match self {
+            Self::Collection(source) => source.format().name(),
+            Self::Dataset(_) => "dataset",
+        }
+    }
+
+    /// What tells this source from another one with the same list of items.
+    pub(crate) fn identity(&self) -> &str {
+        match self {
+            Self::Collection(_) => "",
+            Self::Dataset(dataset) => &dataset.fingerprint,
+        }
+    }
+
+    /// The labels that come with the source.
+    pub(crate) fn labels(&self) -> anyhow::Result<Option<Labels>> {
+        match self {
+            Self::Collection(source) => Ok(source.labels()?),
+            Self::Dataset(dataset) => Ok(dataset.labels.clone()),
+        }
+    }
+
+    /// Item `index` in pixels. Of a dataset's image the checksum is that of the photo it was made of.
+    pub(crate) fn load(&self, index: usize, limits: &DecodeLimits) -> Result<Photo, String> {
+        match self {
+            Self::Collection(source) => load(source, index, limits),
+            Self::Dataset(dataset) => {
+                let raster = picture(&dataset.level, index).map_err(|e| e.to_string())?;
+                let blake3 = dataset.lines.get(index).map_or_else(String::new, |line| line.blake3.clone());
+                Ok(Photo { raster, blake3 })
+            }
+        }
+    }
+
+    /// What was done to a dataset's image before.
+    pub(crate) fn geometry_before(&self, index: usize) -> Option<Value> {
+        match self {
+            Self::Collection(_) => None,
+            Self::Dataset(dataset) => dataset.lines.get(index).map(|line| line.geometry.clone()),
+        }
+    }
+}
