@@ -1,0 +1,51 @@
+//! Seconds of each stage of the alignment at 1024 px on one thread, on the photos of fixtures/align
+//! (decoding not included). The best of three.
+//!
+//! `cargo bench -p pg-align`
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops on any error")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pg_align::{FinalFilter, crop, enlarge, landmark_file, oriented_square, pad, shrink, transform};
+use pg_image::files::{DecodeLimits, decode};
+
+const STAGES: [&str; 6] = ["shrink", "crop", "enlarge", "pad", "box", "lanczos"];
+
+fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/align");
+    let list = std::fs::read_to_string(folder.join("list_landmarks.txt")).unwrap();
+    print!("{:12}", "ms");
+    for stage in STAGES {
+        print!("{stage:>9}");
+    }
+    println!("{:>12}{:>12}", "all, box", "all, lanczos");
+    for row in landmark_file::parse(&list).unwrap() {
+        let photo = decode(&folder.join(&row.file), &DecodeLimits::default()).unwrap();
+        let mut best = [f64::INFINITY; STAGES.len()];
+        for _ in 0..3 {
+            let mut image = photo.clone();
+            let mut square = oriented_square(&row.landmarks, 1024).unwrap();
+            let mut border = 0;
+            for (stage, best) in best.iter_mut().enumerate() {
+                let started = Instant::now();
+                match stage {
+                    0 => drop(shrink(&mut image, &mut square)),
+                    1 => border = crop(&mut image, &mut square).unwrap().0,
+                    2 => drop(enlarge(&mut image, &mut square)),
+                    3 => drop(pad(&mut image, &mut square, border).unwrap()),
+                    4 => drop(transform(&image, &square, FinalFilter::Box)),
+                    _ => drop(transform(&image, &square, FinalFilter::Lanczos)),
+                }
+                *best = best.min(started.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        print!("{:12}", row.file);
+        for ms in best {
+            print!("{ms:9.1}");
+        }
+        let before: f64 = best[..4].iter().sum();
+        println!("{:12.1}{:12.1}", before + best[4], before + best[5]);
+    }
+}
