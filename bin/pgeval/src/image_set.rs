@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use pg_image::files::{DecodeLimits, decode, list_images};
 use pg_image::{Planar, Resolution};
-use pg_shard::format::{BUILD_FILE, MANIFEST_FILE};
-use pg_shard::{Dataset, Level};
+use pg_shard::format::BUILD_FILE;
+use pg_shard::{Dataset, Level, Manifest};
 use serde_json::{Value, json};
 
 /// A set of RGB images of one size, numbered in a fixed order: by path, or as in the dataset.
@@ -131,7 +131,7 @@ impl ImageSet {
 fn locate(role: &str, path: &Path) -> Result<Source> {
     if path.is_dir() {
         // An unfinished dataset has its own error, better than "no images".
-        if [MANIFEST_FILE, BUILD_FILE].iter().any(|name| path.join(name).is_file()) {
+        if Manifest::is_in(path) || path.join(BUILD_FILE).is_file() {
             let dataset = open_dataset(role, path)?;
             let finest = dataset.resolutions().last().copied();
             let finest = finest.with_context(|| format!("{role} {} has no levels", path.display()))?;

@@ -17,18 +17,11 @@ use std::arch::x86_64::{
     _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_ps, _mm256_sub_ps,
 };
 
+use super::Lattice;
+
 /// The factor c: three roundings of sums up to 255 (2^-17 each) where a difference is at least 1, and
 /// positions good to 2^-20 px.
 const BOUND: f32 = 4e-5;
-
-/// Where samples lie: the first at `origin`, one further along a row by `step_x`, down a column by
-/// `step_y`; `[x, y]` in pixels of the image, whose centres lie on whole numbers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lattice {
-    pub(super) origin: [f64; 2],
-    pub(super) step_x: [f32; 2],
-    pub(super) step_y: [f32; 2],
-}
 
 /// An RGB image, u8 `[H,W,3]`.
 #[derive(Debug, Clone, Copy)]

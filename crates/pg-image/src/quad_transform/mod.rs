@@ -9,9 +9,18 @@ use rayon::prelude::*;
 
 use crate::Raster;
 #[cfg(target_arch = "x86_64")]
-use avx2::{Lattice, Rgb};
+use avx2::Rgb;
 #[cfg(not(target_arch = "x86_64"))]
-use portable::{Lattice, Rgb};
+use portable::Rgb;
+
+/// Where samples lie: the first at `origin`, one further along a row by `step_x`, down a column by
+/// `step_y`; `[x, y]` in pixels of the image, whose centres lie on whole numbers.
+#[derive(Debug, Clone, Copy)]
+struct Lattice {
+    origin: [f64; 2],
+    step_x: [f32; 2],
+    step_y: [f32; 2],
+}
 
 /// Samples the quadrilateral of an image into a square of `side` x `side` pixels, bilinear.
 ///

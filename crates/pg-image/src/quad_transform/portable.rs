@@ -2,13 +2,7 @@
 
 use std::marker::PhantomData;
 
-/// As in the AVX2 module.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lattice {
-    pub(super) origin: [f64; 2],
-    pub(super) step_x: [f32; 2],
-    pub(super) step_y: [f32; 2],
-}
+use super::Lattice;
 
 /// Never made.
 #[derive(Debug, Clone, Copy)]

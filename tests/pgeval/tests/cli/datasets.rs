@@ -90,3 +90,13 @@ fn a_truncated_shard_is_refused_with_its_name() {
     let expected = ["FAKE set", "r0064/shard-00001.safetensors", "bytes"];
     assert!(expected.iter().all(|text| finished.stderr.contains(text)), "{}", finished.stderr);
 }
+
+#[test]
+fn the_dataset_json_of_another_program_leaves_a_folder_of_images() {
+    let sandbox = Sandbox::new();
+    draw_folder(&sandbox, "images", 4, 32, 0);
+    let alone = json_of(&sandbox, &["ms-ssim", "images", "--pairs", "2", "--json"]);
+    sandbox.write("images/dataset.json", r#"{"labels": null}"#);
+    let beside = json_of(&sandbox, &["ms-ssim", "images", "--pairs", "2", "--json"]);
+    assert_eq!(alone["value"], beside["value"]);
+}
