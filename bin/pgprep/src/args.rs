@@ -34,10 +34,14 @@ pub(crate) enum Command {
     Align(AlignArgs),
     /// Pack images into a dataset of shards at every resolution
     Pack(PackArgs),
+    /// Keep the best images by a measure of sharpness and cleanness
+    Select(SelectArgs),
     /// Say what a dataset holds
     Info(InfoArgs),
     /// Check every file of a dataset against its checksum
     Verify(VerifyArgs),
+    /// Compare two datasets, pixel by pixel
+    Compare(CompareArgs),
     /// Lay out images of a dataset or folder in one picture
     View(ViewArgs),
     /// Write the images of a dataset as PNG files
@@ -72,6 +76,8 @@ pub(crate) enum Filter {
 pub(crate) enum Preset {
     /// Five points, the ProGAN paper's crop
     Celeba,
+    /// 68 points, FFHQ's crop
+    Ffhq,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,8 +97,10 @@ pub(crate) enum OnError {
 }
 
 const ALIGN_EXAMPLES: &str = "\
-Landmark files: CelebA's text (row count, column names, rows `file x y …` of five points) or CSV with the \
-header `file,left_eye_x,left_eye_y,right_eye_x,…,right_mouth_y`.
+Landmark files: CelebA's text (row count, column names, rows `file x y …` of five points), CSV with the \
+header `file,left_eye_x,left_eye_y,right_eye_x,…,right_mouth_y`, or FFHQ's JSON (68 points, --preset ffhq). \
+Left and right are those of the picture. A file whose rows are no faces (columns swapped, other photos) is \
+refused before the work begins; --preview shows how it looks.
 
 Photos that fail are listed in OUT/failed.jsonl and make the exit status 1. A run that was stopped goes on \
 where it was when the same command is given again.
@@ -100,7 +108,8 @@ where it was when the same command is given again.
 Examples:
   pgprep align img_celeba --landmarks list_landmarks_celeba.txt -o celebahq
   pgprep align photos --landmarks points.csv --size 256 --format shards -o faces256
-  pgprep align photos --landmarks points.csv --filter lanczos --limit 10 -o try";
+  pgprep align in-the-wild-images --landmarks ffhq-dataset-v2.json --preset ffhq -o ffhq
+  pgprep align photos --landmarks points.csv --preview -o sheet.png";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = ALIGN_EXAMPLES)]
@@ -108,13 +117,17 @@ pub(crate) struct AlignArgs {
     /// Folder (or zip file) of photos
     pub(crate) photos: PathBuf,
 
-    /// File with the five points of each photo
+    /// File with the points of each photo
     #[arg(long, value_name = "FILE")]
     pub(crate) landmarks: PathBuf,
 
-    /// Output folder, new or empty
+    /// Output folder, new or empty; with --preview the PNG file to write
     #[arg(long, short, value_name = "OUT")]
     pub(crate) output: PathBuf,
+
+    /// Align nothing: draw landmarks and crops over up to 48 photos, in one PNG file
+    #[arg(long)]
+    pub(crate) preview: bool,
 
     /// Side of the aligned images in pixels, a power of two
     #[arg(long, value_name = "PX", default_value_t = 1024)]
@@ -237,6 +250,45 @@ pub(crate) struct PackArgs {
     pub(crate) limits: LimitArgs,
 }
 
+const SELECT_EXAMPLES: &str = "\
+The measure looks at the power spectrum of each image: it should cover a broad range of frequencies and be \
+alike in all directions. Blurred and enlarged images, halftone prints and coarse JPEG rank low. Scores are \
+for comparing images of about one size.
+
+Files keep their names; they are hard links where that is possible, else copies. Images that cannot be read \
+are listed in OUT/failed.jsonl and make the exit status 1. A run that was stopped goes on where it was when \
+the same command is given again.
+
+Examples:
+  pgprep select aligned --keep 30000 -o best
+  pgprep select photos --keep 1000 -o best --report report";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SELECT_EXAMPLES)]
+pub(crate) struct SelectArgs {
+    /// Folder or zip file of images, or another source of `pgprep pack`
+    pub(crate) source: PathBuf,
+
+    /// How many images to keep
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: u32,
+
+    /// Folder for the images kept, new or empty
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// Write the score of each image and pictures of the best and the worst to FOLDER
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Take SOURCE for this format [default: told from its content]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) source_format: Option<SourceFormatChoice>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  pgprep info faces\n  pgprep info faces --json")]
 pub(crate) struct InfoArgs {
@@ -249,6 +301,25 @@ pub(crate) struct InfoArgs {
 pub(crate) struct VerifyArgs {
     /// The dataset's folder
     pub(crate) dataset: PathBuf,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Compared are the number of images, channels, levels, labels, and every pixel of the levels that both have; not \
+where the images came from, nor how they are cut into shards. Exit status 0 when all is the same, 1 when \
+something differs.
+
+Examples:
+  pgprep compare faces faces-again
+  pgprep compare faces other --json";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(crate) struct CompareArgs {
+    /// A dataset's folder
+    pub(crate) a: PathBuf,
+
+    /// Another dataset's folder
+    pub(crate) b: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,7 +3,7 @@
 use pg_image::{QuadSampler, Raster, resize_lanczos};
 use serde::Serialize;
 
-use crate::{AlignError, Landmarks, OrientedSquare, crop, enlarge, oriented_square, pad, shrink};
+use crate::{AlignError, Landmarks, OrientedSquare, Preset, crop, enlarge, oriented_square, pad, shrink};
 
 /// How the four times oversampled square becomes the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,6 +22,8 @@ pub struct AlignSettings {
     pub size_px: usize,
     /// Last step.
     pub filter: FinalFilter,
+    /// Whose crop.
+    pub preset: Preset,
 }
 
 /// An aligned face.
@@ -62,7 +64,7 @@ pub fn transform(image: &Raster, square: &OrientedSquare, filter: FinalFilter) -
 }
 
 /// Aligns the face with the given landmarks (arXiv:1710.10196, appendix C): u8 `[H,W,C]` to u8
-/// `[size,size,C]`.
+/// `[size,size,C]`. [`Preset::Ffhq`] leaves out [`enlarge`].
 ///
 /// Takes the photo because large ones are replaced by smaller ones on the way. The same bits for any
 /// number of threads. Memory at 1024 px: 70 MB with [`FinalFilter::Lanczos`], 20 MB with
@@ -76,11 +78,14 @@ pub fn align(
     landmarks: &Landmarks,
     settings: AlignSettings,
 ) -> Result<Aligned, AlignError> {
-    let mut square = oriented_square(landmarks, settings.size_px)?;
+    let mut square = oriented_square(landmarks, settings.size_px, settings.preset)?;
     let (quad, zoom) = (square.quad, square.zoom);
     let shrink = shrink(&mut photo, &mut square);
     let (border, crop) = crop(&mut photo, &mut square)?;
-    let superres = enlarge(&mut photo, &mut square);
+    let superres = match settings.preset {
+        Preset::Celeba => enlarge(&mut photo, &mut square),
+        Preset::Ffhq => 1,
+    };
     let pad = pad(&mut photo, &mut square, border)?;
     let image = transform(&photo, &square, settings.filter);
     Ok(Aligned { image, geometry: Geometry { quad, zoom, shrink, crop, superres, pad } })

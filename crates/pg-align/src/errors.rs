@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::LayoutFault;
+
 /// Why a landmark file or a face could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -11,17 +13,70 @@ pub enum AlignError {
     NoRows,
     /// The text is of no layout that is read.
     #[error(
-        "expected CelebA text (a line with the row count, a line with the ten column names, rows `file x y …`) or CSV with the header `file,left_eye_x,left_eye_y,…`, found a first line of {found}"
+        "expected CelebA text (a line with the row count, a line with the ten column names, rows `file x y …`) CSV with the header `file,left_eye_x,left_eye_y,…`, or FFHQ's JSON, found a first line of {found}"
     )]
     UnknownLayout {
         /// The beginning of the first line.
         found: String,
     },
-    /// FFHQ's JSON, which this version does not read.
+    /// JSON that is not FFHQ's.
     #[error(
-        "FFHQ JSON landmarks are not read by this version: convert them to CelebA text or CSV with five points per row"
+        "expected FFHQ's JSON, an object of entries with in_the_wild.file_path and in_the_wild.face_landmarks, found otherwise: {detail}"
     )]
-    Ffhq,
+    Json {
+        /// What does not fit, with line and column.
+        detail: String,
+    },
+    /// An entry of FFHQ's JSON with another number of points.
+    #[error("entry {entry} ({file}): expected face_landmarks of 68 points, found {found}{}", five_points(*found))]
+    Points {
+        /// Entry of the file, from 1.
+        entry: usize,
+        /// The photo.
+        file: String,
+        /// Points found.
+        found: usize,
+    },
+    /// An entry of FFHQ's JSON with a coordinate beyond all pictures.
+    #[error("entry {entry} ({file}): expected coordinates in pixels, found one that is no finite number")]
+    Coordinate {
+        /// Entry of the file, from 1.
+        entry: usize,
+        /// The photo.
+        file: String,
+    },
+    /// Most rows hold their numbers in another order or unit than the layout says.
+    #[error("{row}: {fault}, found {found}; so it is in {faulty} of {rows} rows: {}", fault.remedy())]
+    WrongLayout {
+        /// The first such row, e.g. `line 3 (000001.jpg)`.
+        row: String,
+        /// What is wrong with it.
+        fault: LayoutFault,
+        /// Its points.
+        found: String,
+        /// Rows with this fault.
+        faulty: usize,
+        /// All rows.
+        rows: usize,
+    },
+    /// Most faces lie outside their photos: the landmarks belong to other pictures.
+    #[error(
+        "{row}: expected points inside the photo, which has {width}x{height} pixels, found {found}; so it is in {outside} of {looked_at} photos looked at: use the landmarks made for these photos (not for aligned, cropped or scaled ones)"
+    )]
+    OutsidePhotos {
+        /// The first such row.
+        row: String,
+        /// Its points.
+        found: String,
+        /// Columns of its photo.
+        width: usize,
+        /// Rows of its photo.
+        height: usize,
+        /// Photos whose faces lie outside.
+        outside: usize,
+        /// Photos looked at.
+        looked_at: usize,
+    },
     /// CelebA text whose second line does not name the ten columns.
     #[error("line 2: expected the column names `{expected}`, found `{found}`")]
     ColumnNames {
@@ -39,7 +94,7 @@ pub enum AlignError {
         found: String,
     },
     /// A row with too few or too many columns.
-    #[error("line {line}: expected a file name and ten numbers, found {found} columns")]
+    #[error("line {line}: expected a file name and ten numbers, found {found} columns{}", more_points(*found))]
     Columns {
         /// Line of the file, from 1.
         line: usize,
@@ -113,4 +168,19 @@ pub enum AlignError {
         /// The size asked for.
         found: usize,
     },
+}
+
+/// Advice for a row of `columns` columns that may be 68 points.
+fn more_points(columns: usize) -> String {
+    match columns.checked_sub(1) {
+        Some(numbers) if numbers > 10 && numbers % 2 == 0 => {
+            format!(" ({} points): 68 points are read from FFHQ's JSON, with --preset ffhq", numbers / 2)
+        }
+        _ => String::new(),
+    }
+}
+
+/// Advice for an entry of `points` points that may be CelebA's.
+fn five_points(points: usize) -> &'static str {
+    if points == 5 { ": write five points as CSV or CelebA text, for --preset celeba" } else { "" }
 }

@@ -1,11 +1,11 @@
-//! Landmark files: CelebA's text layout and CSV.
+//! Landmark files: CelebA's text layout, CSV, and FFHQ's JSON.
 //!
 //! Takes text, not paths: reading the file is the caller's.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::{AlignError, Landmarks};
+use crate::{AlignError, Landmarks, ffhq_json};
 
 /// Column names of CelebA's landmark files (second line).
 pub const CELEBA_COLUMNS: &str = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y";
@@ -13,12 +13,49 @@ pub const CELEBA_COLUMNS: &str = "lefteye_x lefteye_y righteye_x righteye_y nose
 /// Columns of the CSV layout.
 pub const CSV_COLUMNS: &str = "file,left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y";
 
+/// How a landmark file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// CelebA's text: row count, column names, rows of five points.
+    Celeba,
+    /// CSV with a header, five points per row.
+    Csv,
+    /// FFHQ's JSON, 68 points per entry.
+    Ffhq,
+}
+
+impl Layout {
+    /// Points that the file holds of each face: 5 or 68.
+    #[must_use]
+    pub fn points(self) -> usize {
+        if self == Self::Ffhq { 68 } else { 5 }
+    }
+
+    /// What errors call `row`: `line 3 (a.jpg)`.
+    #[must_use]
+    pub fn name_of(self, row: &LandmarkRow) -> String {
+        let word = if self == Self::Ffhq { "entry" } else { "line" };
+        format!("{word} {} ({})", row.position, row.file)
+    }
+}
+
+/// What a landmark file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LandmarkFile {
+    /// How it is written.
+    pub layout: Layout,
+    /// Its rows, in their order; never none.
+    pub rows: Vec<LandmarkRow>,
+}
+
 /// One row: a photo and its face.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LandmarkRow {
+    /// Line of a text file, or entry of a JSON file, from 1.
+    pub position: usize,
     /// The photo's path as written, relative to the folder of photos.
     pub file: String,
-    /// Its five points.
+    /// Its five points; of 68 points those that [`parse`] says.
     pub landmarks: Landmarks,
 }
 
@@ -29,20 +66,25 @@ pub struct LandmarkRow {
 /// in any order, then rows without quotes. Which one it is, is told from the first line. Empty lines at
 /// the end, a byte order mark and CR LF are allowed.
 ///
+/// FFHQ's JSON: an object of entries, of which `in_the_wild.file_path` and `in_the_wild.face_landmarks` are
+/// used. Of its 68 points, 36 to 41 and 42 to 47 are averaged to the eyes, 30 is the tip of the nose, 48
+/// and 54 are the corners of the mouth.
+///
 /// # Errors
-/// Every variant of [`AlignError`] that names a line; [`AlignError::NoRows`],
-/// [`AlignError::UnknownLayout`], [`AlignError::Ffhq`].
-pub fn parse(text: &str) -> Result<Vec<LandmarkRow>, AlignError> {
+/// Every variant of [`AlignError`] that names a line or an entry, but for those of
+/// [`check_layout`](crate::check_layout); [`AlignError::NoRows`], [`AlignError::UnknownLayout`],
+/// [`AlignError::Json`].
+pub fn parse(text: &str) -> Result<LandmarkFile, AlignError> {
     let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().map(str::trim_end).enumerate().map(|(i, line)| (i + 1, line));
     let Some((_, first)) = lines.next() else { return Err(AlignError::NoRows) };
     let rest: Vec<(usize, &str)> = lines.collect();
-    let rows = if let Ok(count) = first.trim().parse::<usize>() {
-        celeba(count, &rest)?
+    let (layout, rows) = if let Ok(count) = first.trim().parse::<usize>() {
+        (Layout::Celeba, celeba(count, &rest)?)
     } else if first.starts_with("file,") || first.split(',').any(|name| name.trim() == "file") {
-        csv(first, &rest)?
-    } else if first.trim_start().starts_with(['{', '[']) {
-        return Err(AlignError::Ffhq);
+        (Layout::Csv, csv(first, &rest)?)
+    } else if text.trim_start().starts_with(['{', '[']) {
+        (Layout::Ffhq, ffhq_json::parse(text)?)
     } else if text.trim().is_empty() {
         return Err(AlignError::NoRows);
     } else {
@@ -52,12 +94,12 @@ pub fn parse(text: &str) -> Result<Vec<LandmarkRow>, AlignError> {
         return Err(AlignError::NoRows);
     }
     let mut seen: HashMap<&str, usize> = HashMap::new();
-    for (line, row) in &rows {
-        if let Some(first) = seen.insert(&row.file, *line) {
-            return Err(AlignError::Duplicate { line: *line, first, file: row.file.clone() });
+    for row in &rows {
+        if let Some(first) = seen.insert(&row.file, row.position) {
+            return Err(AlignError::Duplicate { line: row.position, first, file: row.file.clone() });
         }
     }
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    Ok(LandmarkFile { layout, rows })
 }
 
 /// The rows as a file in CelebA's layout, the inverse of [`parse`] for points that f32 prints exactly.
@@ -65,9 +107,8 @@ pub fn parse(text: &str) -> Result<Vec<LandmarkRow>, AlignError> {
 pub fn celeba_text(rows: &[LandmarkRow]) -> String {
     let mut text = format!("{}\n{CELEBA_COLUMNS}\n", rows.len());
     for row in rows {
-        let l = &row.landmarks;
         text += &row.file;
-        for value in [l.left_eye, l.right_eye, l.nose, l.left_mouth, l.right_mouth].as_flattened() {
+        for value in row.landmarks.points().as_flattened() {
             let _ = write!(text, " {value}");
         }
         text.push('\n');
@@ -82,7 +123,7 @@ fn beginning(line: &str) -> String {
     line.chars().take(60).chain(['…']).collect()
 }
 
-type Rows = Vec<(usize, LandmarkRow)>;
+type Rows = Vec<LandmarkRow>;
 
 fn celeba(count: usize, lines: &[(usize, &str)]) -> Result<Rows, AlignError> {
     let names = lines.first().map_or("", |(_, line)| line);
@@ -135,7 +176,7 @@ fn csv(header: &str, lines: &[(usize, &str)]) -> Result<Rows, AlignError> {
 }
 
 /// `order[0]` is the column of the file name, the others those of the ten numbers.
-fn row(line: usize, columns: &[&str], order: &[usize]) -> Result<(usize, LandmarkRow), AlignError> {
+fn row(line: usize, columns: &[&str], order: &[usize]) -> Result<LandmarkRow, AlignError> {
     if columns.len() != order.len() || columns[order[0]].is_empty() {
         return Err(AlignError::Columns { line, found: columns.len() });
     }
@@ -152,8 +193,11 @@ fn row(line: usize, columns: &[&str], order: &[usize]) -> Result<(usize, Landmar
             }
         };
     }
-    let row = LandmarkRow { file: columns[order[0]].to_owned(), landmarks: Landmarks::from_columns(values) };
-    Ok((line, row))
+    Ok(LandmarkRow {
+        position: line,
+        file: columns[order[0]].to_owned(),
+        landmarks: Landmarks::from_columns(values),
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +217,7 @@ mod tests {
 
     #[test]
     fn celeba_text_is_read() {
-        let rows = parse(&celeba_with(ROW)).unwrap();
+        let rows = parse(&celeba_with(ROW)).unwrap().rows;
         assert_eq!(rows[0].file, "a.jpg");
         assert_eq!(rows[0].landmarks.right_mouth, [9.5, -10.0]);
     }
@@ -181,7 +225,9 @@ mod tests {
     #[test]
     fn csv_columns_may_come_in_any_order() {
         let text = "nose_x,nose_y,file,left_eye_x,left_eye_y,right_eye_x,right_eye_y,left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y\r\n5,6,a.jpg,1,2,3,4,7,8,9.5,-10\r\n";
-        assert_eq!(parse(text).unwrap(), parse(&celeba_with(ROW)).unwrap());
+        let (csv, celeba) = (parse(text).unwrap(), parse(&celeba_with(ROW)).unwrap());
+        assert_eq!((csv.layout, celeba.layout), (Layout::Csv, Layout::Celeba));
+        assert_eq!(csv.rows[0].landmarks, celeba.rows[0].landmarks);
     }
 
     #[test]
@@ -189,6 +235,11 @@ mod tests {
         assert_eq!(
             message(&celeba_with("a.jpg 1 2 3")),
             "line 3: expected a file name and ten numbers, found 4 columns"
+        );
+        let row = format!("a.jpg{}", " 7".repeat(136));
+        assert_eq!(
+            message(&celeba_with(&row)),
+            "line 3: expected a file name and ten numbers, found 137 columns (68 points): 68 points are read from FFHQ's JSON, with --preset ffhq"
         );
     }
 
@@ -221,7 +272,6 @@ mod tests {
 
     #[test]
     fn other_layouts_are_refused_by_name() {
-        assert_eq!(parse("{\"0\": {}}"), Err(AlignError::Ffhq));
         assert_eq!(parse(""), Err(AlignError::NoRows));
         assert_eq!(parse("\n\n"), Err(AlignError::NoRows));
         assert_eq!(parse(&format!("0\n{CELEBA_COLUMNS}\n")), Err(AlignError::NoRows));
@@ -241,8 +291,9 @@ mod tests {
 
         #[test]
         fn written_rows_are_read_back(values in proptest::array::uniform10(-1e4_f32..1e4)) {
-            let row = LandmarkRow { file: "x/y.png".to_owned(), landmarks: Landmarks::from_columns(values) };
-            prop_assert_eq!(parse(&celeba_text(std::slice::from_ref(&row))).unwrap(), vec![row]);
+            let landmarks = Landmarks::from_columns(values);
+            let row = LandmarkRow { position: 3, file: "x/y.png".to_owned(), landmarks };
+            prop_assert_eq!(parse(&celeba_text(std::slice::from_ref(&row))).unwrap().rows, vec![row]);
         }
     }
 }

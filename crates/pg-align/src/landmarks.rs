@@ -29,4 +29,10 @@ impl Landmarks {
             right_mouth: [v[8], v[9]],
         }
     }
+
+    /// The points in the order of CelebA's columns.
+    #[must_use]
+    pub fn points(&self) -> [[f32; 2]; 5] {
+        [self.left_eye, self.right_eye, self.nose, self.left_mouth, self.right_mouth]
+    }
 }

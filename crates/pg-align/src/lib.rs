@@ -8,8 +8,10 @@
 mod alignment;
 mod cropping;
 mod errors;
+mod ffhq_json;
 pub mod landmark_file;
 mod landmarks;
+mod layout_check;
 mod oriented_square;
 mod padding;
 mod scaling;
@@ -18,6 +20,7 @@ pub use alignment::{AlignSettings, Aligned, FinalFilter, Geometry, align, transf
 pub use cropping::crop;
 pub use errors::AlignError;
 pub use landmarks::Landmarks;
-pub use oriented_square::{OrientedSquare, oriented_square};
+pub use layout_check::{LayoutFault, check_inside, check_layout};
+pub use oriented_square::{OrientedSquare, Preset, oriented_square};
 pub use padding::pad;
 pub use scaling::{enlarge, shrink};

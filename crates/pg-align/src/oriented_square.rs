@@ -1,6 +1,19 @@
 //! The oriented crop rectangle of a face.
 
+use serde::Serialize;
+
 use crate::{AlignError, Landmarks};
+
+/// Which published dataset the crop follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// CelebA-HQ (arXiv:1710.10196, appendix C): half a pixel added to the middles of eyes and mouth, small
+    /// faces enlarged first.
+    Celeba,
+    /// FFHQ (arXiv:1812.04948, appendix A): neither of the two.
+    Ffhq,
+}
 
 /// The square of a face in a picture, as it is carried from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,18 +81,26 @@ fn length(v: Vector) -> f32 {
 /// The oriented square of a face (arXiv:1710.10196, appendix C).
 ///
 /// With e the mean of the eyes and m the mean of the mouth corners (both + 0.5, as the reference has
-/// and the paper has not): x = normalise(eye_to_eye - rot90(eye_to_mouth)) * max(2 |eye_to_eye|,
+/// and the paper and [`Preset::Ffhq`] have not): x = normalise(eye_to_eye - rot90(eye_to_mouth)) * max(2 |eye_to_eye|,
 /// 1.8 |eye_to_mouth|), y = rot90(x), c = e + 0.1 eye_to_mouth, corners c-x-y, c-x+y, c+x+y, c+x-y.
 /// Vectors in f32; the two lengths times their factors and the zoom in f64.
 ///
 /// # Errors
 /// [`AlignError::Degenerate`] when no direction or no finite size follows from the points;
 /// [`AlignError::Size`] unless `size_px` is a power of two from 4 to 4096.
-pub fn oriented_square(landmarks: &Landmarks, size_px: usize) -> Result<OrientedSquare, AlignError> {
+pub fn oriented_square(
+    landmarks: &Landmarks,
+    size_px: usize,
+    preset: Preset,
+) -> Result<OrientedSquare, AlignError> {
     if !size_px.is_power_of_two() || !(4..=4096).contains(&size_px) {
         return Err(AlignError::Size { found: size_px });
     }
-    let middle = |a: Vector, b: Vector| add(scale(add(a, b), 0.5), [0.5, 0.5]);
+    let offset = match preset {
+        Preset::Celeba => [0.5, 0.5],
+        Preset::Ffhq => [0.0, 0.0],
+    };
+    let middle = |a: Vector, b: Vector| add(scale(add(a, b), 0.5), offset);
     let eye = middle(landmarks.left_eye, landmarks.right_eye);
     let mouth = middle(landmarks.left_mouth, landmarks.right_mouth);
     let eye_to_eye = sub(landmarks.right_eye, landmarks.left_eye);
@@ -112,22 +133,25 @@ mod tests {
 
     #[test]
     fn an_upright_face_gives_an_upright_square() {
-        let square = oriented_square(&upright(), 1024).unwrap();
+        let square = oriented_square(&upright(), 1024, Preset::Celeba).unwrap();
         // eye_to_eye 20, eye_to_mouth 20: half side max(40, 36) = 40 about (50.5, 52.5).
         assert_eq!(square.quad, [[10.5, 12.5], [10.5, 92.5], [90.5, 92.5], [90.5, 12.5]]);
         assert_eq!(square.zoom, 12.8);
+        let ffhq = oriented_square(&upright(), 1024, Preset::Ffhq).unwrap();
+        assert_eq!(ffhq.quad, square.quad.map(|p| p.map(|v| v - 0.5)));
     }
 
     #[test]
     fn points_in_one_place_are_refused() {
         let point = Landmarks::from_columns([5.0; 10]);
-        assert_eq!(oriented_square(&point, 64), Err(AlignError::Degenerate));
+        assert_eq!(oriented_square(&point, 64, Preset::Celeba), Err(AlignError::Degenerate));
         let far = Landmarks::from_columns([1e30, 0., -1e30, 1., 0., 0., 2., 1e30, 9., 4.]);
-        assert_eq!(oriented_square(&far, 64), Err(AlignError::Degenerate));
+        assert_eq!(oriented_square(&far, 64, Preset::Celeba), Err(AlignError::Degenerate));
     }
 
     #[test]
     fn sizes_that_are_no_power_of_two_are_refused() {
-        assert_eq!(oriented_square(&upright(), 1000), Err(AlignError::Size { found: 1000 }));
+        let refused = oriented_square(&upright(), 1000, Preset::Celeba);
+        assert_eq!(refused, Err(AlignError::Size { found: 1000 }));
     }
 }

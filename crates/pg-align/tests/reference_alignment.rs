@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use pg_align::{
-    AlignSettings, FinalFilter, OrientedSquare, align, crop, enlarge, landmark_file, oriented_square, pad,
-    shrink, transform,
+    AlignSettings, FinalFilter, OrientedSquare, Preset, align, crop, enlarge, landmark_file, oriented_square,
+    pad, shrink, transform,
 };
 use pg_image::files::{DecodeLimits, decode};
 use pg_image::level_of_detail::{halve_box, quantise};
@@ -28,7 +28,7 @@ fn photo(name: &str) -> Raster {
 }
 
 fn rows() -> Vec<landmark_file::LandmarkRow> {
-    landmark_file::parse(&fs::read_to_string(fixture("list_landmarks.txt")).unwrap()).unwrap()
+    landmark_file::parse(&fs::read_to_string(fixture("list_landmarks.txt")).unwrap()).unwrap().rows
 }
 
 fn expected(file: &str) -> Value {
@@ -69,7 +69,7 @@ fn assert_stage(image: &Raster, stages: &Value, stage: &str, file: &str) {
 #[test]
 fn the_quad_and_zoom_of_every_face_are_the_references() {
     for row in rows() {
-        let square = oriented_square(&row.landmarks, SIZE_PX).unwrap();
+        let square = oriented_square(&row.landmarks, SIZE_PX, Preset::Celeba).unwrap();
         assert_quad(&square, &expected(&row.file)["stages"]["quad0"], &row.file);
     }
 }
@@ -80,7 +80,7 @@ fn check_every_stage(file: &str) {
     let expected = expected(file);
     let stages = &expected["stages"];
     let mut image = photo(file);
-    let mut square = oriented_square(&row.landmarks, SIZE_PX).unwrap();
+    let mut square = oriented_square(&row.landmarks, SIZE_PX, Preset::Celeba).unwrap();
 
     let factor = shrink(&mut image, &mut square);
     assert_eq!(stages["after_shrink"]["shrink"], factor);
@@ -146,7 +146,7 @@ fn a_huge_photo_matches_at_every_stage() {
 fn the_whole_alignment_halved_twice_is_the_references_picture() {
     for file in ["000002", "000005"] {
         let row = rows().into_iter().find(|r| r.file == format!("{file}.png")).unwrap();
-        let settings = AlignSettings { size_px: SIZE_PX, filter: FinalFilter::Box };
+        let settings = AlignSettings { size_px: SIZE_PX, filter: FinalFilter::Box, preset: Preset::Celeba };
         let aligned = align(photo(&row.file), &row.landmarks, settings).unwrap();
         let quarter = halve_box(&halve_box(&Planar::from_raster(&aligned.image).to_f32()));
         let picture = Raster::from_planar(&quantise(&quarter)).unwrap();
@@ -159,7 +159,7 @@ fn smaller_sizes_show_the_same_face() {
     // 64 px from its own 256 px samples against the reference at 256 px, box-averaged to 64: sampling
     // differs, the picture may not. Mean absolute difference of grey levels.
     let row = rows().into_iter().find(|r| r.file == "000002.png").unwrap();
-    let settings = AlignSettings { size_px: 64, filter: FinalFilter::Box };
+    let settings = AlignSettings { size_px: 64, filter: FinalFilter::Box, preset: Preset::Celeba };
     let small = Planar::from_raster(&align(photo(&row.file), &row.landmarks, settings).unwrap().image);
     let reference = Planar::from_raster(&photo("expected_000002_256_box.png")).to_f32();
     let reference = halve_box(&halve_box(&reference));

@@ -79,6 +79,44 @@ fn on_black(picture: &Raster, side: usize) -> Raster {
     Raster::from_data(side, side, c, data).unwrap_or_else(|_| picture.clone())
 }
 
+/// Pixels of [`window`] where there is no photo.
+const BEYOND: u8 = 48;
+
+/// What a square window shows of `photo`: u8 `[H,W,C]` to RGB u8 `[side,side,3]`.
+///
+/// The window begins at (`left`, `top`) in pixels of the photo, may begin and end outside of it, and is
+/// `window_px` wide; the photo is scaled as a whole, to whole pixels, so places are exact to one pixel of
+/// the result. Dark grey where there is no photo.
+///
+/// # Errors
+/// [`FitError::Scale`] for a window that makes the photo larger than 64 sides, or empty.
+pub fn window(photo: Raster, left: f64, top: f64, window_px: f64, side: usize) -> Result<Raster, FitError> {
+    let scale = side as f64 / window_px;
+    let scaled = |n: usize| (n as f64 * scale).round().max(1.0);
+    let (width, height) = (scaled(photo.width()), scaled(photo.height()));
+    if !(width.max(height) <= 64.0 * side as f64 && left.is_finite() && top.is_finite()) {
+        return Err(FitError::Scale(format!("a window of {window_px} pixels is too small to show it")));
+    }
+    let photo = photo.into_rgb();
+    let whole = Area { left: 0, top: 0, width: photo.width(), height: photo.height() };
+    let small = resize_area(&photo, whole, width as usize, height as usize).map_err(FitError::Scale)?;
+    let (x0, y0) = ((-left * scale).round() as i64, (-top * scale).round() as i64);
+    let mut data = vec![BEYOND; side * side * 3];
+    // Columns and rows of the result that the photo covers.
+    let span = |start: i64, length: usize| {
+        let end = (start + length as i64).clamp(0, side as i64) as usize;
+        (start.clamp(0, side as i64) as usize, end)
+    };
+    let ((x_first, x_end), (y_first, y_end)) = (span(x0, small.width()), span(y0, small.height()));
+    for y in y_first..y_end {
+        let row = (y as i64 - y0) as usize * small.width();
+        let from = (row + (x_first as i64 - x0) as usize) * 3;
+        let length = (x_end - x_first) * 3;
+        data[(y * side + x_first) * 3..][..length].copy_from_slice(&small.data()[from..from + length]);
+    }
+    Raster::from_data(side, side, 3, data).map_err(|e| FitError::Scale(e.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +167,19 @@ mod tests {
         for how in [Fit::Crop, Fit::Pad, Fit::Stretch] {
             assert_eq!(fit(halves(1000, 1), 16, how).unwrap().height(), 16);
         }
+    }
+
+    #[test]
+    fn a_window_shows_the_photo_in_its_place_and_grey_around_it() {
+        let photo = Raster::from_data(8, 4, 1, vec![200; 32]).unwrap();
+        let shown = window(photo.clone(), -4.0, -6.0, 16.0, 32).unwrap();
+        let at = |x: usize, y: usize| shown.data()[(y * 32 + x) * 3];
+        assert_eq!([at(7, 12), at(8, 11), at(8, 12), at(23, 19)], [BEYOND, BEYOND, 200, 200]);
+        assert_eq!([at(24, 12), at(8, 20)], [BEYOND, BEYOND]);
+        let inside = window(photo.clone(), 2.0, 1.0, 2.0, 4).unwrap();
+        assert!(inside.data().iter().all(|&v| v == 200));
+        let beside = window(photo.clone(), 100.0, 100.0, 2.0, 4).unwrap();
+        assert!(beside.data().iter().all(|&v| v == BEYOND));
+        assert!(window(photo, 0.0, 0.0, 1e-9, 4).is_err());
     }
 }

@@ -4,8 +4,10 @@
 //! Only [`files`] touches the file system.
 
 mod contact_sheet;
+mod drawing;
 pub mod files;
 mod fit;
+mod frequency_quality;
 mod gaussian_blur;
 mod lanczos;
 pub mod level_of_detail;
@@ -17,7 +19,9 @@ mod resize;
 mod resolution;
 
 pub use contact_sheet::contact_sheet;
-pub use fit::{Fit, FitError, fit};
+pub use drawing::draw_stroke;
+pub use fit::{Fit, FitError, fit, window};
+pub use frequency_quality::{FrequencyQuality, frequency_quality};
 pub use gaussian_blur::{Rectangle, gaussian_blur};
 pub use lanczos::resize_lanczos;
 pub use mirror_pad::mirror_pad;

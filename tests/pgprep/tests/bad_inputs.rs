@@ -38,6 +38,91 @@ fn a_landmark_file_of_another_layout_is_refused_with_the_row() {
     refuses(&sandbox, "align in/images --landmarks cut.txt -o out", "line 1 announces 9 rows, found 1");
 }
 
+/// The landmark file of the sandbox with every row of points changed.
+fn changed_landmarks(sandbox: &Sandbox, change: impl Fn(&mut Vec<String>)) -> String {
+    let text = fs::read_to_string(sandbox.path("in/list_landmarks.txt")).unwrap();
+    let lines = text.lines().enumerate().map(|(i, line)| {
+        let mut columns: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        if i >= 2 {
+            change(&mut columns);
+        }
+        columns.join(" ") + "\n"
+    });
+    lines.collect()
+}
+
+#[test]
+fn swapped_columns_are_refused_before_anything_is_written() {
+    let sandbox = with_portraits(3);
+    let swaps: [(&[(usize, usize)], &str); 3] = [
+        (&[(1, 3), (2, 4)], "swap the columns of the left and the right eye"),
+        (&[(1, 3), (2, 4), (7, 9), (8, 10)], "swap the columns of left and right, of eyes and mouth"),
+        (&[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)], "swap the x and y columns"),
+    ];
+    for (pairs, remedy) in swaps {
+        let text = changed_landmarks(&sandbox, |columns| pairs.iter().for_each(|&(a, b)| columns.swap(a, b)));
+        sandbox.write("wrong.txt", text);
+        refuses(&sandbox, "align in/images --landmarks wrong.txt -o out", "line 3 (000001.jpg): expected ");
+        refuses(&sandbox, "align in/images --landmarks wrong.txt -o out", "; so it is in 3 of 3 rows: ");
+        refuses(&sandbox, "align in/images --landmarks wrong.txt -o out", remedy);
+    }
+    assert!(!sandbox.path("out").exists(), "nothing is left behind");
+}
+
+#[test]
+fn landmarks_outside_of_most_photos_are_refused() {
+    let sandbox = with_portraits(3);
+    let text = changed_landmarks(&sandbox, |columns| {
+        for value in &mut columns[1..] {
+            *value = (value.parse::<f64>().unwrap() + 2000.0).to_string();
+        }
+    });
+    sandbox.write("far.txt", text);
+    let message = "so it is in 3 of 3 photos looked at: use the landmarks made for these photos";
+    refuses(&sandbox, "align in/images --landmarks far.txt -o out", message);
+    assert!(!sandbox.path("out").exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_single_odd_row_is_warned_about_and_the_rest_is_aligned() {
+    let sandbox = with_portraits(3);
+    let text = changed_landmarks(&sandbox, |columns| {
+        if columns[0].starts_with("000002") {
+            columns.swap(1, 3);
+            columns.swap(2, 4);
+        }
+    });
+    sandbox.write("odd.txt", text);
+    let run = pgprep(&sandbox, "align in/images --landmarks odd.txt --size 32 -o out").with_status(0);
+    assert!(run.stderr.contains("1 row of odd.txt (--landmarks) looks like no face"), "{}", run.stderr);
+    assert!(run.stderr.contains("line 4 (000002.jpg)"), "{}", run.stderr);
+}
+
+#[test]
+fn five_points_and_68_are_not_taken_for_each_other() {
+    let sandbox = with_portraits(1);
+    let points: Vec<[u32; 2]> = (0..68).map(|i| [i, 2 * i]).collect();
+    sandbox.write(
+        "ffhq.json",
+        format!("{{\"0\": {{\"in_the_wild\": {{\"file_path\": \"000001.jpg\", \"face_landmarks\": {points:?}}}}}}}"),
+    );
+    refuses(
+        &sandbox,
+        "align in/images --landmarks ffhq.json -o out",
+        "ffhq.json (--landmarks) holds 68 points per face, expected 5 for --preset celeba: use --preset ffhq",
+    );
+    refuses(&sandbox, &format!("{ALIGN} --preset ffhq -o out"), "holds 5 points per face, expected 68");
+    let wide = changed_landmarks(&sandbox, |columns| columns.resize(137, "7".to_owned()));
+    sandbox.write("wide.txt", wide);
+    refuses(&sandbox, "align in/images --landmarks wide.txt -o out", "found 137 columns (68 points)");
+}
+
+#[test]
+fn a_preview_is_a_png_file() {
+    let sandbox = with_portraits(1);
+    refuses(&sandbox, &format!("{ALIGN} --preview -o out"), "out (-o) names no PNG file");
+}
+
 #[test]
 fn missing_and_empty_photo_folders_are_told_apart() {
     let sandbox = with_portraits(1);

@@ -62,6 +62,61 @@ fn the_astronaut_is_upright_and_centred_at_1024() {
 }
 
 #[test]
+fn ffhqs_points_give_the_square_of_the_same_face() {
+    let sandbox = with_photos(&["astronaut.png"]);
+    // The astronaut's eyes, nose and mouth corners where FFHQ has them; the other points are not used.
+    let mut points = [[220.0, 130.0]; 68];
+    points[36..42].fill([203.7, 100.7]);
+    points[42..48].fill([247.0, 103.0]);
+    points[30] = [228.0, 126.0];
+    points[48] = [205.5, 140.5];
+    points[54] = [243.7, 141.3];
+    let json = format!(
+        "{{\"0\": {{\"in_the_wild\": {{\"file_path\": \"in-the-wild-images/astronaut.png\", \"face_landmarks\": {points:?}}}}}}}"
+    );
+    sandbox.write("ffhq.json", json);
+    sandbox.write(
+        "five.csv",
+        "file,left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y\nastronaut.png,203.7,100.7,247,103,228,126,205.5,140.5,243.7,141.3\n",
+    );
+    let build = "align photos --size 64 --format shards";
+    let _ = pgprep(&sandbox, &format!("{build} --landmarks ffhq.json --preset ffhq -o ffhq")).with_status(0);
+    let _ = pgprep(&sandbox, &format!("{build} --landmarks five.csv -o celeba")).with_status(0);
+    let geometry = |dataset: &str| {
+        let line = fs::read_to_string(sandbox.path(dataset).join("index/shard-00000.jsonl")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["geometry"].clone()
+    };
+    let (ffhq, celeba) = (geometry("ffhq"), geometry("celeba"));
+    for corner in 0..4 {
+        for axis in 0..2 {
+            let value = |g: &serde_json::Value| g["quad"][corner][axis].as_f64().unwrap();
+            assert!((value(&celeba) - value(&ffhq) - 0.5).abs() < 1e-3, "half a pixel apart");
+        }
+    }
+    assert_eq!((&ffhq["superres"], &celeba["zoom"]), (&1.into(), &ffhq["zoom"]));
+}
+
+#[test]
+fn a_preview_shows_points_and_crop_and_builds_nothing() {
+    let sandbox = with_photos(&["astronaut.png", "landmarks.txt"]);
+    let preview = "align photos --landmarks photos/landmarks.txt --preview -o sheet.png";
+    let run = pgprep(&sandbox, preview).with_status(0);
+    assert!(run.stdout.starts_with("1 of 1 face in sheet.png, 256x256 px"), "{}", run.stdout);
+    let sheet = image::open(sandbox.path("sheet.png")).unwrap().to_rgb8();
+    // The photo is 512 px and holds its crop, so it is shown at half its size.
+    assert_eq!(sheet.get_pixel(102, 50).0, [40, 220, 60], "left eye");
+    assert_eq!(sheet.get_pixel(123, 51).0, [240, 60, 60], "right eye");
+    assert!(fs::read_dir(sandbox.folder()).unwrap().count() == 2, "photos and the sheet");
+    // What would be refused is shown all the same.
+    let text = fs::read_to_string(sandbox.path("photos/landmarks.txt")).unwrap();
+    let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+    let swapped = [&row[..1], &row[3..5], &row[1..3], &row[5..]].concat().join(" ");
+    sandbox.write("photos/landmarks.txt", text.replace(text.lines().last().unwrap(), &swapped));
+    let run = pgprep(&sandbox, preview).with_status(1);
+    assert!(run.stderr.contains("would be refused: line 3"), "{}", run.stderr);
+}
+
+#[test]
 fn photographs_of_any_shape_are_packed_by_cropping() {
     let sandbox = with_photos(&["chelsea.png", "coffee.png", "rocket.jpg"]);
     let run = pgprep(&sandbox, "pack photos -o ds --fit crop --resolution 128 --json").with_status(0);

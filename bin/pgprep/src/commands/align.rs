@@ -5,37 +5,46 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use pg_align::landmark_file::{self, LandmarkRow};
-use pg_align::{AlignSettings, Aligned, FinalFilter, align};
+use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
+use pg_align::{AlignSettings, Aligned, FinalFilter, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Raster, Resolution};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine};
 use pg_sources::{Item, Source};
+use rayon::prelude::*;
 use serde_json::{Map, json};
 
-use crate::args::{AlignArgs, Filter, Format, OnError};
+use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
 use crate::commands::TOOL;
+use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
 use crate::resumable::{Ended, FileJob, Packed, build_dataset};
 use crate::session::{Session, count, reason, resolution};
 
+/// Photos opened to see whether the landmarks lie in them.
+const PHOTOS_LOOKED_AT: usize = 32;
+
 /// A landmark row and where its photo is.
-struct Face {
-    row: LandmarkRow,
+#[derive(Clone)]
+pub(crate) struct Face {
+    pub(crate) row: LandmarkRow,
     /// Position in the source; `None` when the photo is not there.
-    item: Option<usize>,
+    pub(crate) item: Option<usize>,
 }
 
+/// The folder of FFHQ's photos, as its JSON names it.
+const FFHQ_PHOTOS: &str = "in-the-wild-images/";
+
 /// Everything that is fixed before the first photo is read.
-struct Job {
-    source: Source,
-    faces: Vec<Face>,
+pub(crate) struct Job {
+    pub(crate) source: Source,
+    pub(crate) faces: Vec<Face>,
     without_landmarks: usize,
     size: Resolution,
-    settings: AlignSettings,
-    limits: DecodeLimits,
+    pub(crate) settings: AlignSettings,
+    pub(crate) limits: DecodeLimits,
 }
 
 pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
@@ -44,17 +53,44 @@ pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitSta
         Filter::Box => FinalFilter::Box,
         Filter::Lanczos => FinalFilter::Lanczos,
     };
-    let rows = read_landmarks(&args.landmarks)?;
+    let preset = match args.preset {
+        Preset::Celeba => pg_align::Preset::Celeba,
+        Preset::Ffhq => pg_align::Preset::Ffhq,
+    };
+    let file = read_landmarks(&args.landmarks)?;
+    let layout = file.layout;
+    check_points(&file, args)?;
+    // With --preview a wrong layout is there to be seen.
+    let mut wrong = match check_layout(&file) {
+        Ok(odd) => {
+            if let Some(&first) = odd.first() {
+                session.notes.warning(format!(
+                    "{} of {} (--landmarks) {} like no face, the first is {}",
+                    count(odd.len() as u64, "row"),
+                    args.landmarks.display(),
+                    if odd.len() == 1 { "looks" } else { "look" },
+                    layout.name_of(&file.rows[first])
+                ));
+            }
+            None
+        }
+        Err(error) => Some(anyhow::Error::new(error)),
+    };
+    if !args.preview
+        && let Some(error) = wrong
+    {
+        return Err(error.context(not_usable(&args.landmarks)));
+    }
     let source = Source::open(&args.photos)
         .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
-    if is_inside(&args.output, &args.photos) {
+    if !args.preview && is_inside(&args.output, &args.photos) {
         bail!(
             "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
             args.output.display(),
             args.photos.display()
         );
     }
-    let (faces, without_landmarks) = match_photos(&source, rows, args)?;
+    let (faces, without_landmarks) = match_photos(&source, file.rows, args)?;
     if without_landmarks > 0 {
         let photos = count(without_landmarks as u64, "photo");
         session.notes.note(format!("{photos} without a landmark row left aside"));
@@ -64,9 +100,18 @@ pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitSta
         faces,
         without_landmarks,
         size,
-        settings: AlignSettings { size_px: size.pixels(), filter },
+        settings: AlignSettings { size_px: size.pixels(), filter, preset },
         limits: DecodeLimits::from(&args.limits),
     };
+    if wrong.is_none() {
+        wrong = check_inside(layout, &job.sizes_of_some_photos()).err().map(anyhow::Error::new);
+    }
+    if args.preview {
+        return align_preview::run(session, args, &job, wrong.as_ref());
+    }
+    if let Some(error) = wrong {
+        return Err(error.context(not_usable(&args.landmarks)));
+    }
     match args.format {
         Format::Png => job.to_png_files(session, args),
         Format::Shards => job.to_dataset(session, args),
@@ -74,7 +119,7 @@ pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitSta
 }
 
 /// True when `output`, which need not exist, is `folder` or below it.
-fn is_inside(output: &Path, folder: &Path) -> bool {
+pub(crate) fn is_inside(output: &Path, folder: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
     let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     // The part that exists, links resolved.
@@ -84,7 +129,27 @@ fn is_inside(output: &Path, folder: &Path) -> bool {
         .is_some_and(|part| part.starts_with(&folder))
 }
 
-fn read_landmarks(path: &Path) -> anyhow::Result<Vec<LandmarkRow>> {
+fn not_usable(path: &Path) -> String {
+    format!("{} (--landmarks) is no landmark file that can be used", path.display())
+}
+
+/// Refuses 68 points where five belong, and the other way round.
+fn check_points(file: &LandmarkFile, args: &AlignArgs) -> anyhow::Result<()> {
+    let (expected, name, other) = match args.preset {
+        Preset::Celeba => (5, "celeba", "ffhq"),
+        Preset::Ffhq => (68, "ffhq", "celeba"),
+    };
+    let found = file.layout.points();
+    if found != expected {
+        bail!(
+            "{} (--landmarks) holds {found} points per face, expected {expected} for --preset {name}: use --preset {other}, or landmarks of {expected} points",
+            args.landmarks.display()
+        );
+    }
+    Ok(())
+}
+
+fn read_landmarks(path: &Path) -> anyhow::Result<LandmarkFile> {
     let bytes = fs::read(path).with_context(|| {
         format!(
             "cannot read {} (--landmarks): give the file with the five points of each photo",
@@ -94,8 +159,7 @@ fn read_landmarks(path: &Path) -> anyhow::Result<Vec<LandmarkRow>> {
     let text = String::from_utf8(bytes).with_context(|| {
         format!("{} (--landmarks) is no text: expected CelebA text or CSV in UTF-8", path.display())
     })?;
-    landmark_file::parse(&text)
-        .with_context(|| format!("{} (--landmarks) is no landmark file that can be used", path.display()))
+    landmark_file::parse(&text).with_context(|| not_usable(path))
 }
 
 /// The faces to align, sorted by file name, and the number of photos without a row.
@@ -110,7 +174,9 @@ fn match_photos(
         .into_iter()
         .map(|row| {
             let name = row.file.strip_prefix("./").unwrap_or(&row.file);
-            Face { item: positions.get(name).copied(), row }
+            // FFHQ's JSON names the photos from the folder above theirs.
+            let below = || name.strip_prefix(FFHQ_PHOTOS).and_then(|name| positions.get(name));
+            Face { item: positions.get(name).or_else(below).copied(), row }
         })
         .collect();
     let named: HashSet<usize> = faces.iter().filter_map(|face| face.item).collect();
@@ -156,6 +222,12 @@ fn keep_ids(faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// At most `wanted` numbers below `n`, evenly spread, ascending.
+pub(crate) fn spread(n: usize, wanted: usize) -> Vec<usize> {
+    let taken = n.min(wanted);
+    (0..taken).map(|i| i * n / taken).collect()
+}
+
 /// The name of the file without folders and extension.
 fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
@@ -166,13 +238,27 @@ fn stem(file: &str) -> &str {
 }
 
 impl Job {
+    /// Width and height of photos spread evenly over the faces; those that cannot be read are left out.
+    fn sizes_of_some_photos(&self) -> Vec<(&LandmarkRow, [usize; 2])> {
+        let with_photo: Vec<(&LandmarkRow, usize)> =
+            self.faces.iter().filter_map(|face| Some((&face.row, face.item?))).collect();
+        spread(with_photo.len(), PHOTOS_LOOKED_AT)
+            .into_par_iter()
+            .filter_map(|i| {
+                let (row, item) = with_photo[i];
+                let photo = load(&self.source, item, &self.limits).ok()?.raster;
+                Some((row, [photo.width(), photo.height()]))
+            })
+            .collect()
+    }
+
     fn plan(&self, args: &AlignArgs, items_per_shard: usize) -> BuildPlan {
         let mut settings = Map::new();
         let format = if args.format == Format::Png { "png" } else { "shards" };
         for (name, value) in [
             ("command", json!("align")),
             ("version", json!(TOOL.1)),
-            ("preset", json!("celeba")),
+            ("preset", json!(self.settings.preset)),
             ("filter", json!(self.settings.filter)),
             ("format", json!(format)),
             ("max_pixels", json!(self.limits.max_pixels)),
@@ -340,7 +426,14 @@ pub(crate) fn status(failed: u64) -> ExitStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::stem;
+    use super::{spread, stem};
+
+    #[test]
+    fn some_of_many_are_spread_evenly_and_few_are_all_taken() {
+        assert_eq!(spread(10, 4), [0, 2, 5, 7]);
+        assert_eq!(spread(2, 4), [0, 1]);
+        assert!(spread(0, 4).is_empty());
+    }
 
     #[test]
     fn stems_lose_folders_and_the_last_extension() {

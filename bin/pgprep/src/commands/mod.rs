@@ -1,10 +1,13 @@
 //! One file per command; each gets what was typed and a session, and says how it ended.
 
 mod align;
+mod align_preview;
+mod compare;
 mod export;
 mod extract;
 mod info;
 mod pack;
+mod select;
 mod synth;
 mod verify;
 pub(crate) mod view;
@@ -22,8 +25,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Align(args) => align::run(&session, &args),
         Command::Pack(args) => pack::run(&session, &args),
+        Command::Select(args) => select::run(&session, &args),
         Command::Info(args) => info::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
+        Command::Compare(args) => compare::run(&session, &args),
         Command::View(args) => view::run(&session, &args),
         Command::Extract(args) => extract::run(&session, &args),
         Command::Export(args) => export::run(&session, &args),

@@ -95,7 +95,11 @@ fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result
             for (column, value) in columns.iter_mut().zip(points.as_flattened()) {
                 *column = value.round();
             }
-            LandmarkRow { file: file_name(i, None), landmarks: Landmarks::from_columns(columns) }
+            LandmarkRow {
+                position: i + 3,
+                file: file_name(i, None),
+                landmarks: Landmarks::from_columns(columns),
+            }
         })
         .collect();
     write_atomically(&output.join("list_landmarks.txt"), |file| file.write_all(celeba_text(&rows).as_bytes()))
