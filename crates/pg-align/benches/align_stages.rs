@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use pg_align::{FinalFilter, crop, enlarge, landmark_file, oriented_square, pad, shrink, transform};
+use pg_align::{FinalFilter, Preset, crop, enlarge, landmark_file, oriented_square, pad, shrink, transform};
 use pg_image::files::{DecodeLimits, decode};
 
 const STAGES: [&str; 6] = ["shrink", "crop", "enlarge", "pad", "box", "lanczos"];
@@ -21,12 +21,12 @@ fn main() {
         print!("{stage:>9}");
     }
     println!("{:>12}{:>12}", "all, box", "all, lanczos");
-    for row in landmark_file::parse(&list).unwrap() {
+    for row in landmark_file::parse(&list).unwrap().rows {
         let photo = decode(&folder.join(&row.file), &DecodeLimits::default()).unwrap();
         let mut best = [f64::INFINITY; STAGES.len()];
         for _ in 0..3 {
             let mut image = photo.clone();
-            let mut square = oriented_square(&row.landmarks, 1024).unwrap();
+            let mut square = oriented_square(&row.landmarks, 1024, Preset::Celeba).unwrap();
             let mut border = 0;
             for (stage, best) in best.iter_mut().enumerate() {
                 let started = Instant::now();
