@@ -1,7 +1,7 @@
 //! Seconds of each stage of the alignment at 1024 px on one thread, on the photos of fixtures/align
-//! (decoding not included). The best of three.
+//! (decoding not included). The best of five. With a FILTER, only the photos whose names hold it.
 //!
-//! `cargo bench -p pg-align`
+//! `cargo bench -p pg-align [-- FILTER]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops on any error")]
 
 use std::path::PathBuf;
@@ -16,15 +16,19 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/align");
     let list = std::fs::read_to_string(folder.join("list_landmarks.txt")).unwrap();
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     print!("{:12}", "ms");
     for stage in STAGES {
         print!("{stage:>9}");
     }
     println!("{:>12}{:>12}", "all, box", "all, lanczos");
     for row in landmark_file::parse(&list).unwrap().rows {
+        if !filter.as_ref().is_none_or(|filter| row.file.contains(filter)) {
+            continue;
+        }
         let photo = decode(&folder.join(&row.file), &DecodeLimits::default()).unwrap();
         let mut best = [f64::INFINITY; STAGES.len()];
-        for _ in 0..3 {
+        for _ in 0..5 {
             let mut image = photo.clone();
             let mut square = oriented_square(&row.landmarks, 1024, Preset::Celeba).unwrap();
             let mut border = 0;

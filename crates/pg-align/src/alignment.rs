@@ -1,6 +1,6 @@
 //! The whole way from a photo to an aligned square.
 
-use pg_image::{QuadSampler, Raster, resize_lanczos};
+use pg_image::{QuadSampler, Raster};
 use serde::Serialize;
 
 use crate::{AlignError, Landmarks, OrientedSquare, Preset, crop, enlarge, oriented_square, pad, shrink};
@@ -59,7 +59,7 @@ pub fn transform(image: &Raster, square: &OrientedSquare, filter: FinalFilter) -
     let sampler = QuadSampler::new(image, quad, 4 * square.size_px);
     match filter {
         FinalFilter::Box => sampler.square_averaged_4x4(),
-        FinalFilter::Lanczos => resize_lanczos(&sampler.square(), square.size_px, square.size_px),
+        FinalFilter::Lanczos => sampler.square_resized(square.size_px),
     }
 }
 

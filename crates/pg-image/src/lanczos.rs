@@ -1,13 +1,15 @@
 //! Lanczos resampling, a = 3, exactly as the reference alignment program gets it from Pillow 3.1.1.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::Raster;
+use crate::truncation::truncated;
 
 /// Lobes of the kernel on each side.
 const SUPPORT: f32 = 3.0;
 /// Rows that the horizontal pass takes together, so that the compiler can vectorise across them.
-const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 16;
 
 /// The contributions to one output position: input positions `first..first + weights.len()`.
 struct Taps {
@@ -81,36 +83,88 @@ fn taps(input: usize, output: usize) -> Vec<Taps> {
         .collect()
 }
 
-fn to_u8(sum: f32) -> u8 {
-    // A float cast truncates and saturates.
-    sum as u8
-}
-
 /// `[H, in, C]` to `[H, out, C]`.
 fn resize_rows(data: &[u8], input: usize, output: usize, c: usize) -> Vec<u8> {
-    let taps = taps(input, output);
+    let resampler = RowResampler::new(input, output);
     let rows = data.len() / (input * c);
     let mut out = vec![0_u8; rows * output * c];
-    out.par_chunks_mut(ROWS * output * c).zip(data.par_chunks(ROWS * input * c)).for_each(|(out, data)| {
-        match c {
-            1 => resize_row_block::<ROWS>(data, out, input, output, &taps),
-            _ => resize_row_block::<{ 3 * ROWS }>(data, out, input, output, &taps),
-        }
-    });
+    out.par_chunks_mut(ROWS * output * c).zip(data.par_chunks(ROWS * input * c)).for_each_init(
+        Vec::new,
+        |columns, (out, data)| {
+            if c == 1 {
+                resampler.resample_grey(data, out);
+            } else {
+                to_columns::<3, RGB>(data, input, columns);
+                resampler.resample(columns, out);
+            }
+        },
+    );
     out
 }
 
-/// Up to [`ROWS`] rows at once; N = C * ROWS values stand side by side for each column.
-fn resize_row_block<const N: usize>(data: &[u8], out: &mut [u8], input: usize, output: usize, taps: &[Taps]) {
-    let c = N / ROWS;
-    let mut columns = vec![[0.0_f32; N]; input];
-    for (r, row) in data.chunks_exact(input * c).enumerate() {
-        for (column, pixel) in columns.iter_mut().zip(row.chunks_exact(c)) {
-            for (k, &value) in pixel.iter().enumerate() {
-                column[r * c + k] = f32::from(value);
+/// Values of a column of [`ROWS`] RGB pixels.
+pub(crate) const RGB: usize = 3 * ROWS;
+
+/// The horizontal pass between two widths, for up to [`ROWS`] rows at once.
+pub(crate) struct RowResampler {
+    input: usize,
+    output: usize,
+    taps: Vec<Taps>,
+}
+
+impl RowResampler {
+    pub(crate) fn new(input: usize, output: usize) -> Self {
+        Self { input, output, taps: taps(input, output) }
+    }
+
+    /// Columns of RGB pixels to `[rows, out, 3]`.
+    pub(crate) fn resample(&self, columns: &[[f32; RGB]], out: &mut [u8]) {
+        resample_columns::<3, RGB>(columns, &self.taps, self.output, out);
+    }
+
+    /// `[rows, in]` to `[rows, out]`.
+    pub(crate) fn resample_grey(&self, data: &[u8], out: &mut [u8]) {
+        let mut columns = Vec::new();
+        to_columns::<1, ROWS>(data, self.input, &mut columns);
+        resample_columns::<1, ROWS>(&columns, &self.taps, self.output, out);
+    }
+}
+
+/// `[rows, in, C]` to `[in, rows, C]`, up to [`ROWS`] rows.
+pub(crate) fn to_columns<const C: usize, const N: usize>(
+    data: &[u8],
+    input: usize,
+    columns: &mut Vec<[f32; N]>,
+) {
+    columns.resize(input, [0.0; N]);
+    for (r, row) in data.chunks_exact(input * C).enumerate() {
+        for (column, pixel) in columns.iter_mut().zip(row.as_chunks::<C>().0) {
+            for (value, &byte) in column[r * C..(r + 1) * C].iter_mut().zip(pixel) {
+                *value = FLOATS[usize::from(byte)];
             }
         }
     }
+}
+
+/// u8 to f32: a load is quicker than a conversion where values cannot be taken together.
+const FLOATS: [f32; 256] = {
+    let mut out = [0.0; 256];
+    let mut i = 0;
+    while i < 256 {
+        out[i] = i as f32;
+        i += 1;
+    }
+    out
+};
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn resample_columns<const C: usize, const N: usize>(
+    columns: &[[f32; N]],
+    taps: &[Taps],
+    output: usize,
+    out: &mut [u8],
+) {
+    let rows = out.len() / (output * C);
     for (x, tap) in taps.iter().enumerate() {
         let mut sums = [0.5_f32; N];
         for (column, &weight) in columns[tap.first..].iter().zip(&tap.weights) {
@@ -118,33 +172,52 @@ fn resize_row_block<const N: usize>(data: &[u8], out: &mut [u8], input: usize, o
                 *sum += value * weight;
             }
         }
-        for (r, row) in out.chunks_exact_mut(output * c).enumerate() {
-            for (k, value) in row[x * c..(x + 1) * c].iter_mut().enumerate() {
-                *value = to_u8(sums[r * c + k]);
-            }
+        // Not `map`, which stays a call that cannot be compiled for the machine.
+        let mut bytes = [0; N];
+        for (byte, &sum) in bytes.iter_mut().zip(&sums) {
+            *byte = truncated(sum);
+        }
+        for (r, pixel) in bytes.as_chunks::<C>().0.iter().enumerate().take(rows) {
+            let at = (r * output + x) * C;
+            out[at..at + C].copy_from_slice(pixel);
         }
     }
 }
 
 /// `[in, stride]` to `[out, stride]`.
-fn resize_columns(data: &[u8], stride: usize, input: usize, output: usize) -> Vec<u8> {
+pub(crate) fn resize_columns(data: &[u8], stride: usize, input: usize, output: usize) -> Vec<u8> {
     let taps = taps(input, output);
     let mut out = vec![0_u8; output * stride];
-    out.par_chunks_mut(stride).zip(&taps).for_each_init(
-        || vec![0.0_f32; stride],
-        |sums, (row, tap)| {
-            sums.fill(0.5);
-            for (source, &weight) in data[tap.first * stride..].chunks_exact(stride).zip(&tap.weights) {
-                for (sum, &value) in sums.iter_mut().zip(source) {
-                    *sum += f32::from(value) * weight;
-                }
-            }
-            for (value, &sum) in row.iter_mut().zip(sums.iter()) {
-                *value = to_u8(sum);
-            }
-        },
-    );
+    out.par_chunks_mut(stride)
+        .zip(&taps)
+        .for_each(|(row, tap)| weighted_rows(&data[tap.first * stride..], stride, &tap.weights, row));
     out
+}
+
+/// Row `out` as the weighted sum of rows.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn weighted_rows(data: &[u8], stride: usize, weights: &[f32], out: &mut [u8]) {
+    // As many values as registers hold, then the rest one by one.
+    const LANES: usize = 128;
+    let (blocks, rest) = out.as_chunks_mut::<LANES>();
+    let done = blocks.len() * LANES;
+    for (block, out) in blocks.iter_mut().enumerate() {
+        let mut sums = [0.5_f32; LANES];
+        for (row, &weight) in data.chunks(stride).zip(weights) {
+            let Some(values) = row[block * LANES..].first_chunk::<LANES>() else { break };
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum += f32::from(value) * weight;
+            }
+        }
+        for (out, &sum) in out.iter_mut().zip(&sums) {
+            *out = truncated(sum);
+        }
+    }
+    for (at, out) in rest.iter_mut().enumerate() {
+        let values = data[done + at..].iter().step_by(stride);
+        *out =
+            truncated(values.zip(weights).fold(0.5, |sum, (&value, weight)| sum + f32::from(value) * weight));
+    }
 }
 
 #[cfg(test)]

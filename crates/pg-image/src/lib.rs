@@ -17,6 +17,7 @@ mod quad_transform;
 mod raster;
 mod resize;
 mod resolution;
+mod truncation;
 
 pub use contact_sheet::contact_sheet;
 pub use drawing::draw_stroke;

@@ -2,16 +2,19 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(not(target_arch = "x86_64"))]
 mod portable;
 
 use rayon::prelude::*;
 
 use crate::Raster;
-#[cfg(target_arch = "x86_64")]
-use avx2::Rgb;
+use crate::lanczos::{RGB, ROWS, RowResampler, resize_columns, to_columns};
 #[cfg(not(target_arch = "x86_64"))]
-use portable::Rgb;
+use portable::{Blocks, Rgb};
+#[cfg(target_arch = "x86_64")]
+use {avx2::Rgb, avx512::Blocks};
 
 /// Where samples lie: the first at `origin`, one further along a row by `step_x`, down a column by
 /// `step_y`; `[x, y]` in pixels of the image, whose centres lie on whole numbers.
@@ -34,7 +37,8 @@ pub struct QuadSampler<'a> {
     side: usize,
     x: [f64; 4],
     y: [f64; 4],
-    /// The image for the quick path, where that can be taken.
+    /// The image for the quick paths, where they can be taken; the first is the quicker one.
+    blocks: Option<Blocks<'a>>,
     rgb: Option<Rgb<'a>>,
 }
 
@@ -55,14 +59,22 @@ impl<'a> QuadSampler<'a> {
         let (x, y) = (coefficients(0), coefficients(1));
         // The quick path takes eight samples as a lattice: steps of at most a pixel, hardly changing.
         let even = [x, y].iter().all(|c| c[3].abs() < 1e-9 && c[1].abs().max(c[2].abs()) <= 1.0);
-        let rgb = even.then(|| Rgb::new(image.data(), image.width(), image.height())).flatten();
-        Self { image, side, x, y, rgb: rgb.filter(|_| image.channels() == 3) }
+        let (data, w, h) = (image.data(), image.width(), image.height());
+        let rgb = even.then(|| Rgb::new(data, w, h)).flatten().filter(|_| image.channels() == 3);
+        let blocks = (image.channels() == 3).then(|| Blocks::new(data, [w, h], [x, y])).flatten();
+        Self { image, side, x, y, blocks, rgb }
     }
 
-    /// [`Self::new`] without the quick path.
+    /// [`Self::new`] without the quickest path.
+    #[cfg(test)]
+    fn without_blocks(image: &'a Raster, quad: [[f32; 2]; 4], side: usize) -> Self {
+        Self { blocks: None, ..Self::new(image, quad, side) }
+    }
+
+    /// [`Self::new`] without the quick paths.
     #[cfg(test)]
     fn exact(image: &'a Raster, quad: [[f32; 2]; 4], side: usize) -> Self {
-        Self { rgb: None, ..Self::new(image, quad, side) }
+        Self { blocks: None, rgb: None, ..Self::new(image, quad, side) }
     }
 
     /// Samples from (x, y) on.
@@ -147,17 +159,57 @@ impl<'a> QuadSampler<'a> {
         let c = self.image.channels();
         let small = self.side / 4;
         let mut data = vec![0_u8; small * small * c];
-        data.par_chunks_mut((small * c).max(1)).enumerate().for_each(|(y, row)| {
-            for (x, pixel) in row.chunks_exact_mut(c).enumerate() {
-                let (x, y) = (4 * x, 4 * y);
-                let quick = self.rgb.and_then(|rgb| rgb.sum_of_block(self.lattice(x, y)));
-                let sums = quick.unwrap_or_else(|| self.exact_sum_of_block(x, y));
-                for (value, sum) in pixel.iter_mut().zip(sums) {
-                    *value = sixteenth(sum);
-                }
-            }
+        data.par_chunks_mut((small * c).max(1)).enumerate().for_each(|(y, row)| match self.blocks {
+            Some(blocks) => blocks.averages(self, y, row),
+            None => self.averages(y, row),
         });
         self.raster(small, data)
+    }
+
+    fn averages(&self, y: usize, row: &mut [u8]) {
+        for (x, pixel) in row.chunks_exact_mut(self.image.channels()).enumerate() {
+            let (x, y) = (4 * x, 4 * y);
+            let quick = self.rgb.and_then(|rgb| rgb.sum_of_block(self.lattice(x, y)));
+            let sums = quick.unwrap_or_else(|| self.exact_sum_of_block(x, y));
+            for (value, sum) in pixel.iter_mut().zip(sums) {
+                *value = sixteenth(sum);
+            }
+        }
+    }
+
+    /// The square resized to `size` x `size` as [`resize_lanczos`](crate::resize_lanczos()) does it,
+    /// without ever holding the large square; `size` below its side.
+    #[must_use]
+    pub fn square_resized(&self, size: usize) -> Raster {
+        let (c, size) = (self.image.channels(), size.max(1));
+        let rows = RowResampler::new(self.side, size);
+        let mut narrow = vec![0_u8; self.side * size * c];
+        narrow.par_chunks_mut((ROWS * size * c).max(1)).enumerate().for_each_init(
+            || (Vec::new(), Vec::new()),
+            |(columns, samples), (strip, narrow)| {
+                let first = strip * ROWS;
+                match self.blocks {
+                    Some(blocks) if narrow.len() == ROWS * size * c => {
+                        columns.resize(self.side, [0.0; RGB]);
+                        for quarter in 0..4 {
+                            blocks.columns(self, first / 4 + quarter, quarter, columns);
+                        }
+                    }
+                    _ => {
+                        samples.resize(narrow.len() / size * self.side, 0);
+                        for (y, row) in samples.chunks_exact_mut((self.side * c).max(1)).enumerate() {
+                            self.row(first + y, row);
+                        }
+                        if c == 1 {
+                            return rows.resample_grey(samples, narrow);
+                        }
+                        to_columns::<3, RGB>(samples, self.side, columns);
+                    }
+                }
+                rows.resample(columns, narrow);
+            },
+        );
+        self.raster(size, resize_columns(&narrow, size * c, self.side, size))
     }
 
     /// Sums per channel of the 4x4 samples from (x, y) on.
@@ -195,6 +247,7 @@ fn sixteenth(sum: u32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resize_lanczos;
     use proptest::prelude::*;
 
     fn photo(w: usize, h: usize) -> Raster {
@@ -232,9 +285,12 @@ mod tests {
             let (s, c) = (angle.sin() * half_side, angle.cos() * half_side);
             let (x, y) = centre;
             let quad = [[x - c + s, y - s - c], [x - c - s, y - s + c], [x + c - s, y + s + c], [x + c + s, y + s - c]];
-            let (quick, exact) = (QuadSampler::new(&image, quad, 128), QuadSampler::exact(&image, quad, 128));
-            prop_assert_eq!(quick.square(), exact.square());
-            prop_assert_eq!(quick.square_averaged_4x4(), exact.square_averaged_4x4());
+            let exact = QuadSampler::exact(&image, quad, 128);
+            for quick in [QuadSampler::new(&image, quad, 128), QuadSampler::without_blocks(&image, quad, 128)] {
+                prop_assert_eq!(quick.square(), exact.square());
+                prop_assert_eq!(quick.square_averaged_4x4(), exact.square_averaged_4x4());
+                prop_assert_eq!(quick.square_resized(32), resize_lanczos(&exact.square(), 32, 32));
+            }
         }
     }
 
