@@ -22,5 +22,5 @@ pub use errors::AlignError;
 pub use landmarks::Landmarks;
 pub use layout_check::{LayoutFault, check_inside, check_layout};
 pub use oriented_square::{OrientedSquare, Preset, oriented_square};
-pub use padding::pad;
+pub use padding::{pad, pad_exactly};
 pub use scaling::{enlarge, shrink};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pg_align::{
     AlignSettings, FinalFilter, OrientedSquare, Preset, align, crop, enlarge, landmark_file, oriented_square,
-    pad, shrink, transform,
+    pad, pad_exactly, shrink, transform,
 };
 use pg_image::files::{DecodeLimits, decode};
 use pg_image::level_of_detail::{halve_box, quantise};
@@ -18,6 +18,8 @@ use sha2::{Digest as _, Sha256};
 const SIZE_PX: usize = 1024;
 /// The contract for quads; what is reached is 1e-10.
 const QUAD_TOLERANCE_PX: f64 = 1e-3;
+/// The contract for values of padded pictures.
+const MOST_OFF_BY_ONE: f64 = 1e-4;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/align").join(name)
@@ -98,7 +100,8 @@ fn check_every_stage(file: &str) {
     assert_quad(&square, &stages["after_superres"], file);
     assert_stage(&image, stages, "after_superres", file);
 
-    let sides = pad(&mut image, &mut square, border).unwrap();
+    let (mut quick, mut quick_square) = (image.clone(), square);
+    let sides = pad_exactly(&mut image, &mut square, border).unwrap();
     assert_eq!(stages["after_pad"]["padded"], sides.is_some());
     assert_eq!(stages["after_pad"]["pad"], serde_json::json!(sides.unwrap_or_default()));
     assert_quad(&square, &stages["after_pad"], file);
@@ -110,6 +113,23 @@ fn check_every_stage(file: &str) {
     assert_eq!(expected["sha256_1024_chw_u8"], planar_sha256(&lanczos), "{file} lanczos");
     let boxed = transform(&image, &square, FinalFilter::Box);
     assert_eq!(expected["sha256_1024_box_chw_u8"], planar_sha256(&boxed), "{file} box");
+
+    assert_eq!(pad(&mut quick, &mut quick_square, border).unwrap(), sides, "{file}");
+    assert_eq!(quick_square, square, "{file}");
+    assert_close(&quick, &image, file, "padded");
+    assert_close(&transform(&quick, &square, FinalFilter::Lanczos), &lanczos, file, "lanczos");
+    assert_close(&transform(&quick, &square, FinalFilter::Box), &boxed, file, "box");
+}
+
+/// At most one value in 10000 off, by one.
+fn assert_close(image: &Raster, exact: &Raster, file: &str, stage: &str) {
+    assert_eq!(image.data().len(), exact.data().len());
+    let differences = image.data().iter().zip(exact.data()).map(|(a, b)| a.abs_diff(*b));
+    let (count, most) =
+        differences.fold((0_usize, 0), |(count, most), d| (count + usize::from(d > 0), most.max(d)));
+    let share = count as f64 / image.data().len() as f64;
+    println!("{file} {stage}: {count} of {} values off by one, {share:.1e}", image.data().len());
+    assert!(most <= 1 && share <= MOST_OFF_BY_ONE, "{file} {stage}: {share:.1e}, by {most}");
 }
 
 #[test]

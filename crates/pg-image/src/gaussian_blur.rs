@@ -128,7 +128,7 @@ fn weighted_pairs(values: &[f64], at: usize, step: usize, weights: &[f64]) -> [f
 }
 
 /// w_0 … w_radius, with w_0 + 2 (w_1 + …) = 1.
-fn weights(sigma: f64) -> Vec<f64> {
+pub(crate) fn weights(sigma: f64) -> Vec<f64> {
     let radius = (4.0 * sigma + 0.5) as usize;
     let mut weights = vec![1.0_f64];
     let mut sum = 1.0;
@@ -144,7 +144,7 @@ fn weights(sigma: f64) -> Vec<f64> {
 }
 
 /// The position in 0..n that a mirror with the edge repeated shows at `at`.
-fn mirror_index(at: isize, n: usize) -> usize {
+pub(crate) fn mirror_index(at: isize, n: usize) -> usize {
     let n = n as isize;
     let phase = at.rem_euclid(2 * n);
     (if phase < n { phase } else { 2 * n - 1 - phase }) as usize

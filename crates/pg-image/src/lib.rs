@@ -3,6 +3,7 @@
 //!
 //! Only [`files`] touches the file system.
 
+mod coarse_blur;
 mod contact_sheet;
 mod drawing;
 pub mod files;
@@ -19,14 +20,16 @@ mod resize;
 mod resolution;
 mod truncation;
 
+pub use coarse_blur::{CoarseBlur, CoarseRows};
 pub use contact_sheet::contact_sheet;
 pub use drawing::draw_stroke;
 pub use fit::{Fit, FitError, fit, window};
 pub use frequency_quality::{FrequencyQuality, frequency_quality};
 pub use gaussian_blur::{Rectangle, gaussian_blur};
 pub use lanczos::resize_lanczos;
-pub use mirror_pad::mirror_pad;
+pub use mirror_pad::{mirror_pad, mirror_rows};
 pub use planar::Planar;
 pub use quad_transform::QuadSampler;
 pub use raster::{Raster, RasterError};
 pub use resolution::{Resolution, ResolutionError};
+pub use truncation::truncated;

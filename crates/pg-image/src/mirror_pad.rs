@@ -21,8 +21,30 @@ pub fn mirror_pad(image: &Raster, [left, top, right, bottom]: [usize; 4]) -> Vec
     out
 }
 
+/// [`mirror_pad`] of `image` to the left and right only, u8 `[H, l+W+r, C]`; and for each row of the picture
+/// padded on all sides, which of these rows it shows.
+#[must_use]
+pub fn mirror_rows(image: &Raster, [left, top, right, bottom]: [usize; 4]) -> (Vec<u8>, Vec<usize>) {
+    let (w, h, c) = (image.width(), image.height(), image.channels());
+    let place = |x: usize| reflected(x as isize - left as isize, w) * c;
+    let (before, behind): (Vec<usize>, Vec<usize>) =
+        ((0..left).map(place).collect(), (left + w..left + w + right).map(place).collect());
+    let mut out = Vec::with_capacity(h * (left + w + right) * c);
+    for row in image.data().chunks_exact(w * c) {
+        let mirrored = |places: &[usize], out: &mut Vec<u8>| {
+            for &at in places {
+                out.extend_from_slice(&row[at..at + c]);
+            }
+        };
+        mirrored(&before, &mut out);
+        out.extend_from_slice(row);
+        mirrored(&behind, &mut out);
+    }
+    (out, (0..top + h + bottom).map(|y| reflected(y as isize - top as isize, h)).collect())
+}
+
 /// The position in 0..n that a mirror without edge repetition shows at `at`.
-fn reflected(at: isize, n: usize) -> usize {
+pub(crate) fn reflected(at: isize, n: usize) -> usize {
     if n == 1 {
         return 0;
     }
@@ -40,6 +62,15 @@ mod tests {
         let image = Raster::from_data(3, 1, 1, vec![10, 20, 30]).unwrap();
         let padded = mirror_pad(&image, [5, 0, 2, 0]);
         assert_eq!(padded, [20., 10., 20., 30., 20., 10., 20., 30., 20., 10.]);
+    }
+
+    #[test]
+    fn rows_and_their_order_are_the_padded_picture() {
+        let image = Raster::from_data(3, 2, 3, (0..18).collect()).unwrap();
+        let sides = [4, 3, 1, 5];
+        let (rows, order) = mirror_rows(&image, sides);
+        let all = order.iter().flat_map(|&y| &rows[y * 8 * 3..(y + 1) * 8 * 3]);
+        assert!(all.map(|&v| f32::from(v)).eq(mirror_pad(&image, sides)));
     }
 
     #[test]

@@ -4,9 +4,10 @@
     reason = "the checked cast looks at every value for NaN, which keeps loops from being vectorised"
 )]
 
-/// The whole part of `v`, clamped to 0..=255; 0 for NaN.
+/// The whole part of `v`, clamped to 0..=255; 0 for NaN: `v as u8`, but loops of it are vectorised.
 #[inline]
-pub(crate) fn truncated(v: f32) -> u8 {
+#[must_use]
+pub fn truncated(v: f32) -> u8 {
     let v = v.max(0.0).min(255.0);
     // SAFETY: `max` returns the number where the other is NaN, so v lies in 0..=255.
     unsafe { v.to_int_unchecked::<i32>() as u8 }
