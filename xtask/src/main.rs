@@ -5,6 +5,7 @@
     reason = "a developer's tool: printing is its interface"
 )]
 
+mod bench;
 mod check;
 mod demo;
 mod docs;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Arguments),
     /// All unit, golden and command line tests (calls setup first)
     Test(test::Arguments),
+    /// Measure pgkit beside a peer, in one run
+    Bench(bench::Arguments),
     /// Build the API documentation, and the guide where mdbook is installed
     Docs(docs::Arguments),
 }
@@ -61,6 +64,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Check(arguments) => check::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Docs(arguments) => docs::run(&workspace, &arguments),
     }
 }

@@ -1,7 +1,9 @@
 //! Seconds of each stage of the alignment at 1024 px on one thread, on the photos of fixtures/align
 //! (decoding not included). The best of five. With a FILTER, only the photos whose names hold it.
 //!
-//! `cargo bench -p pg-align [-- FILTER]`
+//! With `--lines`, only the sums, as lines `align/PHOTO/FINAL FILTER<TAB>ms`.
+//!
+//! `cargo bench -p pg-align --bench align_stages [-- FILTER]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops on any error")]
 
 use std::path::PathBuf;
@@ -17,11 +19,14 @@ fn main() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/align");
     let list = std::fs::read_to_string(folder.join("list_landmarks.txt")).unwrap();
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    print!("{:12}", "ms");
-    for stage in STAGES {
-        print!("{stage:>9}");
+    let lines = std::env::args().any(|arg| arg == "--lines");
+    if !lines {
+        print!("{:12}", "ms");
+        for stage in STAGES {
+            print!("{stage:>9}");
+        }
+        println!("{:>14}{:>14}", "all, box", "all, lanczos");
     }
-    println!("{:>12}{:>12}", "all, box", "all, lanczos");
     for row in landmark_file::parse(&list).unwrap().rows {
         if !filter.as_ref().is_none_or(|filter| row.file.contains(filter)) {
             continue;
@@ -45,11 +50,16 @@ fn main() {
                 *best = best.min(started.elapsed().as_secs_f64() * 1e3);
             }
         }
+        let before: f64 = best[..4].iter().sum();
+        let (all_box, all_lanczos) = (before + best[4], before + best[5]);
+        if lines {
+            println!("align/{0}/box\t{all_box:.2}\nalign/{0}/lanczos\t{all_lanczos:.2}", row.file);
+            continue;
+        }
         print!("{:12}", row.file);
         for ms in best {
             print!("{ms:9.1}");
         }
-        let before: f64 = best[..4].iter().sum();
-        println!("{:12.1}{:12.1}", before + best[4], before + best[5]);
+        println!("{all_box:14.1}{all_lanczos:14.1}");
     }
 }

@@ -107,11 +107,20 @@ impl CoarseBlur {
         let c = self.channels;
         for (p, weights) in self.phases.iter().enumerate() {
             filter(nodes, weights, c, phase);
-            let pixels = out.chunks_exact_mut(c).skip(p).step_by(self.spacing);
-            for (pixel, value) in pixels.zip(phase.chunks_exact(c)) {
-                pixel.copy_from_slice(value);
+            if c == 3 {
+                spread::<3>(phase, &mut out[3 * p.min(self.width)..], self.spacing);
+            } else {
+                spread::<1>(phase, &mut out[p.min(self.width)..], self.spacing);
             }
         }
+    }
+}
+
+/// Pixels to every `spacing`-th pixel.
+fn spread<const C: usize>(pixels: &[f32], out: &mut [f32], spacing: usize) {
+    for (out, pixel) in out.as_chunks_mut::<C>().0.iter_mut().step_by(spacing).zip(pixels.as_chunks::<C>().0)
+    {
+        *out = *pixel;
     }
 }
 
@@ -252,16 +261,25 @@ fn weighted_sums(rows: &[[f32; LANES]], weights: &[[f32; GROUP]]) -> [[f32; LANE
     sums
 }
 
-/// `[rows, columns, C]` to `[columns, rows, C]`.
+/// `[rows, columns, C]` to `[columns, rows, C]`, C = 1 or 3.
 fn transposed(values: &[f32], rows: usize, columns: usize, c: usize) -> Vec<f32> {
-    let mut out = vec![0.0_f32; values.len()];
+    if c == 3 {
+        transposed_pixels::<3>(values, rows, columns)
+    } else {
+        transposed_pixels::<1>(values, rows, columns)
+    }
+}
+
+fn transposed_pixels<const C: usize>(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     // A block of columns at a time, so that what is read stays in the cache.
     const BLOCK: usize = 16;
-    out.par_chunks_mut((BLOCK * rows * c).max(1)).enumerate().for_each(|(block, out)| {
+    let pixels = values.as_chunks::<C>().0;
+    let mut out = vec![0.0_f32; values.len()];
+    out.par_chunks_mut((BLOCK * rows * C).max(1)).enumerate().for_each(|(block, out)| {
+        let out = out.as_chunks_mut::<C>().0;
         for row in 0..rows {
-            let from = (row * columns + block * BLOCK) * c;
-            for (k, out) in out.chunks_exact_mut(rows * c).enumerate() {
-                out[row * c..(row + 1) * c].copy_from_slice(&values[from + k * c..from + (k + 1) * c]);
+            for (k, column) in out.chunks_exact_mut(rows).enumerate() {
+                column[row] = pixels[row * columns + block * BLOCK + k];
             }
         }
     });

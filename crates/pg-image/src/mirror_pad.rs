@@ -26,21 +26,25 @@ pub fn mirror_pad(image: &Raster, [left, top, right, bottom]: [usize; 4]) -> Vec
 #[must_use]
 pub fn mirror_rows(image: &Raster, [left, top, right, bottom]: [usize; 4]) -> (Vec<u8>, Vec<usize>) {
     let (w, h, c) = (image.width(), image.height(), image.channels());
-    let place = |x: usize| reflected(x as isize - left as isize, w) * c;
-    let (before, behind): (Vec<usize>, Vec<usize>) =
-        ((0..left).map(place).collect(), (left + w..left + w + right).map(place).collect());
-    let mut out = Vec::with_capacity(h * (left + w + right) * c);
-    for row in image.data().chunks_exact(w * c) {
-        let mirrored = |places: &[usize], out: &mut Vec<u8>| {
-            for &at in places {
-                out.extend_from_slice(&row[at..at + c]);
-            }
-        };
-        mirrored(&before, &mut out);
-        out.extend_from_slice(row);
-        mirrored(&behind, &mut out);
+    let mut out = vec![0_u8; h * (left + w + right) * c];
+    for (row, out) in image.data().chunks_exact(w * c).zip(out.chunks_exact_mut((left + w + right) * c)) {
+        if c == 3 {
+            mirror_row::<3>(row, left, out);
+        } else {
+            mirror_row::<1>(row, left, out);
+        }
     }
     (out, (0..top + h + bottom).map(|y| reflected(y as isize - top as isize, h)).collect())
+}
+
+/// A row of pixels, `left` of the wider row before it.
+fn mirror_row<const C: usize>(row: &[u8], left: usize, out: &mut [u8]) {
+    let (row, out) = (row.as_chunks::<C>().0, out.as_chunks_mut::<C>().0);
+    let behind = left + row.len();
+    out[left..behind].copy_from_slice(row);
+    for x in (0..left).chain(behind..out.len()) {
+        out[x] = row[reflected(x as isize - left as isize, row.len())];
+    }
 }
 
 /// The position in 0..n that a mirror without edge repetition shows at `at`.

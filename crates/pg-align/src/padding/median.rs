@@ -5,7 +5,7 @@ use multiversion::multiversion;
 /// Values taken together: whole RGB pixels and whole registers.
 const LANES: usize = 48;
 /// How far the bracket reaches below and above the median of a sample, in ranks.
-const REACH: f64 = 0.04;
+const REACH: f64 = 0.02;
 
 /// Where the median is thought to be.
 #[derive(Debug, Clone, Copy, PartialEq)]

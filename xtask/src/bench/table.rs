@@ -1,0 +1,62 @@
+//! Milliseconds by name, and Markdown.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// The best of all rounds, by name.
+#[derive(Debug, Default)]
+pub(super) struct Best(BTreeMap<String, f64>);
+
+impl Best {
+    /// Takes the lines `name<TAB>milliseconds` of a benchmark's output.
+    pub(super) fn take_lines(&mut self, text: &str) {
+        for (name, ms) in text.lines().filter_map(|line| line.split_once('\t')) {
+            if let Ok(ms) = ms.trim().parse() {
+                self.take(name, ms);
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, name: &str, ms: f64) {
+        let best = self.0.entry(name.to_owned()).or_insert(ms);
+        *best = best.min(ms);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// Prints a table: the header's cells, then rows.
+pub(super) fn print_table(header: &[&str], rows: &[Vec<String>]) {
+    println!("\n| {} |\n|{}", header.join(" | "), "---|".repeat(header.len()));
+    for row in rows {
+        println!("| {} |", row.join(" | "));
+    }
+}
+
+/// The processor and the number of cores.
+pub(super) fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown processor", |(_, name)| name.trim());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {cores} cores")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_the_lines_counts_and_other_lines_do_not() {
+        let mut best = Best::default();
+        best.take_lines("hello\nalign/a/box\t12.5\nalign/a/box\t9.0\nbad\tx\n");
+        best.take_lines("align/a/box\t10\n");
+        assert_eq!((best.get("align/a/box"), best.names().count()), (Some(9.0), 1));
+    }
+}
