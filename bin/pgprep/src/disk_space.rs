@@ -131,7 +131,7 @@ fn bytes_there(output: &Path, storage: &Storage) -> u64 {
     let folders = storage.levels.iter().map(|&r| level_folder(r)).chain([LABELS_FOLDER.to_owned()]);
     folders
         .filter_map(|name| fs::read_dir(output.join(name)).ok())
-        .flat_map(|entries| entries.flatten())
+        .flat_map(Iterator::flatten)
         .filter(|entry| entry.path().extension().is_some_and(|e| e == "safetensors"))
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())

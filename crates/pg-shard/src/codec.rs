@@ -13,6 +13,13 @@ use crate::format::{COMPRESSED_FROM_PX, image_bytes};
 /// Zstandard's level: what higher ones gain on residuals is not worth their time (`docs/benchmarks.md`).
 const ZSTD_LEVEL: i32 = 1;
 
+/// The size of Zstandard's table of places to copy from: the smallest. Residuals hardly ever repeat; the few
+/// matches found in a large table cost more time than they save space.
+const HASH_LOG: u32 = 6;
+
+/// The plane that the other two are taken relative to.
+const GREEN: usize = 1;
+
 /// How the images of a dataset are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -88,37 +95,33 @@ pub(crate) fn compressed_bound(raw: usize) -> usize {
 
 /// An image `[C,R,R]` as a Zstandard frame, with checksum, of its residuals.
 ///
-/// Three planes red, green, blue become green, red - green, blue - green; each plane the differences
-/// from its median edge prediction; all modulo 256.
+/// Three planes red, green, blue become red - green, green, blue - green; each plane the differences from
+/// its median edge prediction; all modulo 256.
 ///
 /// # Errors
 /// Zstandard's text; only when memory runs out.
 pub(crate) fn compress(pixels: &[u8], channels: usize, side: usize) -> Result<Vec<u8>, String> {
     let plane = side * side;
     let mut residuals = vec![0; pixels.len()];
-    if let (3, [red, green, blue]) = (channels, planes(pixels, plane).as_slice()) {
-        let mut difference = vec![0; plane];
-        let (first, rest) = residuals.split_at_mut(plane);
-        let (second, third) = rest.split_at_mut(plane);
-        med::residuals(green, side, first);
-        for (colour, out) in [(red, second), (blue, third)] {
-            for ((d, c), g) in difference.iter_mut().zip(colour.iter()).zip(green.iter()) {
-                *d = c.wrapping_sub(*g);
+    let green = pixels.get(plane..2 * plane).filter(|_| channels == 3);
+    let mut differences = vec![0; if green.is_some() { plane } else { 0 }];
+    let planes = pixels.chunks_exact(plane).zip(residuals.chunks_exact_mut(plane));
+    for (c, (values, out)) in planes.enumerate() {
+        match green.filter(|_| c != GREEN) {
+            Some(green) => {
+                for ((d, v), g) in differences.iter_mut().zip(values).zip(green) {
+                    *d = v.wrapping_sub(*g);
+                }
+                med::residuals(&differences, side, out);
             }
-            med::residuals(&difference, side, out);
-        }
-    } else {
-        for (plane_in, out) in pixels.chunks_exact(plane).zip(residuals.chunks_exact_mut(plane)) {
-            med::residuals(plane_in, side, out);
+            None => med::residuals(values, side, out),
         }
     }
     let mut compressor = Compressor::new(ZSTD_LEVEL).map_err(|e| e.to_string())?;
-    compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| e.to_string())?;
+    for parameter in [CParameter::ChecksumFlag(true), CParameter::HashLog(HASH_LOG)] {
+        compressor.set_parameter(parameter).map_err(|e| e.to_string())?;
+    }
     compressor.compress(&residuals).map_err(|e| e.to_string())
-}
-
-fn planes(pixels: &[u8], plane: usize) -> Vec<&[u8]> {
-    pixels.chunks_exact(plane).collect()
 }
 
 /// The image `[C,R,R]` of [`compress`].
@@ -128,28 +131,23 @@ fn planes(pixels: &[u8], plane: usize) -> Vec<&[u8]> {
 pub(crate) fn decompress(bytes: &[u8], channels: usize, resolution: Resolution) -> Result<Vec<u8>, String> {
     let side = resolution.pixels();
     let (plane, expected) = (side * side, image_bytes(channels, resolution));
-    let mut residuals = vec![0; expected];
+    let mut pixels = vec![0; expected];
     let mut decompressor = Decompressor::new().map_err(|e| e.to_string())?;
     let found = decompressor
-        .decompress_to_buffer(bytes, &mut residuals[..])
+        .decompress_to_buffer(bytes, &mut pixels[..])
         .map_err(|e| format!("expected a Zstandard frame: {e}"))?;
     if found != expected {
         return Err(format!("expected {expected} bytes of residuals, found {found}"));
     }
-    let mut pixels = vec![0; expected];
+    for residuals in pixels.chunks_exact_mut(plane) {
+        med::restore(residuals, side);
+    }
     if channels == 3 {
         let (red, rest) = pixels.split_at_mut(plane);
         let (green, blue) = rest.split_at_mut(plane);
-        med::restore(&residuals[..plane], side, green);
-        med::restore(&residuals[plane..2 * plane], side, red);
-        med::restore(&residuals[2 * plane..], side, blue);
         for ((r, b), g) in red.iter_mut().zip(blue.iter_mut()).zip(green.iter()) {
             *r = r.wrapping_add(*g);
             *b = b.wrapping_add(*g);
-        }
-    } else {
-        for (plane_in, out) in residuals.chunks_exact(plane).zip(pixels.chunks_exact_mut(plane)) {
-            med::restore(plane_in, side, out);
         }
     }
     Ok(pixels)

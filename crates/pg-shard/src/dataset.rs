@@ -127,20 +127,21 @@ impl Dataset {
     /// # Errors
     /// [`ShardError::NoLevel`].
     pub fn level(&self, r: Resolution) -> Result<Level, ShardError> {
-        match self.inner.resolutions.binary_search(&r) {
-            Ok(i) => Ok(self.inner.levels[i].clone()),
-            Err(_) => Err(ShardError::NoLevel {
-                path: self.inner.folder.clone(),
-                resolution: r.pixels(),
-                available: self
-                    .inner
-                    .resolutions
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
-        }
+        self.level_of_side(r.into())
+    }
+
+    /// The level whose images have `side` pixels in a row.
+    ///
+    /// # Errors
+    /// [`ShardError::NoLevel`].
+    pub fn level_of_side(&self, side: u32) -> Result<Level, ShardError> {
+        let inner = &self.inner;
+        let found = inner.levels.iter().find(|level| u32::from(level.resolution()) == side);
+        found.cloned().ok_or_else(|| ShardError::NoLevel {
+            path: inner.folder.clone(),
+            resolution: side as usize,
+            available: inner.resolutions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Names of the L label columns; `None` where the dataset has no labels.

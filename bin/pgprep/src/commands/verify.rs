@@ -107,8 +107,8 @@ fn report(
         let hit_names = if damage.path == MANIFEST_FILE { Vec::new() } else { names.of(&hit) };
         let mut line = format!("{}: {} (hits {})", damage.path, damage.kind, hit_text(&hit, &hit_names));
         match outcome {
-            Some(Ok(how)) => line += &format!("; repaired from {how}"),
-            Some(Err(why)) => line += &format!("; not repaired: {why}"),
+            Some(Ok(how)) => line.extend(["; repaired from ", how]),
+            Some(Err(why)) => line.extend(["; not repaired: ", why]),
             None => {}
         }
         left += u64::from(repaired.is_none());

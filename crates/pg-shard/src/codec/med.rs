@@ -24,25 +24,25 @@ pub(super) fn residuals(plane: &[u8], side: usize, out: &mut [u8]) {
     }
 }
 
-/// The plane whose residuals these are, into `out` of the same length.
-pub(super) fn restore(residuals: &[u8], side: usize, out: &mut [u8]) {
+/// Turns residuals of a square plane into its values, in place.
+pub(super) fn restore(plane: &mut [u8], side: usize) {
     if side > 0 && side.is_multiple_of(wavefront::LANES) {
-        wavefront::restore(residuals, side, out);
+        wavefront::restore(plane, side);
     } else {
-        restore_in_order(residuals, side, out);
+        restore_in_order(plane, side);
     }
 }
 
 /// [`restore`], value after value: the definition.
-fn restore_in_order(residuals: &[u8], side: usize, out: &mut [u8]) {
-    for at in 0..residuals.len().min(out.len()) {
+fn restore_in_order(plane: &mut [u8], side: usize) {
+    for at in 0..plane.len() {
         let (y, x) = (at / side, at % side);
-        let west = if x > 0 { out[at - 1] } else { 0 };
-        let north = if y > 0 { out[at - side] } else { 0 };
-        let north_west = if x > 0 && y > 0 { out[at - side - 1] } else { 0 };
+        let west = if x > 0 { plane[at - 1] } else { 0 };
+        let north = if y > 0 { plane[at - side] } else { 0 };
+        let north_west = if x > 0 && y > 0 { plane[at - side - 1] } else { 0 };
         let (low, high) = (west.min(north), west.max(north));
         let prediction = high.wrapping_add(low).wrapping_sub(north_west.clamp(low, high));
-        out[at] = residuals[at].wrapping_add(prediction);
+        plane[at] = plane[at].wrapping_add(prediction);
     }
 }
 
@@ -54,35 +54,34 @@ mod wavefront {
     /// Byte k is that of lane k.
     type Lanes = [u8; LANES];
 
-    pub(super) fn restore(residuals: &[u8], side: usize, out: &mut [u8]) {
+    pub(super) fn restore(plane: &mut [u8], side: usize) {
         // Rows with LANES zeros on both sides: lane k reads column t - k from -15 to side + 15.
         let width = side + 2 * LANES;
-        let mut input = vec![0_u8; LANES * width];
-        let mut output = vec![0_u8; LANES * width];
+        let mut padded = vec![0_u8; LANES * width];
         let mut above = vec![0_u8; width];
-        for (rows_in, rows_out) in
-            residuals.chunks_exact(LANES * side).zip(out.chunks_exact_mut(LANES * side))
-        {
-            for (padded, row) in input.chunks_exact_mut(width).zip(rows_in.chunks_exact(side)) {
+        for rows in plane.chunks_exact_mut(LANES * side) {
+            for (padded, row) in padded.chunks_exact_mut(width).zip(rows.chunks_exact(side)) {
+                padded[..LANES].fill(0);
                 padded[LANES..LANES + side].copy_from_slice(row);
+                padded[LANES + side..].fill(0);
             }
-            block(&input, &above, &mut output, width);
-            for (padded, row) in output.chunks_exact(width).zip(rows_out.chunks_exact_mut(side)) {
+            block(&mut padded, &above, width);
+            for (padded, row) in padded.chunks_exact(width).zip(rows.chunks_exact_mut(side)) {
                 row.copy_from_slice(&padded[LANES..LANES + side]);
             }
-            above[LANES..LANES + side].copy_from_slice(&rows_out[(LANES - 1) * side..]);
+            above[LANES..LANES + side].copy_from_slice(&rows[(LANES - 1) * side..]);
         }
     }
 
-    /// LANES padded rows; `above` is the padded row above the first.
-    fn block(input: &[u8], above: &[u8], output: &mut [u8], width: usize) {
+    /// LANES padded rows in place; `above` is the padded row above the first.
+    fn block(rows: &mut [u8], above: &[u8], width: usize) {
         // The values of two steps ago and of the last one, each behind the value above the first lane.
         let (mut before_last, mut last) = ([0_u8; LANES + 1], [0_u8; LANES + 1]);
         // Step t is column t of the first row; 15 more bring the last row to its end.
         for start in (0..width - LANES).step_by(LANES) {
             let mut tile = [[0; LANES]; LANES];
             for (k, lane) in tile.iter_mut().enumerate() {
-                if let Some(bytes) = input[k * width + start + LANES - k..].first_chunk() {
+                if let Some(bytes) = rows[k * width + start + LANES - k..].first_chunk() {
                     *lane = *bytes;
                 }
             }
@@ -99,7 +98,7 @@ mod wavefront {
                 last[1..].copy_from_slice(step);
             }
             for (k, lane) in transposed(&steps).iter().enumerate() {
-                output[k * width + start + LANES - k..][..LANES].copy_from_slice(lane);
+                rows[k * width + start + LANES - k..][..LANES].copy_from_slice(lane);
             }
         }
     }
@@ -134,10 +133,11 @@ mod tests {
             let plane: Vec<u8> = (0..side * side)
                 .map(|i| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (30 + i % 9)) as u8)
                 .collect();
-            let (mut differences, mut slow, mut fast) = (plane.clone(), plane.clone(), plane.clone());
-            residuals(&plane, side, &mut differences);
-            restore_in_order(&differences, side, &mut slow);
-            restore(&differences, side, &mut fast);
+            let mut slow = plane.clone();
+            residuals(&plane, side, &mut slow);
+            let mut fast = slow.clone();
+            restore_in_order(&mut slow, side);
+            restore(&mut fast, side);
             assert_eq!(slow, plane, "{side}");
             assert_eq!(fast, plane, "{side}");
         }
