@@ -232,7 +232,6 @@ impl<'a> Shelf<'a> {
     fn complete(mut self) -> (anyhow::Result<()>, usize) {
         let last = self.in_hand.take();
         let finished = last.map_or(Ok(()), |writer| self.finish(writer)).and_then(|()| self.wait());
-        // The last one may have been handed aside before the one ahead of it failed.
         let context = || output_context(self.builder.path());
         (finished.with_context(context), self.done)
     }

@@ -2,6 +2,7 @@
 //!
 //! `PGKIT_KILL_POINTS=N` sets how many kills there are for each command; a few by default.
 #![cfg(unix)]
+#![allow(clippy::print_stdout, reason = "the long form says how much it did")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod support;
