@@ -104,8 +104,8 @@ impl ImageSet {
                 Ok(Planar::from_raster(&image.into_rgb()))
             }
             Source::Dataset(level) => {
-                let bytes = level.image(index).context("image beyond the end of the dataset")?;
-                let data = if level.channels() == 1 { bytes.repeat(3) } else { bytes.to_vec() };
+                let bytes = level.image(index).with_context(|| format!("read {}", self.argument))?;
+                let data = if level.channels() == 1 { bytes.repeat(3) } else { bytes.into_owned() };
                 Planar::from_data(3, self.height_px, self.width_px, data)
                     .with_context(|| format!("{} is not of the dataset's size", self.name(index)))
             }

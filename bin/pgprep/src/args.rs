@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pg_cli::CommonArgs;
 
+use crate::level_choice::LevelChoice;
+
 const EXAMPLES: &str = "\
 Examples:
   pgprep synth -o in --count 1000
@@ -38,7 +40,7 @@ pub(crate) enum Command {
     Select(SelectArgs),
     /// Say what a dataset holds
     Info(InfoArgs),
-    /// Check every file of a dataset against its checksum
+    /// Check every file of a dataset against its checksum, and repair it
     Verify(VerifyArgs),
     /// Compare two datasets, pixel by pixel
     Compare(CompareArgs),
@@ -62,6 +64,26 @@ pub(crate) struct LimitArgs {
     /// Refuse files of more bytes than this
     #[arg(long, value_name = "N", default_value_t = 1 << 30, help_heading = "Limits")]
     pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecChoice {
+    /// One byte per value
+    Raw,
+    /// Lossless compression: about half the space of photographs
+    MedZstd,
+}
+
+/// What a dataset stores
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct StorageArgs {
+    /// Levels to write, as 4..256 (both included), 64 or 4,16,64 [default: all]
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) levels: Option<LevelChoice>,
+
+    /// How images are stored
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = CodecChoice::Raw)]
+    pub(crate) codec: CodecChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,6 +130,7 @@ where it was when the same command is given again.
 Examples:
   pgprep align img_celeba --landmarks list_landmarks_celeba.txt -o celebahq
   pgprep align photos --landmarks points.csv --size 256 --format shards -o faces256
+  pgprep align photos --landmarks points.csv --format shards --levels 4..256 --codec med-zstd -o faces
   pgprep align in-the-wild-images --landmarks ffhq-dataset-v2.json --preset ffhq -o ffhq
   pgprep align photos --landmarks points.csv --preview -o sheet.png";
 
@@ -160,6 +183,9 @@ pub(crate) struct AlignArgs {
     /// Images per shard, with --format shards [default: fitting 256 MiB, at most 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) images_per_shard: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) storage: StorageArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
@@ -247,6 +273,9 @@ pub(crate) struct PackArgs {
     pub(crate) images_per_shard: Option<u32>,
 
     #[command(flatten)]
+    pub(crate) storage: StorageArgs,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }
 
@@ -296,11 +325,36 @@ pub(crate) struct InfoArgs {
     pub(crate) dataset: PathBuf,
 }
 
+const VERIFY_EXAMPLES: &str = "\
+Exit status 1 when a file is damaged and, with --repair, could not be put right.
+
+Coarser levels are made again from the finest one where that is intact. All else takes the sources: the command that \
+made the dataset is carried out again for the shards concerned. SOURCE and landmarks are looked for where that command \
+named them, unless --source and --landmarks say otherwise. A file is replaced only by one with the checksum of the \
+manifest.
+
+Examples:
+  pgprep verify faces
+  pgprep verify faces --repair
+  pgprep verify faces --repair --source /mnt/photos --landmarks /mnt/points.csv";
+
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Exit status 1 when a file is damaged.\n\nExamples:\n  pgprep verify faces")]
+#[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// The dataset's folder
     pub(crate) dataset: PathBuf,
+
+    /// Make damaged files again
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// What the dataset was made of, for --repair [default: as when it was made]
+    #[arg(long, value_name = "PATH", requires = "repair")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// The landmark file it was made with, for --repair [default: as when it was made]
+    #[arg(long, value_name = "FILE", requires = "repair")]
+    pub(crate) landmarks: Option<PathBuf>,
 }
 
 const COMPARE_EXAMPLES: &str = "\

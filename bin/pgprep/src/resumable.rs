@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread::{JoinHandle, spawn};
 
-use anyhow::Context as _;
-use pg_cli::{Interrupted, Progress, Provenance};
+use anyhow::{Context as _, anyhow};
+use pg_cli::{Interrupted, Provenance};
 use pg_image::Planar;
-use pg_image::level_of_detail::pyramid;
-use pg_shard::format::FAILED_FILE;
+use pg_shard::format::{FAILED_FILE, MANIFEST_FILE};
 use pg_shard::{
-    BuildPlan, Claimed, DatasetBuilder, FailedItem, IndexLine, Manifest, Opened, OutputFolder,
-    write_atomically,
+    BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, Opened, OutputFolder,
+    ShardError, ShardWriter, Storage, write_atomically,
 };
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::disk_space::{BuildSize, explained};
+use crate::pipeline::in_order;
 use crate::session::{Session, output_context};
 
 /// How a piece of work ended.
@@ -32,20 +34,6 @@ pub(crate) struct Packed {
     pub(crate) line: IndexLine,
 }
 
-/// Builds or goes on with the dataset of `plan`, without labels.
-pub(crate) fn build_dataset(
-    session: &Session,
-    output: &Path,
-    plan: BuildPlan,
-    label: &str,
-    stop_at_failure: bool,
-    provenance: impl FnOnce(u64, u64) -> Provenance,
-    make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
-) -> anyhow::Result<Ended<Manifest>> {
-    let job = DatasetJob { output, plan, label, stop_at_failure, labels: None };
-    job.run(session, provenance, make)
-}
-
 /// Label rows of a dataset being built.
 pub(crate) struct LabelRows<'a> {
     /// Names of the columns.
@@ -59,25 +47,43 @@ pub(crate) struct DatasetJob<'a> {
     pub(crate) output: &'a Path,
     /// Its settings must tell other labels.
     pub(crate) plan: BuildPlan,
+    pub(crate) storage: Storage,
     pub(crate) label: &'a str,
     pub(crate) stop_at_failure: bool,
     pub(crate) labels: Option<LabelRows<'a>>,
 }
 
+/// An item on its way into a shard; `None` once a signal came.
+type Made = Option<Result<(EncodedImage, IndexLine), FailedItem>>;
+
 impl DatasetJob<'_> {
     /// Builds or goes on with the dataset: item i is `make(i)`, or fails with a path and reason.
+    ///
+    /// Items are made on the pool's threads; meanwhile this one writes them, and one more completes the
+    /// shard before.
     pub(crate) fn run(
         self,
         session: &Session,
         provenance: impl FnOnce(u64, u64) -> Provenance,
         make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
     ) -> anyhow::Result<Ended<Manifest>> {
-        let Self { output, plan, label, stop_at_failure, labels } = self;
-        let builder = match DatasetBuilder::open(output, plan).with_context(|| output_context(output))? {
+        let Self { output, plan, storage, label, stop_at_failure, labels } = self;
+        let context = || output_context(output);
+        let encode = |packed: Packed| match storage.encode(&packed.image) {
+            Ok(image) => Ok((image, packed.line)),
+            Err(e) => Err(FailedItem { path: packed.line.path, reason: e.to_string() }),
+        };
+        let columns = labels.as_ref().map_or(0, |labels| labels.names.len());
+        let size = BuildSize::of(&plan, &storage, columns, |i| {
+            make(i).and_then(encode).ok().map(|(image, _)| image)
+        });
+        if !output.join(MANIFEST_FILE).is_file() {
+            size.check(session, output, &storage)?;
+        }
+        let opened = DatasetBuilder::open_stored(output, plan, storage.clone()).with_context(context)?;
+        let builder = match opened {
             Opened::Building(builder) => match &labels {
-                Some(labels) => {
-                    builder.with_labels(labels.names.clone()).with_context(|| output_context(output))?
-                }
+                Some(labels) => builder.with_labels(labels.names.clone()).with_context(context)?,
                 None => *builder,
             },
             Opened::Complete(manifest) => {
@@ -87,75 +93,155 @@ impl DatasetJob<'_> {
         };
         let shards = builder.plan().shards();
         let progress = session.progress(label, "images", builder.plan().items);
-        let finished = (0..shards).filter(|&s| builder.is_finished(s)).map(|s| builder.items_of(s).len());
-        let resumed: usize = finished.sum();
+        let unfinished = || (0..shards).filter(|&s| !builder.is_finished(s));
+        let todo: Vec<usize> = unfinished().flat_map(|s| builder.items_of(s)).collect();
+        let resumed = builder.plan().items - todo.len();
         if resumed > 0 {
             session.notes.note(format!("going on after {resumed} of {} images", builder.plan().items));
             progress.resume_at(resumed as u64);
         }
-        let advice = |done: usize| {
-            let kept = (0..shards).filter(|&s| builder.is_finished(s)).count() + done;
-            format!("{kept} of {shards} shards are finished; run the same command again to go on")
-        };
+        let mut shelf = Shelf::new(&builder, session.threads() > 1);
         let mut failures = 0;
-        for (written, shard) in (0..shards).filter(|&s| !builder.is_finished(s)).enumerate() {
-            let mut writer = builder.shard(shard).with_context(|| output_context(output))?;
-            let items: Vec<usize> = builder.items_of(shard).collect();
-            for batch in items.chunks(session.batch_size()) {
-                // Leaving here drops the shard in hand.
-                let made = made_in_parallel(session, &progress, batch, |i| {
-                    make(i).map(|packed| (pyramid(&packed.image, 4), packed.line))
-                });
-                session.check_interrupt(|| advice(written))?;
-                for (&item, result) in batch.iter().zip(made) {
-                    let Some(result) = result else { continue };
-                    match result {
-                        Ok((levels, line)) => {
-                            let row = labels.as_ref().map_or_else(Vec::new, |labels| (labels.row)(item));
-                            writer
-                                .push_labeled(&levels, &line, &row)
-                                .with_context(|| output_context(output))?;
-                        }
-                        Err(item) => {
-                            failures += 1;
-                            session.failure(&progress, failures, &item.path, &item.reason);
-                            if stop_at_failure {
-                                return Ok(Ended::StoppedByFailure);
-                            }
-                            writer.fail(item);
-                        }
-                    }
-                }
-            }
-            writer.finish().with_context(|| output_context(output))?;
-        }
-        progress.finish();
-        let (images, failed) = builder.counts();
-        let provenance = serde_json::to_value(provenance(images, failed))?;
-        Ok(Ended::Complete(builder.complete(provenance).with_context(|| output_context(output))?))
-    }
-}
-
-/// `make(i)` for every item of the batch, in order; `None` once a signal came.
-fn made_in_parallel<T: Send>(
-    session: &Session,
-    progress: &Progress,
-    batch: &[usize],
-    make: impl Fn(usize) -> Result<T, FailedItem> + Sync,
-) -> Vec<Option<Result<T, FailedItem>>> {
-    batch
-        .par_iter()
-        .map(|&i| {
+        let made_item = |i: usize| -> Made {
             (!session.interrupted()).then(|| {
-                let made = make(i);
+                let made = make(i).and_then(encode);
                 if made.is_err() {
                     progress.fail();
                 }
                 progress.advance(1);
                 made
             })
+        };
+        let written = in_order(session.threads(), &todo, made_item, |item, made| {
+            let Some(made) = made else { return Err(anyhow!(Halt::Signal)) };
+            match made {
+                Ok((image, line)) => {
+                    let row = labels.as_ref().map_or_else(Vec::new, |labels| (labels.row)(item));
+                    shelf.writer(item)?.push_encoded(&image, &line, &row).with_context(context)
+                }
+                Err(failed) => {
+                    failures += 1;
+                    session.failure(&progress, failures, &failed.path, &failed.reason);
+                    if stop_at_failure {
+                        return Err(anyhow!(Halt::Failure));
+                    }
+                    shelf.writer(item)?.fail(failed);
+                    Ok(())
+                }
+            }
+        });
+        // What is in hand is dropped, the shard before it completed.
+        let (written, done) = match written {
+            Ok(()) => shelf.complete(),
+            Err(error) => shelf.abandon(error),
+        };
+        let kept = || {
+            let kept = shards - unfinished().count() + done;
+            format!("{kept} of {shards} shards are finished; run the same command again to go on")
+        };
+        if let Err(error) = written {
+            match error.downcast_ref() {
+                Some(Halt::Failure) => return Ok(Ended::StoppedByFailure),
+                Some(Halt::Signal) => session.check_interrupt(kept)?,
+                None => {}
+            }
+            let left = size.after(resumed + done * builder.plan().items_per_shard);
+            return Err(explained(error, output, left, &kept()));
+        }
+        progress.finish();
+        let (images, failed) = builder.counts();
+        let provenance = serde_json::to_value(provenance(images, failed))?;
+        let complete = builder.complete(provenance).with_context(context);
+        let none_left = |error| explained(error, output, 0, "run the same command again to go on");
+        Ok(Ended::Complete(complete.map_err(none_left)?))
+    }
+}
+
+/// Why a build stops in the middle without an error.
+#[derive(Debug, Clone, Copy)]
+enum Halt {
+    Signal,
+    Failure,
+}
+
+impl std::fmt::Display for Halt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Signal => "interrupted",
+            Self::Failure => "stopped at a failure",
         })
-        .collect()
+    }
+}
+
+impl std::error::Error for Halt {}
+
+/// The shard in hand, and the one before it, which waits for the disk on a thread of its own.
+struct Shelf<'a> {
+    builder: &'a DatasetBuilder,
+    aside: bool,
+    in_hand: Option<ShardWriter>,
+    finishing: Option<JoinHandle<Result<(), ShardError>>>,
+    done: usize,
+}
+
+impl<'a> Shelf<'a> {
+    /// With `aside`, shards are completed on another thread.
+    fn new(builder: &'a DatasetBuilder, aside: bool) -> Self {
+        Self { builder, aside, in_hand: None, finishing: None, done: 0 }
+    }
+
+    /// The writer of the shard that `item` belongs to; another one in hand is completed first.
+    fn writer(&mut self, item: usize) -> anyhow::Result<&mut ShardWriter> {
+        let shard = item / self.builder.plan().items_per_shard.max(1);
+        let context = || output_context(self.builder.path());
+        let writer = match self.in_hand.take() {
+            Some(writer) if writer.number() == shard => writer,
+            other => {
+                if let Some(writer) = other {
+                    self.finish(writer).with_context(context)?;
+                }
+                self.builder.shard(shard).with_context(context)?
+            }
+        };
+        Ok(self.in_hand.insert(writer))
+    }
+
+    fn finish(&mut self, writer: ShardWriter) -> Result<(), ShardError> {
+        self.wait()?;
+        if self.aside {
+            self.finishing = Some(spawn(move || writer.finish()));
+        } else {
+            writer.finish()?;
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), ShardError> {
+        if let Some(thread) = self.finishing.take() {
+            match thread.join() {
+                Ok(finished) => finished?,
+                Err(panic) => resume_unwind(panic),
+            }
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    /// Completes all, and says how many shards were.
+    fn complete(mut self) -> (anyhow::Result<()>, usize) {
+        let last = self.in_hand.take();
+        let finished = last.map_or(Ok(()), |writer| self.finish(writer)).and_then(|()| self.wait());
+        let context = || output_context(self.builder.path());
+        (finished.with_context(context), self.done)
+    }
+
+    /// Drops the shard in hand and waits for the one before it; says how many were completed.
+    fn abandon(mut self, error: anyhow::Error) -> (anyhow::Result<()>, usize) {
+        self.in_hand = None;
+        let _ = self.wait();
+        (Err(error), self.done)
+    }
 }
 
 /// What a folder of files ended with; also the content of the file that marks it as done.
@@ -205,33 +291,43 @@ impl FileJob<'_> {
         }
         let mut failed: BTreeMap<usize, FailedItem> = BTreeMap::new();
         let mut written = items - todo.len();
-        for batch in todo.chunks(session.batch_size()) {
-            let results = made_in_parallel(session, &progress, batch, |i| {
-                make(i).map(|bytes| {
+        let made_item = |i: usize| {
+            (!session.interrupted()).then(|| {
+                let made = make(i).map(|bytes| {
                     let path = output.join(name(i));
                     write_atomically(&path, |file| file.write_all(&bytes))
                         .with_context(|| format!("cannot write {} (-o)", path.display()))
-                })
-            });
-            for (&i, result) in batch.iter().zip(results) {
-                match result {
-                    None => {}
-                    Some(Ok(outcome)) => {
-                        outcome?;
-                        written += 1;
-                    }
-                    Some(Err(item)) => {
-                        session.failure(&progress, failed.len() + 1, &item.path, &item.reason);
-                        failed.insert(i, item);
-                        if self.stop_at_failure {
-                            return Ok(Ended::StoppedByFailure);
-                        }
-                    }
+                });
+                if made.is_err() {
+                    progress.fail();
                 }
+                progress.advance(1);
+                made
+            })
+        };
+        let ended = in_order(session.threads(), &todo, made_item, |i, made| match made {
+            None => Err(anyhow!(Halt::Signal)),
+            Some(Ok(outcome)) => {
+                outcome?;
+                written += 1;
+                Ok(())
             }
-            session.check_interrupt(|| {
-                format!("{written} of {items} {} are written; run the same command again to go on", self.unit)
-            })?;
+            Some(Err(item)) => {
+                session.failure(&progress, failed.len() + 1, &item.path, &item.reason);
+                failed.insert(i, item);
+                if self.stop_at_failure { Err(anyhow!(Halt::Failure)) } else { Ok(()) }
+            }
+        });
+        if let Err(error) = ended {
+            match error.downcast_ref() {
+                Some(Halt::Failure) => return Ok(Ended::StoppedByFailure),
+                Some(Halt::Signal) => session.check_interrupt(|| {
+                    let unit = self.unit;
+                    format!("{written} of {items} {unit} are written; run the same command again to go on")
+                })?,
+                None => {}
+            }
+            return Err(error);
         }
         progress.finish();
         finish(output)?;

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use pg_cli::{CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
 use pg_image::Resolution;
+use pg_shard::{Codec, Storage};
 use serde_json::Value;
 
-use crate::args::LimitArgs;
+use crate::args::{CodecChoice, LimitArgs, StorageArgs};
 
 /// Failures shown one by one before only their number is.
 const SHOWN_FAILURES: usize = 10;
@@ -67,6 +68,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupt.requested()
     }
@@ -104,6 +109,20 @@ pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
 /// A resolution from the flag `flag`.
 pub(crate) fn resolution(pixels: u32, flag: &str) -> anyhow::Result<Resolution> {
     Resolution::new(pixels.into()).with_context(|| format!("{flag} {pixels} cannot be used"))
+}
+
+/// What to store of images of side `packed`.
+pub(crate) fn storage(packed: Resolution, args: &StorageArgs) -> anyhow::Result<Storage> {
+    let whole = Storage::whole(packed);
+    let levels = match &args.levels {
+        Some(choice) => choice.of(packed)?,
+        None => whole.levels,
+    };
+    let codec = match args.codec {
+        CodecChoice::Raw => Codec::Raw,
+        CodecChoice::MedZstd => Codec::MedZstd,
+    };
+    Ok(Storage { packed, levels, codec })
 }
 
 /// `1 image`, `2 images`.

@@ -1,20 +1,20 @@
 //! Building a dataset shard by shard, resumable after any interruption.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use pg_image::{Resolution, files::write_atomically};
+use pg_image::Resolution;
 use serde_json::Value;
 
 use crate::format::{
-    BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, LABELS_FOLDER, MANIFEST_FILE,
-    MAX_IMAGES, MAX_LABELS, MAX_SHARDS, index_path, level_folder, record_path,
+    BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED,
+    LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_SHARDS, index_path, level_folder, record_path,
 };
-use crate::manifest::are_label_names;
+use crate::manifest::{are_label_names, write_bytes};
 use crate::output_folder::{Claimed, OutputFolder};
-use crate::shard_writer::ShardRecord;
-use crate::{BuildPlan, Manifest, ShardEntry, ShardError, ShardWriter};
+use crate::shard_writer::{ShardLayout, ShardRecord};
+use crate::{BuildPlan, Codec, Manifest, ShardEntry, ShardError, ShardWriter, Storage};
 
 /// What [`DatasetBuilder::open`] found.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub enum Opened {
 pub struct DatasetBuilder {
     output: OutputFolder,
     plan: BuildPlan,
-    finest_first: Vec<Resolution>,
+    storage: Storage,
     finished: Vec<bool>,
     label_names: Option<Vec<String>>,
 }
@@ -47,9 +47,20 @@ impl DatasetBuilder {
     /// [`ShardError::Locked`] when the folder is taken; [`ShardError::Limit`] for a plan beyond the
     /// format; [`ShardError::Io`].
     pub fn open(folder: &Path, plan: BuildPlan) -> Result<Opened, ShardError> {
-        let finest = Resolution::new(plan.resolution.into())
+        let packed = Resolution::new(plan.resolution.into())
             .map_err(|e| ShardError::Malformed { path: folder.to_owned(), detail: e.to_string() })?;
+        Self::open_stored(folder, plan, Storage::whole(packed))
+    }
+
+    /// As [`open`](Self::open), with other levels than all or another codec than raw, which become part of
+    /// the plan's settings.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); [`ShardError::Levels`].
+    pub fn open_stored(folder: &Path, plan: BuildPlan, storage: Storage) -> Result<Opened, ShardError> {
+        storage.check()?;
         check_limits(&plan)?;
+        let plan = storage.recorded_in(plan);
         let output = match OutputFolder::claim(folder, &plan, MANIFEST_FILE)? {
             Claimed::Begun(output) => output,
             Claimed::Done => {
@@ -60,14 +71,13 @@ impl DatasetBuilder {
                 return Ok(Opened::Complete(Box::new(found)));
             }
         };
-        let finest_first: Vec<Resolution> = finest.down_to(Resolution::MIN).collect();
-        let folders = finest_first.iter().map(|&r| level_folder(r));
+        let folders = storage.levels.iter().map(|&r| level_folder(r));
         for name in folders.chain(["index".to_owned(), BUILD_FOLDER.to_owned()]) {
             let path = folder.join(name);
             fs::create_dir_all(&path).map_err(failure("create", &path))?;
         }
         let finished = (0..plan.shards()).map(|s| read_record(folder, s).is_some()).collect();
-        let builder = Self { output, plan, finest_first, finished, label_names: None };
+        let builder = Self { output, plan, storage, finished, label_names: None };
         Ok(Opened::Building(Box::new(builder)))
     }
 
@@ -86,6 +96,18 @@ impl DatasetBuilder {
         fs::create_dir_all(&path).map_err(failure("create", &path))?;
         self.label_names = Some(names);
         Ok(self)
+    }
+
+    /// The dataset's folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.output.path()
+    }
+
+    /// Levels and codec.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The plan given to [`open`](Self::open).
@@ -118,8 +140,13 @@ impl DatasetBuilder {
     /// # Errors
     /// [`ShardError::Io`].
     pub fn shard(&self, shard: usize) -> Result<ShardWriter, ShardError> {
-        let columns = self.label_names.as_ref().map(Vec::len);
-        ShardWriter::create(self.output.path(), shard, self.plan.channels, &self.finest_first, columns)
+        let layout = ShardLayout {
+            channels: self.plan.channels,
+            finest_first: self.storage.finest_first(),
+            codec: self.storage.codec,
+            label_columns: self.label_names.as_ref().map(Vec::len),
+        };
+        ShardWriter::create(self.output.path(), shard, self.items_of(shard).len(), &layout)
     }
 
     /// Images and left-out items of the shards finished so far.
@@ -136,12 +163,16 @@ impl DatasetBuilder {
     pub fn complete(self, provenance: Value) -> Result<Manifest, ShardError> {
         let mut manifest = Manifest {
             format: FORMAT_NAME.to_owned(),
-            format_version: FORMAT_VERSION,
+            format_version: match self.storage.codec {
+                Codec::Raw => FORMAT_VERSION,
+                Codec::MedZstd => FORMAT_VERSION_COMPRESSED,
+            },
             images: 0,
             channels: self.plan.channels,
-            resolutions: self.finest_first.iter().rev().map(|&r| r.into()).collect(),
+            resolutions: self.storage.levels.iter().map(|&r| r.into()).collect(),
             label_names: self.label_names.clone(),
             downscale_filter: DOWNSCALE_FILTER.to_owned(),
+            codec: self.storage.codec,
             items_per_shard: self.plan.items_per_shard,
             failed: 0,
             plan_blake3: self.plan.blake3(),
@@ -164,11 +195,11 @@ impl DatasetBuilder {
             }
         }
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-        let path = self.output.path().join(FAILED_FILE);
-        if manifest.failed > 0 {
-            write_atomically(&path, |file| file.write_all(&failed)).map_err(failure("write", &path))?;
+        let failed = (manifest.failed > 0).then_some(failed);
+        if let Some(failed) = &failed {
+            write_bytes(&self.output.path().join(FAILED_FILE), failed)?;
         }
-        manifest.write(self.output.path())?;
+        manifest.write(self.output.path(), failed.as_deref())?;
         self.output.release()?;
         Ok(manifest)
     }

@@ -1,14 +1,19 @@
 //! Reading: a finished dataset, checked against its manifest and memory-mapped.
 
+use std::borrow::Cow;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pg_image::Resolution;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::codec::{compressed_bound, decompress};
 use crate::format::{
-    IMAGES_TENSOR, LABELS_TENSOR, MAX_HEADER_BYTES, image_bytes, index_path, labels_path, shard_path,
+    DATA_TENSOR, IMAGES_TENSOR, LABELS_TENSOR, MAX_HEADER_BYTES, OFFSETS_TENSOR, image_bytes, labels_path,
+    shard_path,
 };
 use crate::manifest::{IndexLine, Manifest};
 use crate::mapped_file::MappedFile;
@@ -42,16 +47,28 @@ struct LevelInner {
     resolution: Resolution,
     channels: usize,
     len: usize,
+    compressed: bool,
     shards: Vec<MappedShard>,
 }
 
+/// A shard's file whose header is as expected.
 #[derive(Debug)]
-struct MappedShard {
+pub(crate) struct MappedShard {
     /// Index in the dataset of the shard's first image.
     first: usize,
+    path: PathBuf,
     file: MappedFile,
     /// Bytes before the first image or label row.
     data_start: usize,
+    /// Bytes before the offsets of compressed images; 0 where they are raw.
+    offsets_start: usize,
+}
+
+/// Where the parts of a shard's file begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Places {
+    data: usize,
+    offsets: usize,
 }
 
 impl Dataset {
@@ -110,20 +127,21 @@ impl Dataset {
     /// # Errors
     /// [`ShardError::NoLevel`].
     pub fn level(&self, r: Resolution) -> Result<Level, ShardError> {
-        match self.inner.resolutions.binary_search(&r) {
-            Ok(i) => Ok(self.inner.levels[i].clone()),
-            Err(_) => Err(ShardError::NoLevel {
-                path: self.inner.folder.clone(),
-                resolution: r.pixels(),
-                available: self
-                    .inner
-                    .resolutions
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
-        }
+        self.level_of_side(r.into())
+    }
+
+    /// The level whose images have `side` pixels in a row.
+    ///
+    /// # Errors
+    /// [`ShardError::NoLevel`].
+    pub fn level_of_side(&self, side: u32) -> Result<Level, ShardError> {
+        let inner = &self.inner;
+        let found = inner.levels.iter().find(|level| u32::from(level.resolution()) == side);
+        found.cloned().ok_or_else(|| ShardError::NoLevel {
+            path: inner.folder.clone(),
+            resolution: side as usize,
+            available: inner.resolutions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Names of the L label columns; `None` where the dataset has no labels.
@@ -152,28 +170,7 @@ impl Dataset {
     /// [`ShardError::Io`]; [`ShardError::Malformed`] for a line that is no index line or a wrong number
     /// of lines.
     pub fn index_of_shard(&self, position: usize) -> Result<Vec<IndexLine>, ShardError> {
-        let Some(shard) = self.inner.manifest.shards.get(position) else { return Ok(Vec::new()) };
-        let path = self.inner.folder.join(index_path(shard.shard));
-        let text = fs::read_to_string(&path).map_err(|source| ShardError::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
-        let lines = text
-            .lines()
-            .enumerate()
-            .map(|(i, line)| {
-                serde_json::from_str(line).map_err(|e| ShardError::Malformed {
-                    path: path.clone(),
-                    detail: format!("line {}: {e}", i + 1),
-                })
-            })
-            .collect::<Result<Vec<IndexLine>, _>>()?;
-        if lines.len() != shard.images {
-            let detail = format!("{} lines, expected one for each of {} images", lines.len(), shard.images);
-            return Err(ShardError::Malformed { path, detail });
-        }
-        Ok(lines)
+        self.inner.manifest.index_of_shard(&self.inner.folder, position)
     }
 
     /// Identifies the pixels: hexadecimal BLAKE3 over path, length and BLAKE3 of every level and label
@@ -190,16 +187,27 @@ impl Dataset {
 
 impl Level {
     fn open(folder: &Path, manifest: &Manifest, resolution: Resolution) -> Result<Self, ShardError> {
-        let channels = manifest.channels;
-        let r = resolution.pixels();
+        let (channels, compressed) = (manifest.channels, manifest.codec.compresses(resolution));
         let shards = map_shards(
             folder,
             manifest,
             |shard| shard_path(resolution, shard),
-            |bytes, images| data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[images, channels, r, r]),
+            |bytes, images| image_places(bytes, images, channels, resolution, compressed),
         )?;
         let len = manifest.shards.iter().map(|shard| shard.images).sum();
-        Ok(Self { inner: Arc::new(LevelInner { resolution, channels, len, shards }) })
+        Ok(Self { inner: Arc::new(LevelInner { resolution, channels, len, compressed, shards }) })
+    }
+
+    /// The level as far as one shard holds it, whatever the others are like.
+    pub(crate) fn open_shard(
+        folder: &Path,
+        manifest: &Manifest,
+        resolution: Resolution,
+        shard: usize,
+    ) -> Result<Self, ShardError> {
+        let mut only = manifest.clone();
+        only.shards.retain(|entry| entry.shard == shard);
+        Self::open(folder, &only, resolution)
     }
 
     /// Number of images.
@@ -226,18 +234,42 @@ impl Level {
         self.inner.channels
     }
 
-    /// Image `index`, u8 `[C,R,R]`, straight from the map; `None` beyond the last.
-    #[must_use]
-    pub fn image(&self, index: usize) -> Option<&[u8]> {
-        if index >= self.inner.len {
-            return None;
+    /// Image `index`, u8 `[C,R,R]`: straight from the map, or decoded where it is stored compressed.
+    ///
+    /// # Errors
+    /// [`ShardError::NoImage`] beyond the last; [`ShardError::DamagedImage`] for one that does not decode.
+    pub fn image(&self, index: usize) -> Result<Cow<'_, [u8]>, ShardError> {
+        let inner = &self.inner;
+        let resolution = inner.resolution.pixels();
+        let none = || ShardError::NoImage { index, resolution, images: inner.len };
+        let after = inner.shards.partition_point(|s| s.first <= index);
+        let shard = after.checked_sub(1).and_then(|i| inner.shards.get(i)).filter(|_| index < inner.len);
+        let shard = shard.ok_or_else(none)?;
+        let position = index - shard.first;
+        if !inner.compressed {
+            let bytes = image_bytes(inner.channels, inner.resolution);
+            let start = shard.data_start + position * bytes;
+            return shard.file.bytes().get(start..start + bytes).map(Cow::Borrowed).ok_or_else(none);
         }
-        let after = self.inner.shards.partition_point(|s| s.first <= index);
-        let shard = self.inner.shards.get(after.checked_sub(1)?)?;
-        let bytes = image_bytes(self.inner.channels, self.inner.resolution);
-        let start = shard.data_start + (index - shard.first) * bytes;
-        shard.file.bytes().get(start..start + bytes)
+        let damaged = |detail: String| ShardError::DamagedImage { path: shard.path.clone(), index, detail };
+        let bytes = shard.compressed_image(position).ok_or_else(|| damaged("its offsets".to_owned()))?;
+        decompress(bytes, inner.channels, inner.resolution).map(Cow::Owned).map_err(damaged)
     }
+}
+
+impl MappedShard {
+    fn compressed_image(&self, position: usize) -> Option<&[u8]> {
+        let bytes = self.file.bytes();
+        let offset = |i: usize| offset_at(bytes, self.offsets_start, i);
+        let range: Range<usize> = self.data_start.checked_add(offset(position)?)?
+            ..self.data_start.checked_add(offset(position + 1)?)?;
+        bytes.get(range)
+    }
+}
+
+fn offset_at(bytes: &[u8], start: usize, i: usize) -> Option<usize> {
+    let at = bytes.get(start + 8 * i..)?.first_chunk::<8>()?;
+    usize::try_from(u64::from_le_bytes(*at)).ok()
 }
 
 pub(crate) fn check_length(folder: &Path, file: &FileEntry) -> Result<(), ShardError> {
@@ -262,7 +294,7 @@ fn map_shards(
     folder: &Path,
     manifest: &Manifest,
     path_of: impl Fn(usize) -> String,
-    check: impl Fn(&[u8], usize) -> Result<usize, String>,
+    check: impl Fn(&[u8], usize) -> Result<Places, String>,
 ) -> Result<Vec<MappedShard>, ShardError> {
     let mut shards = Vec::with_capacity(manifest.shards.len());
     let mut first = 0_usize;
@@ -273,32 +305,90 @@ fn map_shards(
             path: path.clone(),
             source,
         })?;
-        let data_start =
-            check(file.bytes(), shard.images).map_err(|detail| ShardError::Header { path, detail })?;
-        shards.push(MappedShard { first, file, data_start });
+        let places = check(file.bytes(), shard.images)
+            .map_err(|detail| ShardError::Header { path: path.clone(), detail })?;
+        shards.push(MappedShard {
+            first,
+            path,
+            file,
+            data_start: places.data,
+            offsets_start: places.offsets,
+        });
         first += shard.images;
     }
     Ok(shards)
 }
 
+/// Where the images of a level's file are, once its header and offsets are as expected.
+fn image_places(
+    bytes: &[u8],
+    images: usize,
+    channels: usize,
+    resolution: Resolution,
+    compressed: bool,
+) -> Result<Places, String> {
+    let r = resolution.pixels();
+    if !compressed {
+        return data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[images, channels, r, r]);
+    }
+    let tensors = tensors(bytes)?;
+    let mut names = tensors.names();
+    names.sort_unstable();
+    if names != [DATA_TENSOR, OFFSETS_TENSOR] {
+        return Err(format!("expected the tensors {DATA_TENSOR:?} and {OFFSETS_TENSOR:?}, found {names:?}"));
+    }
+    let (data, offsets) = (
+        tensors.tensor(DATA_TENSOR).map_err(|e| e.to_string())?,
+        tensors.tensor(OFFSETS_TENSOR).map_err(|e| e.to_string())?,
+    );
+    let total = data.data().len();
+    expect(&data, Dtype::U8, &[total])?;
+    expect(&offsets, Dtype::U64, &[images + 1])?;
+    // Both lie in `bytes`, in this order or the other.
+    let place = |part: &[u8]| part.as_ptr().addr() - bytes.as_ptr().addr();
+    let places = Places { data: place(data.data()), offsets: place(offsets.data()) };
+    let bound = compressed_bound(image_bytes(channels, resolution));
+    let mut end = 0;
+    for i in 0..=images {
+        let offset = offset_at(bytes, places.offsets, i).filter(|&o| (end..=total).contains(&o));
+        match offset {
+            Some(offset) if offset - end <= bound && (i > 0 || offset == 0) => end = offset,
+            _ => return Err(format!("offset {i} lies outside of what it may be")),
+        }
+    }
+    if total - end >= 8 {
+        return Err(format!("the last image ends at {end} of {total} bytes"));
+    }
+    Ok(places)
+}
+
 /// Where the data of a shard begin, once its header says exactly one tensor of this name, type and
 /// shape.
-fn data_start(bytes: &[u8], name: &str, dtype: Dtype, shape: &[usize]) -> Result<usize, String> {
-    let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-    let Some(length) = length.filter(|&n| n <= MAX_HEADER_BYTES) else {
-        return Err(format!("expected a header of at most {MAX_HEADER_BYTES} bytes, found {length:?}"));
-    };
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+fn data_start(bytes: &[u8], name: &str, dtype: Dtype, shape: &[usize]) -> Result<Places, String> {
+    let tensors = tensors(bytes)?;
     let names = tensors.names();
     if names != [name] {
         return Err(format!("expected the one tensor {name:?}, found {names:?}"));
     }
     let tensor = tensors.tensor(name).map_err(|e| e.to_string())?;
-    if tensor.dtype() != dtype || tensor.shape() != shape {
-        let (found, found_shape) = (tensor.dtype(), tensor.shape());
-        return Err(format!("expected {dtype:?} {shape:?}, found {found:?} {found_shape:?}"));
+    expect(&tensor, dtype, shape)?;
+    Ok(Places { data: bytes.len() - tensor.data().len(), offsets: 0 })
+}
+
+fn tensors(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
+    let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    if length.is_none_or(|n| n > MAX_HEADER_BYTES) {
+        return Err(format!("expected a header of at most {MAX_HEADER_BYTES} bytes, found {length:?}"));
     }
-    Ok(8 + length as usize)
+    SafeTensors::deserialize(bytes).map_err(|e| e.to_string())
+}
+
+fn expect(tensor: &TensorView<'_>, dtype: Dtype, shape: &[usize]) -> Result<(), String> {
+    let (found, found_shape) = (tensor.dtype(), tensor.shape());
+    if found == dtype && found_shape == shape {
+        return Ok(());
+    }
+    Err(format!("expected {dtype:?} {shape:?}, found {found:?} {found_shape:?}"))
 }
 
 #[cfg(test)]
@@ -313,7 +403,32 @@ mod tests {
     }
 
     fn images_start(bytes: &[u8], [n, c, r]: [usize; 3]) -> Result<usize, String> {
-        data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[n, c, r, r])
+        data_start(bytes, IMAGES_TENSOR, Dtype::U8, &[n, c, r, r]).map(|places| places.data)
+    }
+
+    /// A shard of compressed 32 px images with these offsets over `data` bytes.
+    fn compressed(offsets: &[u64], data: usize) -> Result<Places, String> {
+        let mut bytes = crate::format::compressed_header(offsets.len() - 1, data as u64);
+        bytes.resize(bytes.len() + data, 7);
+        bytes.extend(offsets.iter().flat_map(|o| o.to_le_bytes()));
+        image_places(&bytes, 2, 3, Resolution::new(32).unwrap(), true)
+    }
+
+    #[test]
+    fn offsets_of_compressed_images_are_checked_before_they_are_believed() {
+        assert_eq!(compressed(&[0, 10, 19], 24), Ok(Places { data: 256, offsets: 280 }));
+        for (offsets, data, expected) in [
+            (&[0, 10, 11][..], 24, "the last image ends at 11 of 24 bytes"),
+            (&[1, 10, 19], 24, "offset 0 lies outside"),
+            (&[0, 20, 19], 24, "offset 2 lies outside"),
+            (&[0, 10, 25], 24, "offset 2 lies outside"),
+            (&[0, u64::MAX, 19], 24, "offset 1 lies outside"),
+            (&[0, 5000, 9998], 10_000, "offset 1 lies outside"),
+            (&[0, 10, 15, 19], 24, "expected U64 [3], found U64 [4]"),
+        ] {
+            let error = compressed(offsets, data).unwrap_err();
+            assert!(error.contains(expected), "{offsets:?}: {error}");
+        }
     }
 
     #[test]

@@ -42,13 +42,15 @@ pub enum ShardError {
         detail: String,
     },
     /// A format version that this program does not know.
-    #[error("{path} has format version {found}, this program reads version {expected}: use a newer pgkit")]
+    #[error(
+        "{path} has format version {found}, this program reads versions up to {expected}: use a newer pgkit"
+    )]
     Version {
         /// The manifest.
         path: PathBuf,
         /// The version found.
         found: u64,
-        /// The version that is read.
+        /// The newest version that is read.
         expected: u32,
     },
     /// A file of the manifest is not there.
@@ -86,6 +88,42 @@ pub enum ShardError {
         resolution: usize,
         /// The levels there are.
         available: String,
+    },
+    /// An image beyond the last one.
+    #[error("there is no image {index}: the level of {resolution} px has {images}")]
+    NoImage {
+        /// The index asked for.
+        index: usize,
+        /// The level.
+        resolution: usize,
+        /// Number of images.
+        images: usize,
+    },
+    /// A stored image that cannot be decoded.
+    #[error("image {index} in {path} is damaged: {detail}; `pgprep verify` tells what else is")]
+    DamagedImage {
+        /// The shard.
+        path: PathBuf,
+        /// Index in the dataset.
+        index: usize,
+        /// What was expected and found.
+        detail: String,
+    },
+    /// An image could not be compressed, or bytes are no compressed image.
+    #[error("an image cannot be coded: {detail}")]
+    Codec {
+        /// The reason.
+        detail: String,
+    },
+    /// Levels that cannot be stored.
+    #[error(
+        "levels of {found} px cannot be stored of images of {finest} px: expected powers of two from 4 to {finest}, each once"
+    )]
+    Levels {
+        /// The levels asked for, separated by commas.
+        found: String,
+        /// Side of the images.
+        finest: usize,
     },
     /// An image handed to the writer is not of the dataset's shape.
     #[error("an image of shape {found:?} cannot go into a dataset level of shape {expected:?} [C,R,R]")]

@@ -4,10 +4,17 @@ use pg_image::Resolution;
 
 /// The value of `format` in the manifest.
 pub const FORMAT_NAME: &str = "pgkit-dataset";
-/// The value of `format_version` in the manifest that this crate writes and reads.
+/// The value of `format_version` in the manifest of a dataset of raw images.
 pub const FORMAT_VERSION: u32 = 1;
+/// The value of `format_version` in the manifest of a dataset whose images are compressed: the newest
+/// that this crate reads.
+pub const FORMAT_VERSION_COMPRESSED: u32 = 2;
 /// The manifest's file name: a folder with this file is a finished dataset.
 pub const MANIFEST_FILE: &str = "dataset.json";
+/// The checksums of [`MANIFEST_FILE`] and [`FAILED_FILE`], as `b3sum` writes and checks them.
+pub const SEAL_FILE: &str = "dataset.blake3";
+/// The folder in which a repair rebuilds shards; gone when it is done.
+pub const REPAIR_FOLDER: &str = "repair";
 /// The file that marks a build in progress and says what it builds.
 pub const BUILD_FILE: &str = "build.json";
 /// The folder of a build's per-shard records; gone when the build is complete.
@@ -20,6 +27,12 @@ pub const FAILED_FILE: &str = "failed.jsonl";
 pub const DOWNSCALE_FILTER: &str = "box-2x2-f32-unrounded-chain";
 /// The name of the one tensor of a level's shard.
 pub const IMAGES_TENSOR: &str = "images";
+/// The name of the tensor of compressed images, one after the other.
+pub const DATA_TENSOR: &str = "data";
+/// The name of the tensor of the places of compressed images in [`DATA_TENSOR`].
+pub const OFFSETS_TENSOR: &str = "offsets";
+/// Levels below this side stay raw in compressed datasets: their files are small as they are.
+pub const COMPRESSED_FROM_PX: usize = 32;
 /// The name of the one tensor of a label shard.
 pub const LABELS_TENSOR: &str = "labels";
 /// The folder of label shards.
@@ -86,6 +99,16 @@ pub fn shard_header(images: usize, channels: usize, resolution: Resolution) -> V
     ))
 }
 
+/// The first [`HEADER_BYTES`] bytes of a shard of `images` compressed images in `data_bytes` bytes (a
+/// multiple of 8, so that the offsets behind them are aligned), laid out as [`shard_header`].
+#[must_use]
+pub fn compressed_header(images: usize, data_bytes: u64) -> Vec<u8> {
+    let (offsets, end) = (images + 1, data_bytes + 8 * (images as u64 + 1));
+    padded_header(&format!(
+        r#"{{"{DATA_TENSOR}":{{"dtype":"U8","shape":[{data_bytes}],"data_offsets":[0,{data_bytes}]}},"{OFFSETS_TENSOR}":{{"dtype":"U64","shape":[{offsets}],"data_offsets":[{data_bytes},{end}]}}}}"#
+    ))
+}
+
 /// The first [`HEADER_BYTES`] bytes of a label shard of `[images,columns]` f32, laid out as
 /// [`shard_header`].
 #[must_use]
@@ -125,6 +148,8 @@ mod tests {
         assert_eq!(header.len(), HEADER_BYTES);
         assert_eq!(header[HEADER_BYTES - 1], b' ');
         assert_eq!(labels_header(u32::MAX as usize, MAX_LABELS).len(), HEADER_BYTES);
+        let header = compressed_header(u32::MAX as usize, u64::from(u32::MAX) << 26);
+        assert_eq!((header.len(), header[HEADER_BYTES - 1]), (HEADER_BYTES, b' '));
     }
 
     #[test]

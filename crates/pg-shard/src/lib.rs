@@ -4,22 +4,31 @@
 //! mirrors its names and limits. Reading: [`Dataset`]. Writing: [`DatasetBuilder`].
 
 mod builder;
+mod codec;
 mod dataset;
 mod epoch_order;
 mod errors;
 pub mod format;
+mod level_file;
 mod manifest;
 mod mapped_file;
 mod output_folder;
+mod repair;
+mod seal;
 mod shard_writer;
+mod storage;
 mod verify;
 
 pub use builder::{DatasetBuilder, Opened};
+pub use codec::Codec;
 pub use dataset::{Dataset, Level};
 pub use epoch_order::epoch_order;
 pub use errors::ShardError;
 pub use manifest::{FailedItem, FileEntry, IndexLine, Manifest, ShardEntry};
 pub use output_folder::{BuildPlan, Claimed, OutputFolder};
 pub use pg_image::files::write_atomically;
+pub use repair::{Repair, Replaced};
+pub use seal::{check_seal, renew_seal};
 pub use shard_writer::ShardWriter;
+pub use storage::{EncodedImage, Storage};
 pub use verify::{Damage, DamageKind, check_file};

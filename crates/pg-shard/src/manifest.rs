@@ -9,11 +9,11 @@ use pg_image::{Resolution, files::write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ShardError;
 use crate::format::{
-    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES,
-    MAX_SHARDS, index_path, labels_path, shard_path,
+    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, MANIFEST_FILE, MAX_IMAGES,
+    MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, index_path, labels_path, shard_path,
 };
+use crate::{Codec, ShardError, seal};
 
 /// What `dataset.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ use crate::format::{
 pub struct Manifest {
     /// [`FORMAT_NAME`].
     pub format: String,
-    /// [`FORMAT_VERSION`].
+    /// [`FORMAT_VERSION`], or [`FORMAT_VERSION_COMPRESSED`].
     pub format_version: u32,
     /// Images in the dataset, the sum over its shards.
     pub images: u64,
@@ -33,6 +33,9 @@ pub struct Manifest {
     pub label_names: Option<Vec<String>>,
     /// How coarser levels were made from the finest.
     pub downscale_filter: String,
+    /// How images are stored; absent in version 1, where they are raw.
+    #[serde(default, skip_serializing_if = "is_raw")]
+    pub codec: Codec,
     /// Source items that each shard covers, in the order of the source list.
     pub items_per_shard: usize,
     /// Source items that were left out, listed in `failed.jsonl`.
@@ -129,13 +132,14 @@ impl Manifest {
         }
         let text = fs::read(&path).map_err(io)?;
         let value: Value = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
+        let known = [FORMAT_VERSION, FORMAT_VERSION_COMPRESSED].map(|version| Some(u64::from(version)));
         match (value.get("format").and_then(Value::as_str), value.get("format_version")) {
-            (Some(FORMAT_NAME), Some(version)) if version.as_u64() == Some(FORMAT_VERSION.into()) => {}
+            (Some(FORMAT_NAME), Some(version)) if known.contains(&version.as_u64()) => {}
             (Some(FORMAT_NAME), Some(version)) if version.is_u64() => {
                 return Err(ShardError::Version {
                     path: path.clone(),
                     found: version.as_u64().unwrap_or(0),
-                    expected: FORMAT_VERSION,
+                    expected: FORMAT_VERSION_COMPRESSED,
                 });
             }
             _ => {
@@ -149,9 +153,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Writes `FOLDER/dataset.json` atomically.
-    pub(crate) fn write(&self, folder: &Path) -> Result<(), ShardError> {
-        write_json(&folder.join(MANIFEST_FILE), self)
+    /// Writes `FOLDER/dataset.blake3` and, last, `FOLDER/dataset.json`, both atomically; `failed` is the
+    /// content of `failed.jsonl`.
+    pub(crate) fn write(&self, folder: &Path, failed: Option<&[u8]>) -> Result<(), ShardError> {
+        let text = json_text(&folder.join(MANIFEST_FILE), self)?;
+        seal::write(folder, &text, failed)?;
+        write_bytes(&folder.join(MANIFEST_FILE), &text)
     }
 
     /// The levels, ascending.
@@ -166,7 +173,7 @@ impl Manifest {
     /// The images that `path`, a file of the manifest, holds data of: first and one past the last index.
     #[must_use]
     pub fn images_in_file(&self, path: &str) -> std::ops::Range<u64> {
-        let number = path.rsplit_once("shard-").and_then(|(_, rest)| rest.get(..5)?.parse::<usize>().ok());
+        let number = Self::shard_of_file(path);
         let mut first = 0;
         for shard in &self.shards {
             let end = first + shard.images as u64;
@@ -178,8 +185,49 @@ impl Manifest {
         0..0
     }
 
+    /// Where the images of the shard at `position` in `shards` come from, in their order; reads the index
+    /// file of the dataset in `folder`.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`]; [`ShardError::Malformed`] for a line that is no index line or a wrong number
+    /// of lines.
+    pub fn index_of_shard(&self, folder: &Path, position: usize) -> Result<Vec<IndexLine>, ShardError> {
+        let Some(shard) = self.shards.get(position) else { return Ok(Vec::new()) };
+        let path = folder.join(index_path(shard.shard));
+        let text = fs::read_to_string(&path).map_err(|source| ShardError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let lines = text
+            .lines()
+            .enumerate()
+            .map(|(i, line)| {
+                serde_json::from_str(line).map_err(|e| ShardError::Malformed {
+                    path: path.clone(),
+                    detail: format!("line {}: {e}", i + 1),
+                })
+            })
+            .collect::<Result<Vec<IndexLine>, _>>()?;
+        if lines.len() != shard.images {
+            let detail = format!("{} lines, expected one for each of {} images", lines.len(), shard.images);
+            return Err(ShardError::Malformed { path, detail });
+        }
+        Ok(lines)
+    }
+
+    /// The number of the shard that `path`, a file of the manifest, belongs to.
+    #[must_use]
+    pub fn shard_of_file(path: &str) -> Option<usize> {
+        path.rsplit_once("shard-").and_then(|(_, rest)| rest.get(..5)?.parse().ok())
+    }
+
     /// What must hold beyond the JSON types; the text says what was expected and found.
     fn check(&self) -> Result<(), String> {
+        if (self.format_version == FORMAT_VERSION) != is_raw(&self.codec) {
+            let (version, codec) = (self.format_version, self.codec.name());
+            return Err(format!("format_version is {version} and codec {codec}, which do not go together"));
+        }
         if !matches!(self.channels, 1 | 3) {
             return Err(format!("channels is {}, expected 1 or 3", self.channels));
         }
@@ -250,10 +298,31 @@ fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
+/// True for the codec that manifests do not mention.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_raw(codec: &Codec) -> bool {
+    *codec == Codec::Raw
+}
+
 /// Writes indented JSON with a final newline, atomically.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ShardError> {
-    let io = |source| ShardError::Io { action: "write", path: path.to_owned(), source };
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| io(e.into()))?;
+    write_bytes(path, &json_text(path, value)?)
+}
+
+fn json_text(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, ShardError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| ShardError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source: e.into(),
+    })?;
     text.push(b'\n');
-    write_atomically(path, |file| file.write_all(&text)).map_err(io)
+    Ok(text)
+}
+
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ShardError> {
+    write_atomically(path, |file| file.write_all(bytes)).map_err(|source| ShardError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -150,7 +150,8 @@ impl OutputFolder {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, ShardError> {
+/// Takes the lock of `folder`.
+pub(crate) fn lock(folder: &Path) -> Result<File, ShardError> {
     let path = folder.join(LOCK_FILE);
     let file = File::create(&path).map_err(failure("write", &path))?;
     match file.try_lock() {
@@ -160,7 +161,8 @@ fn lock(folder: &Path) -> Result<File, ShardError> {
     }
 }
 
-fn clean_up(folder: &Path) -> Result<(), ShardError> {
+/// Removes what only unfinished work needs.
+pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
     let gone = |result: io::Result<()>, path: &Path| match result {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failure("remove", path)(e)),
         _ => Ok(()),

@@ -1,17 +1,16 @@
 //! Writing one shard: images stream into temporary files of every level, then all are renamed.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use pg_image::{Planar, Resolution, files::write_atomically};
+use pg_image::{Planar, Resolution};
 use serde::{Deserialize, Serialize};
 
-use crate::format::{
-    HEADER_BYTES, index_path, labels_header, labels_path, record_path, shard_header, shard_path,
-};
-use crate::manifest::write_json;
-use crate::{FailedItem, FileEntry, IndexLine, ShardError};
+use crate::format::{index_path, labels_header, labels_path, record_path, shard_path};
+use crate::level_file::LevelFile;
+use crate::manifest::{write_bytes, write_json};
+use crate::{Codec, EncodedImage, FailedItem, FileEntry, IndexLine, ShardError};
 
 /// What a finished shard leaves in `build/` until the manifest is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +22,14 @@ pub(crate) struct ShardRecord {
 
 /// One shard being written. Dropping it without [`finish`](Self::finish) removes what it wrote.
 ///
-/// Memory: one write buffer per level, whatever the number of images, and the labels.
+/// Memory: one write buffer per level, whatever the number of images, the labels, and 8 bytes per
+/// compressed image.
 #[derive(Debug)]
 pub struct ShardWriter {
     folder: PathBuf,
     shard: usize,
     channels: usize,
+    codec: Codec,
     levels: Vec<LevelFile>,
     index: Vec<u8>,
     labels: Option<LabelRows>,
@@ -43,20 +44,13 @@ struct LabelRows {
     bytes: Vec<u8>,
 }
 
-#[derive(Debug)]
-struct LevelFile {
-    resolution: Resolution,
-    temporary: PathBuf,
-    /// `None` once handed over to its final name.
-    file: Option<BufWriter<File>>,
-}
-
-impl Drop for LevelFile {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
+/// What all shards of a dataset have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardLayout {
+    pub(crate) channels: usize,
+    pub(crate) finest_first: Vec<Resolution>,
+    pub(crate) codec: Codec,
+    pub(crate) label_columns: Option<usize>,
 }
 
 fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError {
@@ -64,45 +58,45 @@ fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Shard
 }
 
 impl ShardWriter {
-    /// Opens the temporary files of `shard`, levels finest first.
+    /// Opens the temporary files of `shard`, which covers `items` items.
     pub(crate) fn create(
         folder: &Path,
         shard: usize,
-        channels: usize,
-        finest_first: &[Resolution],
-        label_columns: Option<usize>,
+        items: usize,
+        layout: &ShardLayout,
     ) -> Result<Self, ShardError> {
-        let levels = finest_first
-            .iter()
-            .map(|&resolution| {
-                let temporary = folder.join(shard_path(resolution, shard) + ".partial");
-                let open = || {
-                    let mut file = BufWriter::with_capacity(1 << 18, File::create(&temporary)?);
-                    file.write_all(&[0; HEADER_BYTES])?;
-                    Ok(file)
-                };
-                let file = open().map_err(failure("write", &temporary))?;
-                Ok(LevelFile { resolution, temporary, file: Some(file) })
-            })
-            .collect::<Result<Vec<_>, ShardError>>()?;
+        let levels = layout.finest_first.iter().map(|&r| {
+            let path = folder.join(shard_path(r, shard));
+            if layout.codec.compresses(r) {
+                LevelFile::of_compressed(path, r)
+            } else {
+                LevelFile::of_raw(path, r, layout.channels, items)
+            }
+        });
         Ok(Self {
             folder: folder.to_owned(),
             shard,
-            channels,
-            levels,
+            channels: layout.channels,
+            codec: layout.codec,
+            levels: levels.collect::<Result<_, _>>()?,
             index: Vec::new(),
-            labels: label_columns.map(|columns| LabelRows { columns, bytes: Vec::new() }),
+            labels: layout.label_columns.map(|columns| LabelRows { columns, bytes: Vec::new() }),
             failed: Vec::new(),
             images: 0,
         })
     }
 
-    /// Appends an image to a dataset without labels: `levels` are its pyramid, finest first, each u8
+    /// The number of the shard.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.shard
+    }
+
+    /// Appends an image to a dataset without labels: `levels` are those stored, finest first, each u8
     /// `[C,R,R]`.
     ///
     /// # Errors
-    /// [`ShardError::ImageShape`]; [`ShardError::LabelRow`] in a dataset with labels;
-    /// [`ShardError::Io`].
+    /// Those of [`push_encoded`](Self::push_encoded).
     pub fn push(&mut self, levels: &[Planar<u8>], line: &IndexLine) -> Result<(), ShardError> {
         self.push_labeled(levels, line, &[])
     }
@@ -110,11 +104,25 @@ impl ShardWriter {
     /// Appends an image as [`push`](Self::push) does, with its row of labels.
     ///
     /// # Errors
-    /// [`ShardError::ImageShape`]; [`ShardError::LabelRow`] unless the row has a value per label name;
-    /// [`ShardError::Io`].
+    /// Those of [`push_encoded`](Self::push_encoded).
     pub fn push_labeled(
         &mut self,
         levels: &[Planar<u8>],
+        line: &IndexLine,
+        labels: &[f32],
+    ) -> Result<(), ShardError> {
+        self.push_encoded(&EncodedImage::new(self.codec, levels.iter().cloned())?, line, labels)
+    }
+
+    /// Appends an image as [`Storage::encode`](crate::Storage::encode) made it for this dataset, with its
+    /// row of labels (empty in a dataset without).
+    ///
+    /// # Errors
+    /// [`ShardError::ImageShape`]; [`ShardError::LabelRow`] unless the row has a value per label name;
+    /// [`ShardError::Io`].
+    pub fn push_encoded(
+        &mut self,
+        image: &EncodedImage,
         line: &IndexLine,
         labels: &[f32],
     ) -> Result<(), ShardError> {
@@ -123,17 +131,15 @@ impl ShardWriter {
             return Err(ShardError::LabelRow { expected: columns, found: labels.len() });
         }
         for (i, level) in self.levels.iter().enumerate() {
-            let r = level.resolution.pixels();
+            let r = level.resolution().pixels();
             let expected = [self.channels, r, r];
-            let found = levels.get(i).map_or([0; 3], |p| [p.channels(), p.height(), p.width()]);
-            if found != expected || levels.len() != self.levels.len() {
+            let found = image.levels.get(i).map_or([0; 3], |level| level.shape);
+            if found != expected || image.levels.len() != self.levels.len() {
                 return Err(ShardError::ImageShape { expected, found });
             }
         }
-        for (level, pixels) in self.levels.iter_mut().zip(levels) {
-            if let Some(file) = &mut level.file {
-                file.write_all(pixels.data()).map_err(failure("write", &level.temporary))?;
-            }
+        for (level, encoded) in self.levels.iter_mut().zip(&image.levels) {
+            level.push(&encoded.bytes)?;
         }
         let at = self.folder.join(index_path(self.shard));
         serde_json::to_writer(&mut self.index, line).map_err(|e| failure("write", &at)(e.into()))?;
@@ -156,61 +162,49 @@ impl ShardWriter {
     /// # Errors
     /// [`ShardError::Io`]; the shard then counts as not written.
     pub fn finish(mut self) -> Result<(), ShardError> {
+        self.finish_files().map(drop)
+    }
+
+    /// As [`finish`](Self::finish); the files of the shard, sorted by path.
+    pub(crate) fn finish_files(&mut self) -> Result<Vec<FileEntry>, ShardError> {
         let mut files = Vec::new();
-        for level in &mut self.levels {
-            let Some(writer) = level.file.take() else { continue };
-            if self.images == 0 {
-                drop(writer);
-                fs::remove_file(&level.temporary).map_err(failure("remove", &level.temporary))?;
-                continue;
+        let finished = self.finish_into(&mut files);
+        if finished.is_err() {
+            // On a full disk they would be in the way.
+            for file in &files {
+                let _ = std::fs::remove_file(self.folder.join(&file.path));
             }
-            let header = shard_header(self.images, self.channels, level.resolution);
-            let path = shard_path(level.resolution, self.shard);
-            let finish = || -> io::Result<()> {
-                let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.seek(SeekFrom::Start(0))?;
-                file.write_all(&header)?;
-                file.sync_all()?;
-                fs::rename(&level.temporary, self.folder.join(&path))
-            };
-            finish().map_err(failure("write", &level.temporary))?;
-            sync_parent(&self.folder.join(&path))?;
-            files.push(entry(&self.folder, path)?);
+        }
+        finished.map(|()| files)
+    }
+
+    fn finish_into(&mut self, files: &mut Vec<FileEntry>) -> Result<(), ShardError> {
+        for level in std::mem::take(&mut self.levels) {
+            // Without images the file is removed as it is dropped.
+            if self.images > 0 {
+                let path = shard_path(level.resolution(), self.shard);
+                files.push(level.finish(path)?);
+            }
         }
         if let Some(rows) = self.labels.as_ref().filter(|_| self.images > 0) {
             let path = labels_path(self.shard);
-            let full = self.folder.join(&path);
-            let header = labels_header(self.images, rows.columns);
-            write_atomically(&full, |file| {
-                file.write_all(&header)?;
-                file.write_all(&rows.bytes)
-            })
-            .map_err(failure("write", &full))?;
-            files.push(entry(&self.folder, path)?);
+            let mut bytes = labels_header(self.images, rows.columns);
+            bytes.extend_from_slice(&rows.bytes);
+            write_bytes(&self.folder.join(&path), &bytes)?;
+            files.push(entry(path, &bytes));
         }
         let index = index_path(self.shard);
-        files.push(FileEntry {
-            bytes: self.index.len() as u64,
-            blake3: blake3::hash(&self.index).to_hex().to_string(),
-            path: index.clone(),
-        });
+        files.push(entry(index.clone(), &self.index));
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let record = ShardRecord { images: self.images, files, failed: std::mem::take(&mut self.failed) };
+        let failed = std::mem::take(&mut self.failed);
+        let record = ShardRecord { images: self.images, files: files.clone(), failed };
         write_json(&self.folder.join(record_path(self.shard)), &record)?;
-        let index = self.folder.join(index);
-        write_atomically(&index, |file| file.write_all(&self.index)).map_err(failure("write", &index))
+        write_bytes(&self.folder.join(index), &self.index)
     }
 }
 
-fn sync_parent(path: &Path) -> Result<(), ShardError> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    File::open(parent).and_then(|f| f.sync_all()).map_err(failure("sync", parent))
-}
-
-/// Length and BLAKE3 of a file just written (its header is known last, so it is read once more).
-fn entry(folder: &Path, path: String) -> Result<FileEntry, ShardError> {
-    let (bytes, blake3) = length_and_blake3(&folder.join(&path))?;
-    Ok(FileEntry { path, bytes, blake3 })
+fn entry(path: String, bytes: &[u8]) -> FileEntry {
+    FileEntry { path, bytes: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string() }
 }
 
 pub(crate) fn length_and_blake3(path: &Path) -> Result<(u64, String), ShardError> {

@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::dataset::check_length;
+use crate::format::shard_path;
 use crate::shard_writer::length_and_blake3;
-use crate::{FileEntry, Manifest, ShardError};
+use crate::{FileEntry, Level, Manifest, ShardError};
 
 /// A file that is not what the manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub struct Damage {
     pub kind: DamageKind,
     /// Indices of the images that the file holds data of.
     pub images: Range<u64>,
+    /// Indices of exactly the images that are hit, where that is known: where images are compressed each
+    /// has a checksum of its own.
+    pub known: Option<Vec<u64>>,
 }
 
 /// What is wrong with a file.
@@ -34,6 +38,8 @@ pub enum DamageKind {
     },
     /// Its bytes have another BLAKE3.
     Content,
+    /// It should not be there.
+    Unexpected,
     /// It could not be read.
     Unreadable(String),
 }
@@ -44,6 +50,7 @@ impl fmt::Display for DamageKind {
             Self::Missing => f.write_str("missing"),
             Self::Length { expected, found } => write!(f, "{found} bytes, expected {expected}"),
             Self::Content => f.write_str("content changed (checksum differs)"),
+            Self::Unexpected => f.write_str("not expected to be there"),
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
         }
     }
@@ -62,5 +69,20 @@ pub fn check_file(folder: &Path, manifest: &Manifest, file: &FileEntry) -> Optio
             Err(error) => DamageKind::Unreadable(error.to_string()),
         },
     };
-    Some(Damage { path: file.path.clone(), kind, images: manifest.images_in_file(&file.path) })
+    let known = (kind == DamageKind::Content).then(|| damaged_images(folder, manifest, &file.path)).flatten();
+    Some(Damage { path: file.path.clone(), kind, images: manifest.images_in_file(&file.path), known })
+}
+
+/// The images of a compressed level's file that do not decode; `None` where that cannot be told.
+fn damaged_images(folder: &Path, manifest: &Manifest, path: &str) -> Option<Vec<u64>> {
+    let number = Manifest::shard_of_file(path)?;
+    let levels = manifest.levels();
+    let resolution = levels.into_iter().find(|&r| shard_path(r, number) == path)?;
+    if !manifest.codec.compresses(resolution) {
+        return None;
+    }
+    let level = Level::open_shard(folder, manifest, resolution, number).ok()?;
+    let first = manifest.images_in_file(path).start;
+    let damaged = (0..level.len()).filter(|&i| level.image(i).is_err()).map(|i| first + i as u64);
+    Some(damaged.collect())
 }

@@ -94,9 +94,9 @@ fn every_image_of_every_level_comes_back() {
             for (index, &i) in kept.iter().enumerate() {
                 let expected =
                     pyramid(&item(i).unwrap(), 4).into_iter().find(|p| p.width() == r.pixels()).unwrap();
-                assert_eq!(level.image(index), Some(expected.data()), "image {i} at {r}");
+                assert_eq!(level.image(index).unwrap(), expected.data(), "image {i} at {r}");
             }
-            assert_eq!(level.image(kept.len()), None);
+            assert!(matches!(level.image(kept.len()), Err(ShardError::NoImage { .. })));
         }
         let lines: Vec<String> = (0..manifest.shards.len())
             .flat_map(|s| dataset.index_of_shard(s).unwrap())
@@ -230,7 +230,8 @@ fn a_manifest_that_does_not_add_up_is_refused() {
         fs::write(&path, changed.to_string()).unwrap();
         Dataset::open(folder.path()).unwrap_err().to_string()
     };
-    assert!(message(&|m| m["format_version"] = json!(2)).contains("format version 2"));
+    assert!(message(&|m| m["format_version"] = json!(3)).contains("format version 3"));
+    assert!(message(&|m| m["format_version"] = json!(2)).contains("do not go together"));
     assert!(message(&|m| m["format"] = json!("zip")).contains("expected \"format\": \"pgkit-dataset\""));
     assert!(message(&|m| m["images"] = json!(9)).contains("expected the sum over the shards"));
     assert!(message(&|m| m["channels"] = json!(4)).contains("expected 1 or 3"));

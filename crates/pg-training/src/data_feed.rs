@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use pg_schedule::Rounds;
-use pg_shard::{Dataset, Level, epoch_order};
+use pg_shard::{Dataset, Level, ShardError, epoch_order};
 use tch::{Kind, Tensor};
 
 use crate::TrainingError;
@@ -28,7 +28,7 @@ pub struct Minibatch {
 /// `k / len`: every image once per epoch, whatever the minibatches, and a pure function of the seed.
 #[derive(Debug)]
 pub struct DataFeed {
-    minibatches: Option<Receiver<Pixels>>,
+    minibatches: Option<Receiver<Result<Pixels, ShardError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,10 +45,8 @@ impl DataFeed {
         mirror: bool,
     ) -> Result<Self, TrainingError> {
         let mut levels = Vec::new();
-        for &level_of in dataset.resolutions() {
-            if resolutions_px.contains(&u32::from(level_of)) {
-                levels.push(dataset.level(level_of)?);
-            }
+        for &side in resolutions_px {
+            levels.push(dataset.level_of_side(side)?);
         }
         let (sender, receiver) = sync_channel(READ_AHEAD);
         let mut order = EpochOrder { seed, len: dataset.len() as u64, epoch: None, order: Vec::new() };
@@ -58,11 +56,10 @@ impl DataFeed {
                 let Some(level) = levels.iter().find(|l| l.resolution().pixels() == side) else { return };
                 for repeat in 0..round.repeats {
                     let shown = round.images_shown + u64::from(repeat * round.minibatch);
-                    let Some(pixels) = read(level, &mut order, shown, round.minibatch, mirror) else {
-                        return;
-                    };
+                    let pixels = read(level, &mut order, shown, round.minibatch, mirror);
+                    let damaged = pixels.is_err();
                     // The trainer went away: nothing left to do.
-                    if sender.send(pixels).is_err() {
+                    if sender.send(pixels).is_err() || damaged {
                         return;
                     }
                 }
@@ -74,10 +71,11 @@ impl DataFeed {
     /// The next minibatch, as soon as it is there.
     ///
     /// # Errors
-    /// [`TrainingError::FeedStopped`] after the last round, or when the reading thread ended.
+    /// [`TrainingError::FeedStopped`] after the last round, or when the reading thread ended; an image of
+    /// the dataset that is damaged.
     pub fn next_minibatch(&self) -> Result<Minibatch, TrainingError> {
         let receiver = self.minibatches.as_ref().ok_or(TrainingError::FeedStopped)?;
-        let pixels = receiver.recv().map_err(|_| TrainingError::FeedStopped)?;
+        let pixels = receiver.recv().map_err(|_| TrainingError::FeedStopped)??;
         let images = Tensor::f_from_data_size(&pixels.bytes, &pixels.shape, Kind::Uint8)?;
         Ok(Minibatch { images_shown: pixels.images_shown, images })
     }
@@ -127,7 +125,7 @@ fn read(
     images_shown: u64,
     count: u32,
     mirror: bool,
-) -> Option<Pixels> {
+) -> Result<Pixels, ShardError> {
     let side = level.resolution().pixels();
     let mut bytes = Vec::with_capacity(count as usize * level.channels() * side * side);
     for position in images_shown..images_shown + u64::from(count) {
@@ -137,9 +135,9 @@ fn read(
                 bytes.extend(row.iter().rev());
             }
         } else {
-            bytes.extend_from_slice(image);
+            bytes.extend_from_slice(&image);
         }
     }
     let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
-    Some(Pixels { images_shown, shape, bytes })
+    Ok(Pixels { images_shown, shape, bytes })
 }

@@ -248,8 +248,10 @@ impl TrainingRun {
         let Some(finest) = finest else { return Ok(()) };
         let level = self.dataset.level(finest)?;
         let count = (sheet_columns(self.resolution_px) * sheet_rows(self.resolution_px)).min(level.len());
-        let images = (0..count).filter_map(|index| level.image(index));
-        let bytes = images.flatten().copied().collect();
+        let mut bytes = Vec::new();
+        for index in 0..count {
+            bytes.extend_from_slice(&level.image(index)?);
+        }
         let sheet = ImageSheet { bytes, count, channels: level.channels(), resolution_px: side };
         observer.sheet("reals", &sheet)
     }

@@ -226,7 +226,7 @@ fn verify_finds_a_flipped_bit_and_names_the_images() {
     bytes[last] ^= 0x10;
     fs::write(&path, bytes).unwrap();
     let damaged = pgprep(&sandbox, "verify ds").with_status(1);
-    let expected = "r0008/shard-00001.safetensors: content changed (checksum differs) (hits images 2 to 3)";
+    let expected = "r0008/shard-00001.safetensors: content changed (checksum differs) (hits images 2 to 3: 000003.jpg, 000004.jpg)";
     assert!(damaged.stdout.starts_with(expected), "{}", damaged.stdout);
 }
 

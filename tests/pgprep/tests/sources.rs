@@ -26,7 +26,7 @@ fn dataset(sandbox: &Sandbox, name: &str) -> Dataset {
 /// Images of a level, `[C,R,R]` each.
 fn level(dataset: &Dataset, pixels: u64) -> Vec<Vec<u8>> {
     let level = dataset.level(Resolution::new(pixels).unwrap()).unwrap();
-    (0..level.len()).map(|i| level.image(i).unwrap().to_vec()).collect()
+    (0..level.len()).map(|i| level.image(i).unwrap().into_owned()).collect()
 }
 
 fn labels(dataset: &Dataset) -> Option<(Vec<String>, Vec<Vec<f32>>)> {

@@ -9,9 +9,9 @@ use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
 use pg_align::{AlignSettings, Aligned, FinalFilter, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, encode_png};
-use pg_image::{Planar, Raster, Resolution};
+use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage};
 use pg_sources::{Item, Source};
 use rayon::prelude::*;
 use serde_json::{Map, json};
@@ -20,8 +20,8 @@ use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
 use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
-use crate::resumable::{Ended, FileJob, Packed, build_dataset};
-use crate::session::{Session, count, reason, resolution};
+use crate::resumable::{DatasetJob, Ended, FileJob, Packed};
+use crate::session::{Session, count, reason, resolution, storage};
 
 /// Photos opened to see whether the landmarks lie in them.
 const PHOTOS_LOOKED_AT: usize = 32;
@@ -43,78 +43,100 @@ pub(crate) struct Job {
     pub(crate) faces: Vec<Face>,
     without_landmarks: usize,
     size: Resolution,
+    pub(crate) storage: Storage,
     pub(crate) settings: AlignSettings,
     pub(crate) limits: DecodeLimits,
 }
 
 pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
-    let size = resolution(args.size, "--size")?;
-    let filter = match args.filter {
-        Filter::Box => FinalFilter::Box,
-        Filter::Lanczos => FinalFilter::Lanczos,
-    };
-    let preset = match args.preset {
-        Preset::Celeba => pg_align::Preset::Celeba,
-        Preset::Ffhq => pg_align::Preset::Ffhq,
-    };
-    let file = read_landmarks(&args.landmarks)?;
-    let layout = file.layout;
-    check_points(&file, args)?;
-    // With --preview a wrong layout is there to be seen.
-    let mut wrong = match check_layout(&file) {
-        Ok(odd) => {
-            if let Some(&first) = odd.first() {
-                session.notes.warning(format!(
-                    "{} of {} (--landmarks) {} like no face, the first is {}",
-                    count(odd.len() as u64, "row"),
-                    args.landmarks.display(),
-                    if odd.len() == 1 { "looks" } else { "look" },
-                    layout.name_of(&file.rows[first])
-                ));
-            }
-            None
-        }
-        Err(error) => Some(anyhow::Error::new(error)),
-    };
-    if !args.preview
-        && let Some(error) = wrong
-    {
-        return Err(error.context(not_usable(&args.landmarks)));
-    }
-    let source = Source::open(&args.photos)
-        .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
-    if !args.preview && is_inside(&args.output, &args.photos) {
-        bail!(
-            "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
-            args.output.display(),
-            args.photos.display()
-        );
-    }
-    let (faces, without_landmarks) = match_photos(&source, file.rows, args)?;
-    if without_landmarks > 0 {
-        let photos = count(without_landmarks as u64, "photo");
-        session.notes.note(format!("{photos} without a landmark row left aside"));
-    }
-    let job = Job {
-        source,
-        faces,
-        without_landmarks,
-        size,
-        settings: AlignSettings { size_px: size.pixels(), filter, preset },
-        limits: DecodeLimits::from(&args.limits),
-    };
-    if wrong.is_none() {
-        wrong = check_inside(layout, &job.sizes_of_some_photos()).err().map(anyhow::Error::new);
-    }
+    let (job, wrong) = Job::prepare(session, args)?;
     if args.preview {
         return align_preview::run(session, args, &job, wrong.as_ref());
-    }
-    if let Some(error) = wrong {
-        return Err(error.context(not_usable(&args.landmarks)));
     }
     match args.format {
         Format::Png => job.to_png_files(session, args),
         Format::Shards => job.to_dataset(session, args),
+    }
+}
+
+impl Job {
+    /// Reads landmarks and finds their photos. Landmarks that cannot be used are an error; with `--preview`
+    /// they are there to be seen, and what is wrong comes along.
+    pub(crate) fn prepare(
+        session: &Session,
+        args: &AlignArgs,
+    ) -> anyhow::Result<(Self, Option<anyhow::Error>)> {
+        let size = resolution(args.size, "--size")?;
+        let storage = storage(size, &args.storage)?;
+        if args.format == Format::Png && storage != Storage::whole(size) {
+            bail!(
+                "--levels and --codec cannot be used: they say what a dataset stores, give --format shards"
+            );
+        }
+        let filter = match args.filter {
+            Filter::Box => FinalFilter::Box,
+            Filter::Lanczos => FinalFilter::Lanczos,
+        };
+        let preset = match args.preset {
+            Preset::Celeba => pg_align::Preset::Celeba,
+            Preset::Ffhq => pg_align::Preset::Ffhq,
+        };
+        let file = read_landmarks(&args.landmarks)?;
+        let layout = file.layout;
+        check_points(&file, args)?;
+        // With --preview a wrong layout is there to be seen.
+        let mut wrong = match check_layout(&file) {
+            Ok(odd) => {
+                if let Some(&first) = odd.first() {
+                    session.notes.warning(format!(
+                        "{} of {} (--landmarks) {} like no face, the first is {}",
+                        count(odd.len() as u64, "row"),
+                        args.landmarks.display(),
+                        if odd.len() == 1 { "looks" } else { "look" },
+                        layout.name_of(&file.rows[first])
+                    ));
+                }
+                None
+            }
+            Err(error) => Some(anyhow::Error::new(error)),
+        };
+        if !args.preview
+            && let Some(error) = wrong
+        {
+            return Err(error.context(not_usable(&args.landmarks)));
+        }
+        let source = Source::open(&args.photos)
+            .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
+        if !args.preview && is_inside(&args.output, &args.photos) {
+            bail!(
+                "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
+                args.output.display(),
+                args.photos.display()
+            );
+        }
+        let (faces, without_landmarks) = match_photos(&source, file.rows, args)?;
+        if without_landmarks > 0 {
+            let photos = count(without_landmarks as u64, "photo");
+            session.notes.note(format!("{photos} without a landmark row left aside"));
+        }
+        let job = Job {
+            source,
+            faces,
+            without_landmarks,
+            size,
+            storage,
+            settings: AlignSettings { size_px: size.pixels(), filter, preset },
+            limits: DecodeLimits::from(&args.limits),
+        };
+        if wrong.is_none() {
+            wrong = check_inside(layout, &job.sizes_of_some_photos()).err().map(anyhow::Error::new);
+        }
+        if !args.preview
+            && let Some(error) = wrong
+        {
+            return Err(error.context(not_usable(&args.landmarks)));
+        }
+        Ok((job, wrong))
     }
 }
 
@@ -252,6 +274,12 @@ impl Job {
             .collect()
     }
 
+    /// The plan of a dataset.
+    pub(crate) fn dataset_plan(&self, args: &AlignArgs) -> BuildPlan {
+        let fitting = || default_images_per_shard(3, self.size);
+        self.plan(args, args.images_per_shard.map_or_else(fitting, |n| n as usize))
+    }
+
     fn plan(&self, args: &AlignArgs, items_per_shard: usize) -> BuildPlan {
         let mut settings = Map::new();
         let format = if args.format == Format::Png { "png" } else { "shards" };
@@ -264,6 +292,9 @@ impl Job {
             ("max_pixels", json!(self.limits.max_pixels)),
             ("max_bytes", json!(self.limits.max_bytes)),
         ] {
+            settings.insert(name.to_owned(), value);
+        }
+        for (name, value) in self.storage.settings() {
             settings.insert(name.to_owned(), value);
         }
         let absent = Item { name: String::new(), bytes: 0 };
@@ -308,6 +339,16 @@ impl Job {
         let aligned =
             align(raster.into_rgb(), &face.row.landmarks, self.settings).map_err(|e| failed(reason(&e)))?;
         Ok((aligned, blake3))
+    }
+
+    /// Face `i` for a dataset.
+    pub(crate) fn make(&self, i: usize) -> Result<Packed, FailedItem> {
+        let (aligned, blake3) = self.aligned(i)?;
+        let path = self.faces[i].row.file.clone();
+        Ok(Packed {
+            image: Planar::from_raster(&aligned.image),
+            line: IndexLine { path, blake3, geometry: json!(aligned.geometry) },
+        })
     }
 
     fn to_png_files(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
@@ -355,31 +396,19 @@ impl Job {
     }
 
     fn to_dataset(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
-        let per_shard =
-            args.images_per_shard.map_or_else(|| default_images_per_shard(3, self.size), |n| n as usize);
-        let plan = self.plan(args, per_shard);
-        let ended = build_dataset(
-            session,
-            &args.output,
-            plan.clone(),
-            "align",
-            args.on_error == OnError::Fail,
-            |done, failed| self.provenance(args, &plan, done, failed),
-            |i| {
-                let (aligned, blake3) = self.aligned(i)?;
-                let path = self.faces[i].row.file.clone();
-                Ok(Packed {
-                    image: planar(&aligned.image),
-                    line: IndexLine { path, blake3, geometry: json!(aligned.geometry) },
-                })
-            },
-        )?;
+        let plan = self.dataset_plan(args);
+        let job = DatasetJob {
+            output: &args.output,
+            plan: plan.clone(),
+            storage: self.storage.clone(),
+            label: "align",
+            stop_at_failure: args.on_error == OnError::Fail,
+            labels: None,
+        };
+        let provenance = |done, failed| self.provenance(args, &plan, done, failed);
+        let ended = job.run(session, provenance, |i| self.make(i))?;
         finished_dataset(session, ended, &args.output)
     }
-}
-
-fn planar(image: &Raster) -> Planar<u8> {
-    Planar::from_raster(image)
 }
 
 /// The end of a command that builds a dataset.

@@ -171,16 +171,15 @@ fn labels_that_differ(a: &Dataset, b: &Dataset, images: usize) -> anyhow::Result
 }
 
 fn compare_image(a: &Level, b: &Level, image: usize) -> anyhow::Result<LevelDifference> {
-    let missing = |name: &str| anyhow!("image {image} is not in the files of {name}: see pgprep verify");
-    let a_pixels = a.image(image).ok_or_else(|| missing("A"))?;
-    let b_pixels = b.image(image).ok_or_else(|| missing("B"))?;
+    let a_pixels = a.image(image).context("cannot read A")?;
+    let b_pixels = b.image(image).context("cannot read B")?;
     if a_pixels == b_pixels {
         return Ok(LevelDifference::default());
     }
-    let Some(at) = a_pixels.iter().zip(b_pixels).position(|(x, y)| x != y) else {
+    let Some(at) = a_pixels.iter().zip(b_pixels.iter()).position(|(x, y)| x != y) else {
         return Ok(LevelDifference::default());
     };
-    let largest = a_pixels.iter().zip(b_pixels).map(|(x, y)| x.abs_diff(*y)).max().unwrap_or(0);
+    let largest = a_pixels.iter().zip(b_pixels.iter()).map(|(x, y)| x.abs_diff(*y)).max().unwrap_or(0);
     let r = a.resolution().pixels();
     let first = Place {
         image,

@@ -67,6 +67,13 @@ impl Export<'_> {
     fn to_tfrecords(&self) -> anyhow::Result<ExitStatus> {
         let levels: Vec<Resolution> =
             self.dataset.resolutions().iter().copied().filter(|&r| r <= self.finest).collect();
+        let all: Vec<Resolution> = self.finest.down_to(Resolution::MIN).collect();
+        if let Some(missing) = all.iter().rev().find(|r| !levels.contains(r)) {
+            bail!(
+                "the dataset has no level of {missing} px, and ProGAN reads all from 4 to {} px: choose --resolution below it, or pack with all levels",
+                self.finest
+            );
+        }
         let name = folder_name(self.output)?;
         let mut settings = Map::new();
         for (key, value) in
@@ -144,9 +151,7 @@ impl Export<'_> {
                 if self.session.interrupted() {
                     return Err(io::Error::other("interrupted"));
                 }
-                let image =
-                    level.image(i).ok_or_else(|| io::Error::other(format!("image {i} is missing")))?;
-                records.push(image)?;
+                records.push(&level.image(i).map_err(io::Error::other)?)?;
                 progress.advance(1);
             }
             Ok(())

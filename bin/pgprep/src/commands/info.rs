@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use pg_cli::ExitStatus;
-use pg_shard::Dataset;
+use pg_shard::format::image_bytes;
+use pg_shard::{Codec, Dataset, Manifest};
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
@@ -23,6 +24,7 @@ pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStat
         "shards": shards,
         "bytes": bytes,
         "label_names": manifest.label_names,
+        "codec": manifest.codec,
         "downscale_filter": manifest.downscale_filter,
         "fingerprint": dataset.fingerprint(),
         "provenance": manifest.provenance,
@@ -34,9 +36,10 @@ pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStat
         format!("levels       {} px", levels.join(", ")),
         format!("shards       {shards} of at most {}", count(manifest.items_per_shard as u64, "image")),
         format!(
-            "size         {:.1} MiB in {}",
+            "size         {:.1} MiB in {}{}",
             bytes as f64 / f64::from(1 << 20),
-            count(manifest.files.len() as u64, "file")
+            count(manifest.files.len() as u64, "file"),
+            compressed_note(manifest, bytes)
         ),
         format!("labels       {}", labels_line(manifest.label_names.as_deref())),
         format!("left out     {}", manifest.failed),
@@ -48,6 +51,16 @@ pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStat
     }
     session.result(&json, lines)?;
     Ok(ExitStatus::Done)
+}
+
+/// The codec, and what share of raw its files take; nothing for raw.
+fn compressed_note(manifest: &Manifest, bytes: u64) -> String {
+    if manifest.codec == Codec::Raw {
+        return String::new();
+    }
+    let image: usize = manifest.levels().into_iter().map(|r| image_bytes(manifest.channels, r)).sum();
+    let raw = (manifest.images * image as u64).max(1);
+    format!(", {}, {:.0} % of raw", manifest.codec.name(), 100.0 * bytes as f64 / raw as f64)
 }
 
 /// The number of label columns and the first names.

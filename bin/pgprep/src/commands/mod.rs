@@ -7,6 +7,7 @@ mod export;
 mod extract;
 mod info;
 mod pack;
+mod repair;
 mod select;
 mod synth;
 mod verify;

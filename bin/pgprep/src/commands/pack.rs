@@ -7,7 +7,7 @@ use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, epoch_order};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage, epoch_order};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
@@ -18,95 +18,137 @@ use crate::dataset_labels::labels_blake3;
 use crate::image_items::list_blake3;
 use crate::pack_source::PackSource;
 use crate::resumable::{DatasetJob, LabelRows, Packed};
-use crate::session::{Session, reason, resolution};
+use crate::session::{Session, reason, resolution, storage};
+
+/// Everything that is fixed before the first image is read.
+pub(crate) struct PackJob {
+    source: PackSource,
+    labels: Option<Labels>,
+    /// Item i of the dataset is item `order[i]` of the source.
+    order: Vec<usize>,
+    how: Fit,
+    how_name: &'static str,
+    size: Resolution,
+    limits: DecodeLimits,
+    pub(crate) plan: BuildPlan,
+    pub(crate) storage: Storage,
+}
 
 pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStatus> {
-    let limits = DecodeLimits::from(&args.limits);
-    let source = PackSource::open(&args.source, args.source_format, args.resolution)
-        .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
-    let labels = labels(&source, args)?;
-    let first = first_readable(&source, &limits)?;
-    let (how, name) = match args.fit {
-        FitChoice::Crop => (Fit::Crop, "crop"),
-        FitChoice::Pad => (Fit::Pad, "pad"),
-        FitChoice::Stretch => (Fit::Stretch, "stretch"),
-        FitChoice::Strict => (Fit::Strict, "strict"),
+    let pack = PackJob::prepare(args)?;
+    let row = |i: usize| pack.row(i);
+    let job = DatasetJob {
+        output: &args.output,
+        plan: pack.plan.clone(),
+        storage: pack.storage.clone(),
+        label: "pack",
+        stop_at_failure: false,
+        labels: pack.label_names().map(|names| LabelRows { names, row: &row }),
     };
-    let size = match args.resolution {
-        Some(pixels) => resolution(pixels, "--resolution")?,
-        None => fitting_resolution(&first, how)?,
-    };
-    let channels = first.channels();
-    let order: Vec<usize> = match args.shuffle {
-        Some(seed) => epoch_order(seed, 0, source.items().len()).into_iter().map(|i| i as usize).collect(),
-        None => (0..source.items().len()).collect(),
-    };
-    let per_shard =
-        args.images_per_shard.map_or_else(|| default_images_per_shard(channels, size), |n| n as usize);
-    let mut settings = Map::new();
-    for (key, value) in [
-        ("command", json!("pack")),
-        ("version", json!(TOOL.1)),
-        ("fit", json!(name)),
-        ("shuffle", json!(args.shuffle)),
-        ("max_pixels", json!(limits.max_pixels)),
-        ("max_bytes", json!(limits.max_bytes)),
-        ("labels_blake3", json!(labels.as_ref().map(|labels| labels_blake3(labels, &order)))),
-    ] {
-        settings.insert(key.to_owned(), value);
+    let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
+    let ended = job.run(session, provenance, |i| pack.make(i))?;
+    finished_dataset(session, ended, &args.output)
+}
+
+impl PackJob {
+    pub(crate) fn prepare(args: &PackArgs) -> anyhow::Result<Self> {
+        let limits = DecodeLimits::from(&args.limits);
+        let source = PackSource::open(&args.source, args.source_format, args.resolution)
+            .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
+        let labels = labels(&source, args)?;
+        let first = first_readable(&source, &limits)?;
+        let (how, how_name) = match args.fit {
+            FitChoice::Crop => (Fit::Crop, "crop"),
+            FitChoice::Pad => (Fit::Pad, "pad"),
+            FitChoice::Stretch => (Fit::Stretch, "stretch"),
+            FitChoice::Strict => (Fit::Strict, "strict"),
+        };
+        let size = match args.resolution {
+            Some(pixels) => resolution(pixels, "--resolution")?,
+            None => fitting_resolution(&first, how)?,
+        };
+        let storage = storage(size, &args.storage)?;
+        let channels = first.channels();
+        let number = source.items().len();
+        let order: Vec<usize> = match args.shuffle {
+            Some(seed) => epoch_order(seed, 0, number).into_iter().map(|i| i as usize).collect(),
+            None => (0..number).collect(),
+        };
+        let per_shard =
+            args.images_per_shard.map_or_else(|| default_images_per_shard(channels, size), |n| n as usize);
+        let mut settings = Map::new();
+        for (key, value) in [
+            ("command", json!("pack")),
+            ("version", json!(TOOL.1)),
+            ("fit", json!(how_name)),
+            ("shuffle", json!(args.shuffle)),
+            ("max_pixels", json!(limits.max_pixels)),
+            ("max_bytes", json!(limits.max_bytes)),
+            ("labels_blake3", json!(labels.as_ref().map(|labels| labels_blake3(labels, &order)))),
+        ] {
+            settings.insert(key.to_owned(), value);
+        }
+        for (key, value) in storage.settings() {
+            settings.insert(key.to_owned(), value);
+        }
+        let listed = order.iter().map(|&i| (&source.items()[i], source.identity().to_owned()));
+        let plan = BuildPlan {
+            settings,
+            source_blake3: list_blake3(listed),
+            items: order.len(),
+            items_per_shard: per_shard,
+            channels,
+            resolution: size.into(),
+        };
+        Ok(Self { source, labels, order, how, how_name, size, limits, plan, storage })
     }
-    let plan = BuildPlan {
-        settings,
-        source_blake3: list_blake3(order.iter().map(|&i| (&source.items()[i], source.identity().to_owned()))),
-        items: order.len(),
-        items_per_shard: per_shard,
-        channels,
-        resolution: size.into(),
-    };
-    let provenance = |done: u64, failed: u64| {
-        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, args.shuffle)
-            .setting("resolution", u32::from(size))
-            .setting("images_per_shard", per_shard)
-            .setting("source_format", source.format_name())
-            .count("source_images", order.len())
+
+    pub(crate) fn label_names(&self) -> Option<Vec<String>> {
+        self.labels.as_ref().map(|labels| labels.names().to_vec())
+    }
+
+    /// The labels of item `i`; empty where there are none.
+    pub(crate) fn row(&self, i: usize) -> Vec<f32> {
+        self.labels.as_ref().and_then(|labels| labels.row(self.order[i])).unwrap_or_default()
+    }
+
+    fn provenance(&self, shuffle: Option<u64>, done: u64, failed: u64) -> Provenance {
+        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, shuffle)
+            .setting("resolution", u32::from(self.size))
+            .setting("images_per_shard", self.plan.items_per_shard)
+            .setting("source_format", self.source.format_name())
+            .count("source_images", self.order.len())
             .count("packed", done)
             .count("failed", failed);
-        for (name, value) in &plan.settings {
+        for (name, value) in &self.plan.settings {
             provenance = provenance.setting(name, value.clone());
         }
         provenance
-    };
-    let row = |i: usize| labels.as_ref().and_then(|labels| labels.row(order[i])).unwrap_or_default();
-    let job = DatasetJob {
-        output: &args.output,
-        plan: plan.clone(),
-        label: "pack",
-        stop_at_failure: false,
-        labels: labels.as_ref().map(|labels| LabelRows { names: labels.names().to_vec(), row: &row }),
-    };
-    let ended = job.run(session, provenance, |i| {
-        let item = order[i];
-        let path = || source.items()[item].name.clone();
+    }
+
+    /// Item `i` of the dataset.
+    pub(crate) fn make(&self, i: usize) -> Result<Packed, FailedItem> {
+        let item = self.order[i];
+        let path = || self.source.items()[item].name.clone();
         let failed = |reason: String| FailedItem { path: path(), reason };
-        let photo = source.load(item, &limits).map_err(failed)?;
-        let raster = match (photo.raster.channels(), channels) {
+        let photo = self.source.load(item, &self.limits).map_err(failed)?;
+        let raster = match (photo.raster.channels(), self.plan.channels) {
             (1, 3) => photo.raster.into_rgb(),
             (3, 1) => {
                 return Err(failed("expected a grey picture as the first one is, found colour".to_owned()));
             }
             _ => photo.raster,
         };
-        let mut geometry = json!({ "fit": name, "source_size": [raster.width(), raster.height()] });
-        if let Some(before) = source.geometry_before(item) {
+        let mut geometry = json!({ "fit": self.how_name, "source_size": [raster.width(), raster.height()] });
+        if let Some(before) = self.source.geometry_before(item) {
             geometry["before"] = before;
         }
-        let square = fit(raster, size.pixels(), how).map_err(|e| failed(reason(&e)))?;
+        let square = fit(raster, self.size.pixels(), self.how).map_err(|e| failed(reason(&e)))?;
         Ok(Packed {
             image: Planar::from_raster(&square),
             line: IndexLine { path: path(), blake3: photo.blake3, geometry },
         })
-    })?;
-    finished_dataset(session, ended, &args.output)
+    }
 }
 
 /// What `--labels` asks for; without it, what the source has.

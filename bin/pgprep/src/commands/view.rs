@@ -53,9 +53,7 @@ fn from_dataset(args: &ViewArgs) -> anyhow::Result<Vec<Raster>> {
 /// Image `index` of a level as a photo.
 pub(crate) fn picture(level: &Level, index: usize) -> anyhow::Result<Raster> {
     let r = level.resolution().pixels();
-    level
-        .image(index)
-        .and_then(|bytes| Planar::from_data(level.channels(), r, r, bytes.to_vec()))
+    Planar::from_data(level.channels(), r, r, level.image(index)?.into_owned())
         .and_then(|planar| Raster::from_planar(&planar))
         .ok_or_else(|| anyhow!("image {index} is not in the dataset, which has {}", level.len()))
 }

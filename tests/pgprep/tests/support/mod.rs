@@ -15,4 +15,5 @@ pub(crate) fn pgprep(sandbox: &Sandbox, arguments: &str) -> Finished {
 }
 
 /// The aligning command that most tests use, without the output flags.
+#[allow(dead_code, reason = "not every test aligns")]
 pub(crate) const ALIGN: &str = "align in/images --landmarks in/list_landmarks.txt --size 32";

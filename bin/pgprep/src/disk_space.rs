@@ -1,0 +1,172 @@
+//! Room for a dataset: how much it takes, whether it is there, and what to say when it runs out.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::bail;
+use pg_shard::format::{BUILD_FILE, HEADER_BYTES, LABELS_FOLDER, image_bytes, level_folder};
+use pg_shard::{BuildPlan, Codec, EncodedImage, Storage};
+
+use crate::session::{Session, count, output_context};
+
+/// Images encoded to estimate the size of compressed ones.
+const SAMPLE: usize = 4;
+
+/// Bytes allowed per line of the index, which is written besides.
+const INDEX_LINE: u64 = 512;
+
+/// How many bytes a dataset takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BuildSize {
+    /// Of an image at all levels, with its labels; of compressed ones an estimate.
+    image: u64,
+    items: u64,
+    headers: u64,
+    estimated: bool,
+}
+
+impl BuildSize {
+    /// The size of `plan`; `encode` makes an item, `None` for one that fails, and is only called where
+    /// images are compressed.
+    pub(crate) fn of(
+        plan: &BuildPlan,
+        storage: &Storage,
+        label_columns: usize,
+        encode: impl Fn(usize) -> Option<EncodedImage>,
+    ) -> Self {
+        let raw: u64 = storage.levels.iter().map(|&r| image_bytes(plan.channels, r) as u64).sum();
+        let files_per_shard = storage.levels.len() + usize::from(label_columns > 0);
+        let estimated = storage.codec != Codec::Raw;
+        let mut image = raw;
+        if estimated {
+            let taken = plan.items.min(SAMPLE);
+            let sizes: Vec<u64> = (0..taken)
+                .filter_map(|i| encode(i * plan.items / taken))
+                .map(|encoded| encoded.bytes())
+                .collect();
+            if !sizes.is_empty() {
+                image = sizes.iter().sum::<u64>() / sizes.len() as u64;
+            }
+        }
+        Self {
+            image: image + 4 * label_columns as u64,
+            items: plan.items as u64,
+            headers: (files_per_shard * plan.shards() * HEADER_BYTES) as u64,
+            estimated,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.headers + self.items * self.image
+    }
+
+    /// Bytes of what is left when `done` items are there.
+    pub(crate) fn after(&self, done: usize) -> u64 {
+        self.items.saturating_sub(done as u64) * (self.image + INDEX_LINE)
+    }
+
+    /// Says how much will be written and refuses when there is too little room. Looks only, writes
+    /// nothing.
+    pub(crate) fn check(&self, session: &Session, output: &Path, storage: &Storage) -> anyhow::Result<()> {
+        let there = bytes_there(output, storage);
+        let free = free_bytes(output);
+        let levels: Vec<String> = storage.levels.iter().map(ToString::to_string).collect();
+        session.notes.note(format!(
+            "{} at {} px take {}{}{}",
+            count(self.items, "image"),
+            levels.join(", "),
+            if self.estimated { "about " } else { "" },
+            size(self.bytes()),
+            free.map_or_else(String::new, |free| format!(", {} are free", size(free))),
+        ));
+        let needed = (self.bytes() + self.items * INDEX_LINE).saturating_sub(there);
+        if let Some(free) = free.filter(|&free| free < needed) {
+            bail!(
+                "{}: it takes {} more, {} are free on that disk, {} are missing: free them, choose another folder, fewer --levels, or --codec {}",
+                output_context(output),
+                size(needed),
+                size(free),
+                size(needed - free),
+                Codec::MedZstd.name()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// `error` as it is, or, if the disk is full, with what is missing and how to go on. `left` bytes are still
+/// to be written; `kept` says what is kept.
+pub(crate) fn explained(error: anyhow::Error, output: &Path, left: u64, kept: &str) -> anyhow::Error {
+    let full = error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full));
+    if !full {
+        return error;
+    }
+    let free = free_bytes(output).unwrap_or(0);
+    let missing = if left > free {
+        format!("{} are missing", size(left - free))
+    } else {
+        format!("{} are free, so a quota or the limit of files or of their size was met", size(free))
+    };
+    let text = format!(
+        "no room left in {} (-o): {} are still to be written, {missing}; {kept}",
+        output.display(),
+        size(left)
+    );
+    error.context(text)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Bytes of the shards that an earlier run of the build finished.
+fn bytes_there(output: &Path, storage: &Storage) -> u64 {
+    if !output.join(BUILD_FILE).is_file() {
+        return 0;
+    }
+    let folders = storage.levels.iter().map(|&r| level_folder(r)).chain([LABELS_FOLDER.to_owned()]);
+    folders
+        .filter_map(|name| fs::read_dir(output.join(name)).ok())
+        .flat_map(Iterator::flatten)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "safetensors"))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
+/// Bytes that this user may still write to the file system of `path`, which need not exist yet.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find(|part| part.exists())?;
+    let status = rustix::fs::statvfs(existing).ok()?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+/// `1.5 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if value < 1024.0 {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_that_fits() {
+        assert_eq!(
+            [0, 1023, 1536, 5 << 20, 3 << 40].map(size),
+            ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "3072.0 GiB"]
+        );
+    }
+}
