@@ -1,14 +1,21 @@
 //! Items made in parallel and taken in order, with few of them in memory.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Context as _;
+use rayon::ThreadPoolBuilder;
 
 /// Items that may be made or wait, per thread: enough that a slow one does not leave the others idle.
-const WINDOW_PER_THREAD: usize = 4;
+const WINDOW_PER_THREAD: usize = 2;
 
-/// Calls `make` for every item on the pool's threads, and `take` with what was made, in the order of
-/// `items`, on this thread meanwhile. At most [`WINDOW_PER_THREAD`] items per thread are under way.
+/// Calls `make` for every item on `threads` threads, and `take` with what was made, in the order of `items`,
+/// on this thread meanwhile. At most [`WINDOW_PER_THREAD`] items per thread are under way, and no more than
+/// one per thread is being made: what a thread works on with rayon stays on that thread, since a thread of
+/// a shared pool would begin further items while it waits for others.
 ///
 /// An error of `take` ends it; items not begun by then are not made. With one thread all happens in turn on
 /// this one, so that no second core is used.
@@ -21,64 +28,62 @@ pub(crate) fn in_order<T: Send>(
     if threads == 1 {
         return items.iter().try_for_each(|&item| take(item, make(item)));
     }
-    let window = WINDOW_PER_THREAD * threads;
-    let stopped = AtomicBool::new(false);
-    let (make, stopped) = (&make, &stopped);
-    rayon::in_place_scope(|scope| {
+    // Positions in `items` to be worked on: never more than the window beyond what was taken.
+    let (tickets, queue) = channel();
+    let queue = Mutex::new(queue);
+    let make = &make;
+    thread::scope(|scope| {
+        // Dropped when this closure ends, however it does; then the threads end.
+        let tickets = tickets;
         let (sender, receiver) = channel();
-        let mut waiting: BTreeMap<usize, Option<T>> = BTreeMap::new();
+        for _ in 0..threads.min(items.len()) {
+            let (queue, sender) = (&queue, sender.clone());
+            thread::Builder::new()
+                .spawn_scoped(scope, move || work(queue, &sender, |at| make(items[at])))
+                .with_context(|| format!("cannot start {threads} threads (--threads)"))?;
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
         let mut begun = 0;
         for (position, &item) in items.iter().enumerate() {
-            while begun < items.len().min(position + window) {
-                let (at, item) = (begun, items[begun]);
-                let answer = Answer { at, made: None, sender: sender.clone() };
-                scope.spawn(move |_| {
-                    // The whole of it, not only the field that is set.
-                    let mut answer = answer;
-                    if !stopped.load(Ordering::Relaxed) {
-                        answer.made = Some(make(item));
-                    }
-                });
+            while begun < items.len().min(position + WINDOW_PER_THREAD * threads) {
+                tickets.send(begun)?;
                 begun += 1;
             }
             let made = loop {
                 if let Some(made) = waiting.remove(&position) {
                     break made;
                 }
-                match receiver.recv() {
-                    Ok((at, made)) => drop(waiting.insert(at, made)),
-                    Err(_) => break None,
-                }
+                let (at, made) = receiver.recv().context("the threads ended early")?;
+                waiting.insert(at, made);
             };
-            // Nothing made: that item panicked, and the scope hands the panic on.
-            let Some(made) = made else { break };
-            if let Err(error) = take(item, made) {
-                stopped.store(true, Ordering::Relaxed);
-                return Err(error);
-            }
+            take(item, made.unwrap_or_else(|panic| resume_unwind(panic)))?;
         }
-        stopped.store(true, Ordering::Relaxed);
         Ok(())
     })
 }
 
-/// Sends what was made when it is dropped, so that a panic does not leave the receiver waiting.
-struct Answer<T> {
-    at: usize,
-    made: Option<T>,
-    sender: Sender<(usize, Option<T>)>,
-}
-
-impl<T> Drop for Answer<T> {
-    fn drop(&mut self) {
-        // Nobody waits any more: nothing is lost.
-        let _ = self.sender.send((self.at, self.made.take()));
+/// Makes what the queue asks for until it is closed. A panic is sent like a result.
+fn work<T>(
+    queue: &Mutex<Receiver<usize>>,
+    sender: &Sender<(usize, thread::Result<T>)>,
+    make: impl Fn(usize) -> T,
+) {
+    // Without it, rayon would use the pool that all threads share.
+    let _own_pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(at) = next else { return };
+        let made = catch_unwind(AssertUnwindSafe(|| make(at)));
+        if sender.send((at, made)).is_err() {
+            return;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread::sleep;
     use std::time::Duration;
 

@@ -8,6 +8,7 @@
 #[inline]
 #[must_use]
 pub fn truncated(v: f32) -> u8 {
+    #[allow(clippy::manual_clamp, reason = "`clamp` leaves NaN as it is")]
     let v = v.max(0.0).min(255.0);
     // SAFETY: `max` returns the number where the other is NaN, so v lies in 0..=255.
     unsafe { v.to_int_unchecked::<i32>() as u8 }

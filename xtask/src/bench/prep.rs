@@ -161,7 +161,8 @@ impl<'a> Bench<'a> {
 }
 
 /// From drawn photos to a dataset of 1024 px.
-const ALIGN: [&str; 6] = ["align", "photos/images", "--landmarks", "photos/list_landmarks.txt", "--format", "shards"];
+const ALIGN: [&str; 6] =
+    ["align", "photos/images", "--landmarks", "photos/list_landmarks.txt", "--format", "shards"];
 
 fn row(name: &str, ours: &Best, theirs: &Best) -> Vec<String> {
     let (a, b) = (ours.get(name), theirs.get(name));

@@ -10,8 +10,8 @@
 #![allow(unsafe_code, reason = "calls functions compiled for AVX-512, behind a test for it; vector loads")]
 
 use std::arch::x86_64::{
-    __m128i, __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _mm_add_epi16, _mm_add_epi32, _mm_and_si128,
-    _mm_cvtsi128_si32, _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_setr_epi8,
+    __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _mm_add_epi16, _mm_add_epi32, _mm_and_si128, _mm_cvtsi128_si32,
+    _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_setr_epi8, _mm_setzero_si128,
     _mm_shuffle_epi8, _mm_srli_epi32, _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256,
     _mm512_add_epi32, _mm512_add_ps, _mm512_alignr_epi64, _mm512_castps_si512, _mm512_castsi128_si512,
     _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvttps_epi32,
@@ -86,6 +86,17 @@ struct Windows {
     u: [f32; RUN],
     v: [f32; RUN],
 }
+
+/// In each quarter: RRRRGGGGBBBB to RGBRGBRGBRGB.
+const PIXELS: [u8; 64] = {
+    let mut out = [128; 64];
+    let mut i = 0;
+    while i < 48 {
+        out[i / 12 * 16 + i % 12] = (i % 3 * 4 + i % 12 / 3) as u8;
+        i += 1;
+    }
+    out
+};
 
 /// In each quarter: ones for 15 bytes; the exponent of [`UNITS`] as the last byte.
 const LAST_BYTES: [[u8; 64]; 2] = {
@@ -162,10 +173,13 @@ impl<'a> Blocks<'a> {
             let blocks = &mut blocks[..out.len()];
             self.run_of_blocks(sampler, [run * RUN, y], &BY_COLUMN, blocks);
             for (columns, block) in out.iter_mut().zip(blocks) {
+                let pixels = _mm512_shuffle_epi8(load_bytes(block), load_bytes(&PIXELS));
+                // SAFETY: 64 bytes are written to an array of 64.
+                unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), pixels) };
                 for (column, bytes) in columns.iter_mut().zip(block.as_chunks::<16>().0) {
                     let Some(out) = column.as_chunks_mut::<12>().0.get_mut(quarter) else { continue };
-                    for (at, out) in out.iter_mut().enumerate() {
-                        *out = f32::from(bytes[at % 3 * 4 + at / 3]);
+                    for (out, &byte) in out.iter_mut().zip(bytes) {
+                        *out = f32::from(byte);
                     }
                 }
             }
@@ -271,9 +285,11 @@ impl<'a> Blocks<'a> {
         let stride = self.stride as usize;
         let at = usize::try_from(at).ok()?;
         let bytes = self.data.get(at..at + 4 * stride + 16)?;
-        // SAFETY: 16 bytes from row * stride on lie in `bytes` for rows 0 to 4.
-        let load =
-            |row: usize| unsafe { _mm_loadu_si128(bytes.as_ptr().add(row * stride).cast::<__m128i>()) };
+        let load = |row: usize| match bytes[row * stride..].first_chunk::<16>() {
+            // SAFETY: 16 bytes are read from an array of 16.
+            Some(row) => unsafe { _mm_loadu_si128(row.as_ptr().cast()) },
+            None => _mm_setzero_si128(),
+        };
         let rows = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(load(0)), load(1));
         let rows = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(rows, load(2)), load(3));
         let below = _mm512_alignr_epi64::<2>(_mm512_castsi128_si512(load(4)), rows);
