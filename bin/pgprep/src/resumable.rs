@@ -69,7 +69,7 @@ impl DatasetJob<'_> {
     ) -> anyhow::Result<Ended<Manifest>> {
         let Self { output, plan, storage, label, stop_at_failure, labels } = self;
         let context = || output_context(output);
-        let encode = |packed: Packed| match storage.encode(&packed.image) {
+        let encode = |packed: Packed| match storage.encode(packed.image) {
             Ok(image) => Ok((image, packed.line)),
             Err(e) => Err(FailedItem { path: packed.line.path, reason: e.to_string() }),
         };

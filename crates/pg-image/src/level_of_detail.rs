@@ -3,7 +3,10 @@
 //! Level r/2 is the mean of each 2x2 block of the *unrounded* level r; every level is rounded on its
 //! own, half to even, only when it is written.
 
+use multiversion::multiversion;
+
 use crate::Planar;
+use crate::truncation::truncated;
 
 /// Halves both sides: mean of each 2x2 block, f32, no rounding.
 ///
@@ -11,6 +14,45 @@ use crate::Planar;
 /// Sums run in the order (top left + top right) + (bottom left + bottom right).
 #[must_use]
 pub fn halve_box(image: &Planar<f32>) -> Planar<f32> {
+    halved(image, halve_row)
+}
+
+/// Rounds half to even and clamps to 0..=255: the one quantisation step of a level.
+#[must_use]
+pub fn quantise(image: &Planar<f32>) -> Planar<u8> {
+    let mut out = Planar::filled(image.channels(), image.height(), image.width(), 0);
+    quantise_values(image.data(), out.data_mut());
+    out
+}
+
+/// The pyramid of `image`, finest level first (the image itself), coarsest of side `lowest_px` last.
+///
+/// Each level is [`halve_box`] of the unrounded level above, then [`quantise`]d. Cost: 4/3 passes.
+#[must_use]
+pub fn pyramid(image: &Planar<u8>, lowest_px: usize) -> Vec<Planar<u8>> {
+    let mut levels = vec![image.clone()];
+    levels.extend(coarser_levels(image, lowest_px));
+    levels
+}
+
+/// [`pyramid`] without the image itself.
+#[must_use]
+pub fn coarser_levels(image: &Planar<u8>, lowest_px: usize) -> Vec<Planar<u8>> {
+    let goes_on = |height: usize, width: usize| height / 2 >= lowest_px && width / 2 >= lowest_px;
+    let mut levels = Vec::new();
+    if !goes_on(image.height(), image.width()) {
+        return levels;
+    }
+    let mut current = halved(image, halve_row_of_bytes);
+    levels.push(quantise(&current));
+    while goes_on(current.height(), current.width()) {
+        current = halve_box(&current);
+        levels.push(quantise(&current));
+    }
+    levels
+}
+
+fn halved<T: Copy>(image: &Planar<T>, halve_row: impl Fn(&[T], &[T], &mut [f32])) -> Planar<f32> {
     let (h, w) = (image.height() / 2, image.width() / 2);
     let mut out = Planar::filled(image.channels(), h, w, 0.0_f32);
     if h == 0 || w == 0 {
@@ -21,30 +63,60 @@ pub fn halve_box(image: &Planar<f32>) -> Planar<f32> {
         for (y, row) in out.plane_mut(c).chunks_exact_mut(w).enumerate() {
             let top = &source[2 * y * image.width()..][..2 * w];
             let bottom = &source[(2 * y + 1) * image.width()..][..2 * w];
-            for ((v, t), b) in row.iter_mut().zip(top.chunks_exact(2)).zip(bottom.chunks_exact(2)) {
-                *v = ((t[0] + t[1]) + (b[0] + b[1])) * 0.25;
-            }
+            halve_row(top, bottom, row);
         }
     }
     out
 }
 
-/// Rounds half to even and clamps to 0..=255: the one quantisation step of a level.
-#[must_use]
-pub fn quantise(image: &Planar<f32>) -> Planar<u8> {
-    image.map(|v| v.round_ties_even().clamp(0.0, 255.0) as u8)
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn halve_row(top: &[f32], bottom: &[f32], out: &mut [f32]) {
+    for ((v, t), b) in out.iter_mut().zip(top.as_chunks::<2>().0).zip(bottom.as_chunks::<2>().0) {
+        *v = ((t[0] + t[1]) + (b[0] + b[1])) * 0.25;
+    }
 }
 
-/// The pyramid of `image`, finest level first (the image itself), coarsest of side `lowest_px` last.
-///
-/// Each level is [`halve_box`] of the unrounded level above, then [`quantise`]d. Cost: 4/3 passes.
-#[must_use]
-pub fn pyramid(image: &Planar<u8>, lowest_px: usize) -> Vec<Planar<u8>> {
-    let mut levels = vec![image.clone()];
-    let mut current = image.to_f32();
-    while current.height() / 2 >= lowest_px && current.width() / 2 >= lowest_px {
-        current = halve_box(&current);
-        levels.push(quantise(&current));
+/// [`halve_row`] of bytes, whose sums are the same in whole numbers.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn halve_row_of_bytes(top: &[u8], bottom: &[u8], out: &mut [f32]) {
+    for ((v, t), b) in out.iter_mut().zip(top.as_chunks::<2>().0).zip(bottom.as_chunks::<2>().0) {
+        let sum = (u16::from(t[0]) + u16::from(t[1])) + (u16::from(b[0]) + u16::from(b[1]));
+        *v = f32::from(sum) * 0.25;
     }
-    levels
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn quantise_values(values: &[f32], out: &mut [u8]) {
+    for (out, &value) in out.iter_mut().zip(values) {
+        *out = truncated(value.round_ties_even());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn levels_are_the_rounded_chain_of_means(
+            w in 1_usize..70, h in 1_usize..70, lowest in 1_usize..9, seed: u32,
+        ) {
+            let value = |i: usize| ((i as u32 ^ seed).wrapping_mul(2_654_435_761) >> 24) as u8;
+            let image = Planar::from_data(3, h, w, (0..w * h * 3).map(value).collect()).unwrap();
+            let mut expected = vec![image.clone()];
+            let mut current = image.to_f32();
+            while current.height() / 2 >= lowest && current.width() / 2 >= lowest {
+                let (h, w) = (current.height() / 2, current.width() / 2);
+                let mean = |c: usize, y: usize, x: usize| {
+                    let at = |dy: usize, dx: usize| current.plane(c)[(2 * y + dy) * current.width() + 2 * x + dx];
+                    ((at(0, 0) + at(0, 1)) + (at(1, 0) + at(1, 1))) * 0.25
+                };
+                let means = (0..3 * h * w).map(|i| mean(i / (h * w), i / w % h, i % w)).collect();
+                current = Planar::from_data(3, h, w, means).unwrap();
+                expected.push(current.map(|v| v.round_ties_even().clamp(0.0, 255.0) as u8));
+            }
+            prop_assert_eq!(pyramid(&image, lowest), expected);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Planar (channel-major) images: the layout of tensors and shards.
 
 use crate::Raster;
+use crate::raster::deinterleave;
 
 /// An image stored plane by plane: index `(c * height + y) * width + x`, i.e. `[C,H,W]`.
 ///
@@ -99,10 +100,12 @@ impl Planar<u8> {
     pub fn from_raster(raster: &Raster) -> Self {
         let (channels, height, width) = (raster.channels(), raster.height(), raster.width());
         let mut data = vec![0_u8; raster.data().len()];
-        for (c, plane) in data.chunks_exact_mut((height * width).max(1)).enumerate() {
-            for (out, pixel) in plane.iter_mut().zip(raster.data().chunks_exact(channels)) {
-                *out = pixel[c];
-            }
+        let (r, rest) = data.split_at_mut(height * width);
+        if channels == 3 {
+            let (g, b) = rest.split_at_mut(height * width);
+            deinterleave(raster.data().as_chunks().0, [r, g, b]);
+        } else {
+            r.copy_from_slice(raster.data());
         }
         Self { channels, height, width, data }
     }

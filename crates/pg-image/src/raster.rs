@@ -1,5 +1,6 @@
 //! Interleaved 8-bit photos, as decoders deliver them.
 
+use multiversion::multiversion;
 use thiserror::Error;
 
 use crate::Planar;
@@ -85,10 +86,10 @@ impl Raster {
     pub fn from_planar(planar: &Planar<u8>) -> Option<Self> {
         let (channels, height, width) = (planar.channels(), planar.height(), planar.width());
         let mut data = vec![0_u8; planar.data().len()];
-        for c in 0..channels {
-            for (pixel, &value) in data.chunks_exact_mut(channels).zip(planar.plane(c)) {
-                pixel[c] = value;
-            }
+        match channels {
+            1 => data.copy_from_slice(planar.data()),
+            3 => interleave([planar.plane(0), planar.plane(1), planar.plane(2)], data.as_chunks_mut().0),
+            _ => return None,
         }
         Self::from_data(width, height, channels, data).ok()
     }
@@ -101,5 +102,39 @@ impl Raster {
         }
         let data = self.data.iter().flat_map(|&v| [v, v, v]).collect();
         Self { width: self.width, height: self.height, channels: 3, data }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn interleave(planes: [&[u8]; 3], pixels: &mut [[u8; 3]]) {
+    for (((pixel, &r), &g), &b) in pixels.iter_mut().zip(planes[0]).zip(planes[1]).zip(planes[2]) {
+        *pixel = [r, g, b];
+    }
+}
+
+/// Pixels to planes.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+pub(crate) fn deinterleave(pixels: &[[u8; 3]], planes: [&mut [u8]; 3]) {
+    let [r, g, b] = planes;
+    for (((pixel, r), g), b) in pixels.iter().zip(r).zip(g).zip(b) {
+        (*r, *g, *b) = (pixel[0], pixel[1], pixel[2]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_and_pixels_are_the_same_picture() {
+        for (w, h, c) in [(7, 5, 3), (64, 33, 3), (100, 1, 3), (9, 4, 1)] {
+            let data: Vec<u8> = (0..w * h * c).map(|i| (i * 89 % 251) as u8).collect();
+            let raster = Raster::from_data(w, h, c, data.clone()).unwrap();
+            let planar = Planar::from_raster(&raster);
+            for (i, &value) in data.iter().enumerate() {
+                assert_eq!(planar.plane(i % c)[i / c], value);
+            }
+            assert_eq!(Raster::from_planar(&planar), Some(raster));
+        }
     }
 }

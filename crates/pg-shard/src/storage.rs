@@ -1,6 +1,6 @@
 //! Which levels a dataset stores, and how.
 
-use pg_image::level_of_detail::pyramid;
+use pg_image::level_of_detail::coarser_levels;
 use pg_image::{Planar, Resolution};
 use serde_json::{Value, json};
 
@@ -60,10 +60,12 @@ impl Storage {
     ///
     /// # Errors
     /// [`ShardError::Codec`] when memory runs out.
-    pub fn encode(&self, image: &Planar<u8>) -> Result<EncodedImage, ShardError> {
+    pub fn encode(&self, image: Planar<u8>) -> Result<EncodedImage, ShardError> {
         let lowest = self.levels.first().map_or(4, |r| r.pixels());
-        let pyramid = pyramid(image, lowest);
-        let stored = pyramid.into_iter().filter(|p| self.levels.iter().any(|r| r.pixels() == p.width()));
+        let coarser = coarser_levels(&image, lowest);
+        let stored = std::iter::once(image)
+            .chain(coarser)
+            .filter(|p| self.levels.iter().any(|r| r.pixels() == p.width()));
         EncodedImage::new(self.codec, stored)
     }
 

@@ -147,7 +147,7 @@ impl Sources {
             Job::Pack(job) => job.make(i)?,
             Job::Align(job) => job.make(i)?,
         };
-        match self.storage.encode(&image) {
+        match self.storage.encode(image) {
             Ok(image) => Ok((image, line)),
             Err(e) => Err(FailedItem { path: line.path, reason: e.to_string() }),
         }
