@@ -100,7 +100,7 @@ impl DatasetJob<'_> {
             session.notes.note(format!("going on after {resumed} of {} images", builder.plan().items));
             progress.resume_at(resumed as u64);
         }
-        let mut shelf = Shelf::new(&builder, session.threads() > 1);
+        let mut shelf = Shelf::new(&builder);
         let mut failures = 0;
         let made_item = |i: usize| -> Made {
             (!session.interrupted()).then(|| {
@@ -178,16 +178,14 @@ impl std::error::Error for Halt {}
 /// The shard in hand, and the one before it, which waits for the disk on a thread of its own.
 struct Shelf<'a> {
     builder: &'a DatasetBuilder,
-    aside: bool,
     in_hand: Option<ShardWriter>,
     finishing: Option<JoinHandle<Result<(), ShardError>>>,
     done: usize,
 }
 
 impl<'a> Shelf<'a> {
-    /// With `aside`, shards are completed on another thread.
-    fn new(builder: &'a DatasetBuilder, aside: bool) -> Self {
-        Self { builder, aside, in_hand: None, finishing: None, done: 0 }
+    fn new(builder: &'a DatasetBuilder) -> Self {
+        Self { builder, in_hand: None, finishing: None, done: 0 }
     }
 
     /// The writer of the shard that `item` belongs to; another one in hand is completed first.
@@ -208,12 +206,7 @@ impl<'a> Shelf<'a> {
 
     fn finish(&mut self, writer: ShardWriter) -> Result<(), ShardError> {
         self.wait()?;
-        if self.aside {
-            self.finishing = Some(spawn(move || writer.finish()));
-        } else {
-            writer.finish()?;
-            self.done += 1;
-        }
+        self.finishing = Some(spawn(move || writer.finish()));
         Ok(())
     }
 
