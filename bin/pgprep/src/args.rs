@@ -118,6 +118,13 @@ pub(crate) enum OnError {
     Fail,
 }
 
+fn parse_shift(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(s) if (0.0..=1.0).contains(&s) => Ok(s),
+        _ => Err("expected a number from 0 to 1, such as 0.1".to_owned()),
+    }
+}
+
 const ALIGN_EXAMPLES: &str = "\
 Landmark files: CelebA's text (row count, column names, rows `file x y …` of five points), CSV with the \
 header `file,left_eye_x,left_eye_y,right_eye_x,…,right_mouth_y`, or FFHQ's JSON (68 points, --preset ffhq). \
@@ -132,6 +139,7 @@ Examples:
   pgprep align photos --landmarks points.csv --size 256 --format shards -o faces256
   pgprep align photos --landmarks points.csv --format shards --levels 4..256 --codec med-zstd -o faces
   pgprep align in-the-wild-images --landmarks ffhq-dataset-v2.json --preset ffhq -o ffhq
+  pgprep align photos --landmarks ffhq.json --preset ffhq --no-rotation --random-shift 0.1 -o unaligned
   pgprep align photos --landmarks points.csv --preview -o sheet.png";
 
 #[derive(Debug, ClapArgs)]
@@ -163,6 +171,23 @@ pub(crate) struct AlignArgs {
     /// Kind of crop
     #[arg(long, value_enum, default_value_t = Preset::Celeba)]
     pub(crate) preset: Preset,
+
+    /// Crop along the photo's rows and columns: faces keep their tilt (with either preset)
+    #[arg(long)]
+    pub(crate) no_rotation: bool,
+
+    /// Leave black what lies outside the photo (with either preset)
+    #[arg(long)]
+    pub(crate) no_padding: bool,
+
+    /// Move each crop at random, by a standard deviation of S sides of the crop along both axes (with
+    /// either preset)
+    #[arg(long, value_name = "S", value_parser = parse_shift)]
+    pub(crate) random_shift: Option<f64>,
+
+    /// Seed of --random-shift [default: 0]
+    #[arg(long, value_name = "SEED", requires = "random_shift")]
+    pub(crate) seed: Option<u64>,
 
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Png)]

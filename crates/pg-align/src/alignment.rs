@@ -3,7 +3,10 @@
 use pg_image::{QuadSampler, Raster};
 use serde::Serialize;
 
-use crate::{AlignError, Landmarks, OrientedSquare, Preset, crop, enlarge, oriented_square, pad, shrink};
+use crate::{
+    AlignError, Landmarks, OrientedSquare, Preset, crop, enlarge, oriented_square, pad, shrink,
+    upright_square,
+};
 
 /// How the four times oversampled square becomes the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,7 +19,7 @@ pub enum FinalFilter {
 }
 
 /// What decides an aligned image beside photo and landmarks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AlignSettings {
     /// Side of the output in pixels: a power of two from 4 to 4096, 1024 in the paper.
     pub size_px: usize,
@@ -24,6 +27,30 @@ pub struct AlignSettings {
     pub filter: FinalFilter,
     /// Whose crop.
     pub preset: Preset,
+    /// Whether the crop turns with the face; if not, it is an [`upright_square`].
+    pub rotation: bool,
+    /// Whether what lies outside the photo is made up by [`pad`]; if not, it is black.
+    pub padding: bool,
+    /// How far the crop is moved along the photo's x and y, in sides of the crop, finite; see
+    /// [`RandomShift`](crate::RandomShift).
+    pub shift: [f64; 2],
+}
+
+impl AlignSettings {
+    /// The published crop: turned, padded, not moved.
+    #[must_use]
+    pub fn new(size_px: usize, filter: FinalFilter, preset: Preset) -> Self {
+        Self { size_px, filter, preset, rotation: true, padding: true, shift: [0.0; 2] }
+    }
+
+    /// The square of a face under these settings.
+    ///
+    /// # Errors
+    /// [`AlignError::Size`], [`AlignError::Degenerate`].
+    pub fn square(&self, landmarks: &Landmarks) -> Result<OrientedSquare, AlignError> {
+        let square = if self.rotation { oriented_square } else { upright_square };
+        Ok(square(landmarks, self.size_px, self.preset)?.shifted(self.shift))
+    }
 }
 
 /// An aligned face.
@@ -78,7 +105,7 @@ pub fn align(
     landmarks: &Landmarks,
     settings: AlignSettings,
 ) -> Result<Aligned, AlignError> {
-    let mut square = oriented_square(landmarks, settings.size_px, settings.preset)?;
+    let mut square = settings.square(landmarks)?;
     let (quad, zoom) = (square.quad, square.zoom);
     let shrink = shrink(&mut photo, &mut square);
     let (border, crop) = crop(&mut photo, &mut square)?;
@@ -86,7 +113,7 @@ pub fn align(
         Preset::Celeba => enlarge(&mut photo, &mut square),
         Preset::Ffhq => 1,
     };
-    let pad = pad(&mut photo, &mut square, border)?;
+    let pad = if settings.padding { pad(&mut photo, &mut square, border)? } else { None };
     let image = transform(&photo, &square, settings.filter);
     Ok(Aligned { image, geometry: Geometry { quad, zoom, shrink, crop, superres, pad } })
 }

@@ -14,6 +14,7 @@ mod landmarks;
 mod layout_check;
 mod oriented_square;
 mod padding;
+mod random_shift;
 mod scaling;
 
 pub use alignment::{AlignSettings, Aligned, FinalFilter, Geometry, align, transform};
@@ -21,6 +22,7 @@ pub use cropping::crop;
 pub use errors::AlignError;
 pub use landmarks::Landmarks;
 pub use layout_check::{LayoutFault, check_inside, check_layout};
-pub use oriented_square::{OrientedSquare, Preset, oriented_square};
+pub use oriented_square::{OrientedSquare, Preset, oriented_square, upright_square};
 pub use padding::{pad, pad_exactly};
+pub use random_shift::RandomShift;
 pub use scaling::{enlarge, shrink};

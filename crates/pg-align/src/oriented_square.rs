@@ -46,6 +46,14 @@ impl OrientedSquare {
         ((self.size_px as f64 * 0.1 / self.zoom).round_ties_even() as i64).max(3)
     }
 
+    /// Moved by `shift` along x and y, in sides of the square.
+    #[must_use]
+    pub fn shifted(mut self, shift: [f64; 2]) -> Self {
+        let side_px = self.size_px as f64 / self.zoom;
+        self.map(|v, axis| (f64::from(v) + side_px * shift[axis]) as f32);
+        self
+    }
+
     pub(crate) fn map(&mut self, f: impl Fn(f32, usize) -> f32) {
         for corner in &mut self.quad {
             *corner = [f(corner[0], 0), f(corner[1], 1)];
@@ -93,6 +101,28 @@ pub fn oriented_square(
     size_px: usize,
     preset: Preset,
 ) -> Result<OrientedSquare, AlignError> {
+    square(landmarks, size_px, preset, true)
+}
+
+/// [`oriented_square`] without the turn: of the same size about the same centre, its sides along the rows and
+/// columns of the picture (x has the direction `[1, 0]`), as FFHQ's program crops with `--no-rotation`.
+///
+/// # Errors
+/// As [`oriented_square`], but for points that give a size and no direction.
+pub fn upright_square(
+    landmarks: &Landmarks,
+    size_px: usize,
+    preset: Preset,
+) -> Result<OrientedSquare, AlignError> {
+    square(landmarks, size_px, preset, false)
+}
+
+fn square(
+    landmarks: &Landmarks,
+    size_px: usize,
+    preset: Preset,
+    rotation: bool,
+) -> Result<OrientedSquare, AlignError> {
     if !size_px.is_power_of_two() || !(4..=4096).contains(&size_px) {
         return Err(AlignError::Size { found: size_px });
     }
@@ -108,7 +138,7 @@ pub fn oriented_square(
 
     let x = sub(eye_to_eye, rot90(eye_to_mouth));
     let norm = length(x);
-    let x = [x[0] / norm, x[1] / norm];
+    let x = if rotation { [x[0] / norm, x[1] / norm] } else { [1.0, 0.0] };
     let half_side = (f64::from(length(eye_to_eye)) * 2.0).max(f64::from(length(eye_to_mouth)) * 1.8);
     let x = scale(x, half_side as f32);
     let y = rot90(x);
@@ -126,6 +156,7 @@ pub fn oriented_square(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn upright() -> Landmarks {
         Landmarks::from_columns([40., 50., 60., 50., 50., 60., 42., 70., 58., 70.])
@@ -153,5 +184,41 @@ mod tests {
     fn sizes_that_are_no_power_of_two_are_refused() {
         let refused = oriented_square(&upright(), 1000, Preset::Celeba);
         assert_eq!(refused, Err(AlignError::Size { found: 1000 }));
+    }
+
+    fn on_a_slope(angle: f32) -> Landmarks {
+        let (sin, cos) = angle.sin_cos();
+        let turned = upright().points().map(|[x, y]| [x * cos - y * sin, x * sin + y * cos]);
+        Landmarks::from_columns(turned.as_flattened().try_into().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn without_rotation_the_square_keeps_size_and_centre_and_lies_along_the_axes(angle in 0.0_f32..6.3) {
+            let face = on_a_slope(angle);
+            let turned = oriented_square(&face, 256, Preset::Ffhq).unwrap();
+            let level = upright_square(&face, 256, Preset::Ffhq).unwrap();
+            let [a, b, c, d] = level.quad;
+            prop_assert_eq!((a[0], c[0], a[1], b[1]), (b[0], d[0], d[1], c[1]));
+            prop_assert!(a[0] < d[0] && a[1] < b[1]);
+            prop_assert!((level.zoom / turned.zoom - 1.0).abs() < 1e-6);
+            let centre = |s: &OrientedSquare, axis: usize| s.quad.iter().map(|p| p[axis]).sum::<f32>() / 4.0;
+            for axis in [0, 1] {
+                prop_assert!((centre(&level, axis) - centre(&turned, axis)).abs() < 1e-3);
+            }
+        }
+
+        #[test]
+        fn a_shift_moves_all_corners_by_parts_of_the_side(x in -2.0_f64..2.0, y in -2.0_f64..2.0) {
+            let square = oriented_square(&upright(), 256, Preset::Ffhq).unwrap();
+            prop_assert_eq!(square.shifted([0.0; 2]), square);
+            let moved = square.shifted([x, y]);
+            for (from, to) in square.quad.iter().zip(moved.quad) {
+                // The side is 80 px.
+                for axis in [0, 1] {
+                    prop_assert!((f64::from(to[axis] - from[axis]) - 80.0 * [x, y][axis]).abs() < 1e-3);
+                }
+            }
+        }
     }
 }

@@ -166,7 +166,7 @@ fn a_huge_photo_matches_at_every_stage() {
 fn the_whole_alignment_halved_twice_is_the_references_picture() {
     for file in ["000002", "000005"] {
         let row = rows().into_iter().find(|r| r.file == format!("{file}.png")).unwrap();
-        let settings = AlignSettings { size_px: SIZE_PX, filter: FinalFilter::Box, preset: Preset::Celeba };
+        let settings = AlignSettings::new(SIZE_PX, FinalFilter::Box, Preset::Celeba);
         let aligned = align(photo(&row.file), &row.landmarks, settings).unwrap();
         let quarter = halve_box(&halve_box(&Planar::from_raster(&aligned.image).to_f32()));
         let picture = Raster::from_planar(&quantise(&quarter)).unwrap();
@@ -179,7 +179,7 @@ fn smaller_sizes_show_the_same_face() {
     // 64 px from its own 256 px samples against the reference at 256 px, box-averaged to 64: sampling
     // differs, the picture may not. Mean absolute difference of grey levels.
     let row = rows().into_iter().find(|r| r.file == "000002.png").unwrap();
-    let settings = AlignSettings { size_px: 64, filter: FinalFilter::Box, preset: Preset::Celeba };
+    let settings = AlignSettings::new(64, FinalFilter::Box, Preset::Celeba);
     let small = Planar::from_raster(&align(photo(&row.file), &row.landmarks, settings).unwrap().image);
     let reference = Planar::from_raster(&photo("expected_000002_256_box.png")).to_f32();
     let reference = halve_box(&halve_box(&reference));

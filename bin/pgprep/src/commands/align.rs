@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
-use pg_align::{AlignSettings, Aligned, FinalFilter, align, check_inside, check_layout};
+use pg_align::{AlignSettings, Aligned, FinalFilter, RandomShift, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Resolution};
@@ -44,7 +44,9 @@ pub(crate) struct Job {
     without_landmarks: usize,
     size: Resolution,
     pub(crate) storage: Storage,
+    /// Of all faces; each has its own shift, see [`Job::settings_of`].
     pub(crate) settings: AlignSettings,
+    random_shift: Option<RandomShift>,
     pub(crate) limits: DecodeLimits,
 }
 
@@ -125,7 +127,16 @@ impl Job {
             without_landmarks,
             size,
             storage,
-            settings: AlignSettings { size_px: size.pixels(), filter, preset },
+            settings: AlignSettings {
+                rotation: !args.no_rotation,
+                padding: !args.no_padding,
+                ..AlignSettings::new(size.pixels(), filter, preset)
+            },
+            // Shifts by nothing are none, whatever the seed.
+            random_shift: args
+                .random_shift
+                .filter(|&deviation| deviation > 0.0)
+                .map(|deviation| RandomShift { deviation, seed: args.seed.unwrap_or(0) }),
             limits: DecodeLimits::from(&args.limits),
         };
         if wrong.is_none() {
@@ -288,6 +299,10 @@ impl Job {
             ("version", json!(TOOL.1)),
             ("preset", json!(self.settings.preset)),
             ("filter", json!(self.settings.filter)),
+            ("rotation", json!(self.settings.rotation)),
+            ("padding", json!(self.settings.padding)),
+            ("random_shift", json!(self.random_shift.map(|random| random.deviation))),
+            ("seed", json!(self.random_shift.map(|random| random.seed))),
             ("format", json!(format)),
             ("max_pixels", json!(self.limits.max_pixels)),
             ("max_bytes", json!(self.limits.max_bytes)),
@@ -313,7 +328,8 @@ impl Job {
     }
 
     fn provenance(&self, args: &AlignArgs, plan: &BuildPlan, done: u64, failed: u64) -> Provenance {
-        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, None)
+        let seed = self.random_shift.map(|random| random.seed);
+        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, seed)
             .setting("size", args.size)
             .setting("images_per_shard", plan.items_per_shard)
             .count("landmark_rows_used", self.faces.len())
@@ -326,6 +342,12 @@ impl Job {
         provenance
     }
 
+    /// The settings of one face.
+    pub(crate) fn settings_of(&self, face: &Face) -> AlignSettings {
+        let shift = self.random_shift.map_or([0.0; 2], |random| random.of(&face.row.file));
+        AlignSettings { shift, ..self.settings }
+    }
+
     /// Face `i`, aligned, RGB.
     fn aligned(&self, i: usize) -> Result<(Aligned, String), FailedItem> {
         let face = &self.faces[i];
@@ -336,8 +358,8 @@ impl Job {
             ));
         };
         let Photo { raster, blake3 } = load(&self.source, item, &self.limits).map_err(failed)?;
-        let aligned =
-            align(raster.into_rgb(), &face.row.landmarks, self.settings).map_err(|e| failed(reason(&e)))?;
+        let aligned = align(raster.into_rgb(), &face.row.landmarks, self.settings_of(face))
+            .map_err(|e| failed(reason(&e)))?;
         Ok((aligned, blake3))
     }
 

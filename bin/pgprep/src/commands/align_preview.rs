@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use anyhow::{Context as _, anyhow, bail};
-use pg_align::{AlignSettings, Landmarks, oriented_square};
+use pg_align::{AlignSettings, Landmarks};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::write_png;
 use pg_image::{Raster, contact_sheet, draw_stroke, window};
@@ -94,7 +94,7 @@ pub(crate) fn run(
 fn picture(job: &Job, face: &Face) -> Result<Raster, String> {
     let Some(item) = face.item else { return Err("it is not among the photos".to_owned()) };
     let photo = load(&job.source, item, &job.limits)?.raster;
-    let quad = corners(&face.row.landmarks, job.settings);
+    let quad = corners(&face.row.landmarks, job.settings_of(face));
     let size = [photo.width() as f64, photo.height() as f64];
     // The photo, and of the crop as much as the limit allows.
     let most = MOST_SIDES * size[0].max(size[1]);
@@ -132,6 +132,6 @@ fn picture(job: &Job, face: &Face) -> Result<Raster, String> {
 }
 
 fn corners(landmarks: &Landmarks, settings: AlignSettings) -> Option<[[f64; 2]; 4]> {
-    let square = oriented_square(landmarks, settings.size_px, settings.preset).ok()?;
+    let square = settings.square(landmarks).ok()?;
     Some(square.quad.map(|p| p.map(f64::from)))
 }

@@ -1,0 +1,66 @@
+//! What becomes of pictures that are not plain RGB, on real files.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+use pg_image::Raster;
+use pg_image::files::{DecodeLimits, decode};
+use pg_testkit::golden::fixture;
+
+fn picture(name: &str) -> Raster {
+    decode(&fixture(&format!("decoding/{name}")), &DecodeLimits::default()).unwrap()
+}
+
+/// Asserts that the pictures have one shape and that no value is further off than `most`.
+#[track_caller]
+fn alike(name: &str, expected: &Raster, most: u8) {
+    let found = picture(name);
+    let shape = |r: &Raster| (r.width(), r.height(), r.channels());
+    assert_eq!(shape(&found), shape(expected), "{name}");
+    let difference = found.data().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(difference <= most, "{name}: {difference}");
+}
+
+#[test]
+fn every_exif_orientation_is_turned_upright() {
+    let upright = picture("upright.png");
+    for orientation in 1..=8 {
+        alike(&format!("exif_{orientation}.jpg"), &upright, 4);
+    }
+    alike("exif_6.png", &upright, 0);
+}
+
+#[test]
+fn grey_pictures_keep_one_channel() {
+    let grey = picture("grey.png");
+    assert_eq!(grey.channels(), 1);
+    alike("grey.jpg", &grey, 2);
+    // Luminance by the weights of ITU-R BT.601, as Pillow made it.
+    let rgb = picture("upright.png");
+    for (pixel, &y) in rgb.data().chunks_exact(3).zip(grey.data()) {
+        let [r, g, b] = [0, 1, 2].map(|c| f64::from(pixel[c]));
+        assert!((0.299 * r + 0.587 * g + 0.114 * b - f64::from(y)).abs() <= 1.0);
+    }
+}
+
+#[test]
+fn four_inks_become_rgb_without_being_inverted() {
+    alike("cmyk.jpg", &picture("upright.png"), 6);
+}
+
+#[test]
+fn sixteen_bits_are_rounded_to_eight() {
+    alike("rgb_16.png", &picture("expected_rgb_16.png"), 0);
+    alike("grey_16.png", &picture("expected_grey_16.png"), 0);
+}
+
+#[test]
+fn transparent_pictures_are_laid_over_white() {
+    alike("rgba.png", &picture("expected_rgba.png"), 1);
+    alike("grey_alpha.png", &picture("expected_grey_alpha.png"), 1);
+    alike("palette.png", &picture("expected_palette.png"), 1);
+}
+
+#[test]
+fn colour_profiles_change_nothing() {
+    alike("icc.png", &picture("upright.png"), 0);
+    alike("icc.jpg", &picture("exif_1.jpg"), 0);
+}

@@ -1,0 +1,101 @@
+//! Writes the first inputs of every target to `corpus/TARGET`, from the repository's fixtures.
+
+use std::fs;
+use std::path::Path;
+
+use fuzz::dataset::{CHANNELS, COLUMNS, IMAGES, Part, manifest};
+use fuzz::fixture;
+use pg_align::landmark_file::CSV_COLUMNS;
+use pg_shard::Codec;
+use pg_shard::format::{compressed_header, index_path, labels_header, shard_header, shard_path};
+
+/// Longer inputs slow the fuzzer down more than they help it.
+const MAX_BYTES: usize = 128 << 10;
+
+fn seed(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("corpus can be written");
+    let bytes = &bytes[..bytes.len().min(MAX_BYTES)];
+    fs::write(folder.join(format!("seed-{}", name.replace('/', "-"))), bytes).expect("corpus can be written");
+}
+
+/// A fixture, behind `prefix`.
+fn fixtures(target: &str, prefix: &[u8], names: &[&str]) {
+    for name in names {
+        let bytes = fs::read(fixture(name)).expect("the fixture is there");
+        seed(target, name, &[prefix, &bytes].concat());
+    }
+}
+
+fn landmarks() {
+    let text = fs::read_to_string(fixture("align/list_landmarks.txt")).expect("the fixture is there");
+    seed("landmark_file", "celeba.txt", text.as_bytes());
+    let csv = format!("{CSV_COLUMNS}\na.png,40,50,60,50,50,60,42,70,58,70\nb.png,1,2,3.5,4,5,6,7,8,9,1e1\n");
+    seed("landmark_file", "points.csv", csv.as_bytes());
+    let points: Vec<[u32; 2]> = (0..68).map(|i| [i, 100 + i]).collect();
+    let json = format!(
+        "{{\"0\": {{\"in_the_wild\": {{\"file_path\": \"in-the-wild-images/0.png\", \"face_landmarks\": {points:?}}}}}}}"
+    );
+    seed("landmark_file", "ffhq.json", json.as_bytes());
+}
+
+fn datasets() {
+    for part in [Part::Raw, Part::Compressed] {
+        let files = [(index_path(0), 1), (shard_path(part.resolution(), 0), 400)];
+        seed("manifest", &format!("{part:?}.json"), manifest(part, &files).to_string().as_bytes());
+    }
+    seed("manifest", "index.jsonl", br#"{"path":"a.png","blake3":"00","geometry":{}}"#);
+    let raw =
+        [shard_header(IMAGES, CHANNELS, Part::Raw.resolution()), vec![9; IMAGES * CHANNELS * 16]].concat();
+    seed("shard", "raw", &[&[0][..], &raw].concat());
+    let r = Part::Compressed.resolution();
+    let mut data = Vec::new();
+    let mut ends = vec![0_u64];
+    for i in 0..IMAGES {
+        let pixels: Vec<u8> = (0..CHANNELS * 1024).map(|at| (at * (i + 1) / 7) as u8).collect();
+        data.extend(Codec::MedZstd.encode(&pixels, CHANNELS, r).expect("it is compressed"));
+        ends.push(data.len() as u64);
+    }
+    data.resize(data.len().next_multiple_of(8), 0);
+    let mut compressed = compressed_header(IMAGES, data.len() as u64);
+    compressed.extend(&data);
+    compressed.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
+    seed("shard", "compressed", &[&[1][..], &compressed].concat());
+    let labels = [labels_header(IMAGES, COLUMNS), vec![0; IMAGES * COLUMNS * 4]].concat();
+    seed("shard", "labels", &[&[2][..], &labels].concat());
+}
+
+fn main() {
+    landmarks();
+    datasets();
+    fixtures("tfrecord_framing", b"", &["lod/tfr/tfr-r02.tfrecords", "lod/tfr/tfr-r03.tfrecords"]);
+    let record = fs::read(fixture("lod/tfr/tfr-r02.tfrecords")).expect("the fixture is there");
+    let length = usize::from(record[0]);
+    seed("tfrecord_example", "r02", &record[12..12 + length]);
+    fixtures("npy_labels", b"", &["lod/tfr/tfr-rxx.labels"]);
+    let (images, labels) =
+        ("sources/mnist/train-images-idx3-ubyte.gz", "sources/mnist/train-labels-idx1-ubyte.gz");
+    fixtures("mnist", &[0], &[images]);
+    fixtures("mnist", &[1], &[labels]);
+    seed("mnist", "plain", &[0, 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4]);
+    seed("mnist", "plain-labels", &[1, 0, 0, 8, 1, 0, 0, 0, 2, 3, 9]);
+    seed("cifar_binary", "ten", &[&[0, 4][..], &[50; 3072]].concat());
+    seed("cifar_binary", "hundred", &[&[1, 4, 40][..], &[50; 3072]].concat());
+    fixtures("cifar_binary", &[2], &["sources/cifar10_binary/batches.meta.txt"]);
+    for folder in ["cifar10_python", "cifar10_python_protocol2", "cifar10_python_protocol5"] {
+        fixtures("cifar_pickle", &[0], &[&format!("sources/{folder}/data_batch_1")]);
+    }
+    fixtures("cifar_pickle", &[1], &["sources/cifar100_python/train"]);
+    fixtures("cifar_pickle", &[2], &["sources/cifar10_python/batches.meta"]);
+    fixtures("cifar_archive", b"", &["sources/cifar10_python.tar.gz"]);
+    fixtures("lmdb", b"", &["sources/lsun_lmdb/data.mdb"]);
+    fixtures("zip_archive", b"", &["sources/stylegan.zip"]);
+    seed("label_file", "classes.csv", b"file,label\na.png,cat\nb/c.png,\"dog\"\n");
+    seed("label_file", "numbers.csv", b"file,age,smile\na.png,1,0.5\nb/c.png,2,-1e3\n");
+    seed("label_file", "stylegan.json", br#"{"labels": [["a.png", 2], ["b/c.png", [1.5, 2]]]}"#);
+    seed("aligning", "small", &[40; 51]);
+    for entry in fs::read_dir(fixture("decoding")).expect("the fixtures are there").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        fixtures("image_file", b"", &[&format!("decoding/{name}")]);
+    }
+}
