@@ -23,7 +23,6 @@ use std::arch::x86_64::{
 };
 
 use super::QuadSampler;
-use crate::lanczos::RGB;
 
 /// Half-width e of the interval around v in grey levels. Four roundings of sums up to 255 (2^-17 each) and
 /// one of v +- e; positions good to [`POSITION`] times slopes up to 255 in x and in y.
@@ -48,18 +47,9 @@ pub(super) struct Blocks<'a> {
     last: [f64; 2],
 }
 
-/// Which sample of the 4x4 block a lane holds.
-struct Lanes {
-    column: [f32; 16],
-    row: [f32; 16],
-}
-
-/// Rows side by side.
-const BY_ROW: Lanes = Lanes { column: REPEATED, row: STRETCHED };
-/// Columns side by side.
-const BY_COLUMN: Lanes = Lanes { column: STRETCHED, row: REPEATED };
-const REPEATED: [f32; 16] = [0., 1., 2., 3., 0., 1., 2., 3., 0., 1., 2., 3., 0., 1., 2., 3.];
-const STRETCHED: [f32; 16] = [0., 0., 0., 0., 1., 1., 1., 1., 2., 2., 2., 2., 3., 3., 3., 3.];
+/// Which sample of the 4x4 block a lane holds: rows one after the other.
+const COLUMNS: [f32; 16] = [0., 1., 2., 3., 0., 1., 2., 3., 0., 1., 2., 3., 0., 1., 2., 3.];
+const ROWS: [f32; 16] = [0., 0., 0., 0., 1., 1., 1., 1., 2., 2., 2., 2., 3., 3., 3., 3.];
 
 /// Shuffles four RGB pixels from byte `first` on to floats 2^23 + value, byte 15 being 0x4b.
 const fn spread(first: usize) -> [u8; 64] {
@@ -86,17 +76,6 @@ struct Windows {
     u: [f32; RUN],
     v: [f32; RUN],
 }
-
-/// In each quarter: RRRRGGGGBBBB to RGBRGBRGBRGB.
-const PIXELS: [u8; 64] = {
-    let mut out = [128; 64];
-    let mut i = 0;
-    while i < 48 {
-        out[i / 12 * 16 + i % 12] = (i % 3 * 4 + i % 12 / 3) as u8;
-        i += 1;
-    }
-    out
-};
 
 /// In each quarter: ones for 15 bytes; the exponent of [`UNITS`] as the last byte.
 const LAST_BYTES: [[u8; 64]; 2] = {
@@ -134,10 +113,32 @@ impl<'a> Blocks<'a> {
         unsafe { self.averages_avx512(sampler, y, out) }
     }
 
-    /// Samples of rows 4y..4y+4 into quarter `quarter` of columns, RGB of each row side by side.
-    pub(super) fn columns(&self, sampler: &QuadSampler, y: usize, quarter: usize, out: &mut [[f32; RGB]]) {
-        // SAFETY: as above.
-        unsafe { self.columns_avx512(sampler, y, quarter, out) }
+    /// Samples of rows 4y..4y+4, four side by side as one group; those of a row and a channel from
+    /// `start(row, channel)` on.
+    pub(super) fn groups(
+        &self,
+        sampler: &QuadSampler,
+        y: usize,
+        start: impl Fn(usize, usize) -> usize,
+        out: &mut [u32],
+    ) {
+        let mut blocks = [[0_u8; 64]; RUN];
+        let groups = sampler.side / 4;
+        for first in (0..groups).step_by(RUN) {
+            let blocks = &mut blocks[..RUN.min(groups - first)];
+            // SAFETY: as above.
+            unsafe { self.run_of_blocks(sampler, [first, y], blocks) };
+            for row in 0..4 {
+                for channel in 0..3 {
+                    let out = &mut out[start(row, channel) + first..][..blocks.len()];
+                    for (out, block) in out.iter_mut().zip(&*blocks) {
+                        if let Some(&four) = block.as_chunks::<4>().0.get(4 * row + channel) {
+                            *out = u32::from_le_bytes(four);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
@@ -147,7 +148,7 @@ impl<'a> Blocks<'a> {
         let mut blocks = [[0_u8; 64]; RUN];
         for (run, out) in out.as_chunks_mut::<3>().0.chunks_mut(RUN).enumerate() {
             let blocks = &mut blocks[..out.len()];
-            self.run_of_blocks(sampler, [run * RUN, y], &BY_ROW, blocks);
+            self.run_of_blocks(sampler, [run * RUN, y], blocks);
             for (pixel, block) in out.iter_mut().zip(blocks) {
                 // Sums of pairs, of quarters, of pairs of pairs.
                 let pairs = _mm512_maddubs_epi16(load_bytes(block), ones);
@@ -166,33 +167,13 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// Blocks (x, y), (x + 1, y), …, at most [`RUN`], as bytes RRRRGGGGBBBB0000 of each row.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn columns_avx512(&self, sampler: &QuadSampler, y: usize, quarter: usize, out: &mut [[f32; RGB]]) {
-        let mut blocks = [[0_u8; 64]; RUN];
-        for (run, out) in out.as_chunks_mut::<4>().0.chunks_mut(RUN).enumerate() {
-            let blocks = &mut blocks[..out.len()];
-            self.run_of_blocks(sampler, [run * RUN, y], &BY_COLUMN, blocks);
-            for (columns, block) in out.iter_mut().zip(blocks) {
-                let pixels = _mm512_shuffle_epi8(load_bytes(block), load_bytes(&PIXELS));
-                // SAFETY: 64 bytes are written to an array of 64.
-                unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), pixels) };
-                for (column, bytes) in columns.iter_mut().zip(block.as_chunks::<16>().0) {
-                    let Some(out) = column.as_chunks_mut::<12>().0.get_mut(quarter) else { continue };
-                    for (out, &byte) in out.iter_mut().zip(bytes) {
-                        *out = f32::from(byte);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Blocks (x, y), (x + 1, y), …, at most [`RUN`], as bytes RRRRGGGGBBBB0000 of each row or column.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn run_of_blocks(&self, sampler: &QuadSampler, [x, y]: [usize; 2], lanes: &Lanes, out: &mut [[u8; 64]]) {
+    fn run_of_blocks(&self, sampler: &QuadSampler, [x, y]: [usize; 2], out: &mut [[u8; 64]]) {
         let mut windows = Windows { at: [0; RUN], u: [0.0; RUN], v: [0.0; RUN] };
         self.find_windows(sampler, x, y, &mut windows);
         let middle = sampler.lattice(4 * (x + RUN / 2), 4 * y);
-        let (column, row) = (load_ps(&lanes.column), load_ps(&lanes.row));
+        let (column, row) = (load_ps(&COLUMNS), load_ps(&ROWS));
         let pattern = |axis: usize| {
             let down = _mm512_mul_ps(row, _mm512_set1_ps(middle.step_y[axis]));
             _mm512_fmadd_ps(column, _mm512_set1_ps(middle.step_x[axis]), down)
@@ -203,7 +184,7 @@ impl<'a> Blocks<'a> {
 
         for (k, out) in out.iter_mut().enumerate() {
             let Some((upper, lower)) = self.window(windows.at[k]) else {
-                decide(sampler, [x + k, y], lanes, u16::MAX, out);
+                decide(sampler, [x + k, y], u16::MAX, out);
                 continue;
             };
 
@@ -253,7 +234,7 @@ impl<'a> Blocks<'a> {
                 };
                 let unsure = edge | close(0) | close(1) | close(2);
                 if unsure != 0 {
-                    decide(sampler, [x + k, y], lanes, unsure, out);
+                    decide(sampler, [x + k, y], unsure, out);
                 }
             }
         }
@@ -302,13 +283,12 @@ impl<'a> Blocks<'a> {
 
 /// Puts samples of the definition into the lanes in `unsure` of block (x, y).
 #[cold]
-fn decide(sampler: &QuadSampler, [x, y]: [usize; 2], lanes: &Lanes, mut unsure: u16, block: &mut [u8; 64]) {
+fn decide(sampler: &QuadSampler, [x, y]: [usize; 2], mut unsure: u16, block: &mut [u8; 64]) {
     while unsure != 0 {
         let lane = unsure.trailing_zeros() as usize;
         unsure &= unsure - 1;
-        let (column, row) = (lanes.column[lane] as usize, lanes.row[lane] as usize);
         let mut sample = [0; 3];
-        sampler.exact_samples(4 * x + column, 4 * y + row, &mut sample);
+        sampler.exact_samples(4 * x + lane % 4, 4 * y + lane / 4, &mut sample);
         for (channel, value) in sample.into_iter().enumerate() {
             block[lane / 4 * 16 + channel * 4 + lane % 4] = value;
         }

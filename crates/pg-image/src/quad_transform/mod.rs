@@ -10,11 +10,11 @@ mod portable;
 use rayon::prelude::*;
 
 use crate::Raster;
-use crate::lanczos::{RGB, ROWS, RowResampler, resize_columns, to_columns};
+use crate::lanczos::{ROWS, RowResampler, resize_columns};
 #[cfg(not(target_arch = "x86_64"))]
 use portable::{Blocks, Rgb};
 #[cfg(target_arch = "x86_64")]
-use {avx2::Rgb, avx512::Blocks};
+use {crate::lanczos::QuarterLanczos, avx2::Rgb, avx512::Blocks};
 
 /// Where samples lie: the first at `origin`, one further along a row by `step_x`, down a column by
 /// `step_y`; `[x, y]` in pixels of the image, whose centres lie on whole numbers.
@@ -182,34 +182,42 @@ impl<'a> QuadSampler<'a> {
     #[must_use]
     pub fn square_resized(&self, size: usize) -> Raster {
         let (c, size) = (self.image.channels(), size.max(1));
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(blocks), Some(lanczos)) = (self.blocks, QuarterLanczos::new(size))
+            && self.side == 4 * size
+        {
+            return self.raster(size, self.resized_to_quarter(blocks, &lanczos, size));
+        }
         let rows = RowResampler::new(self.side, size);
         let mut narrow = vec![0_u8; self.side * size * c];
         narrow.par_chunks_mut((ROWS * size * c).max(1)).enumerate().for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(columns, samples), (strip, narrow)| {
-                let first = strip * ROWS;
-                match self.blocks {
-                    Some(blocks) if narrow.len() == ROWS * size * c => {
-                        columns.resize(self.side, [0.0; RGB]);
-                        for quarter in 0..4 {
-                            blocks.columns(self, first / 4 + quarter, quarter, columns);
-                        }
-                    }
-                    _ => {
-                        samples.resize(narrow.len() / size * self.side, 0);
-                        for (y, row) in samples.chunks_exact_mut((self.side * c).max(1)).enumerate() {
-                            self.row(first + y, row);
-                        }
-                        if c == 1 {
-                            return rows.resample_grey(samples, narrow);
-                        }
-                        to_columns::<3, RGB>(samples, self.side, columns);
-                    }
+            Vec::new,
+            |samples, (strip, narrow)| {
+                samples.resize(narrow.len() / size * self.side, 0);
+                for (y, row) in samples.chunks_exact_mut((self.side * c).max(1)).enumerate() {
+                    self.row(strip * ROWS + y, row);
                 }
-                rows.resample(columns, narrow);
+                rows.resample(samples, narrow, c);
             },
         );
         self.raster(size, resize_columns(&narrow, size * c, self.side, size))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn resized_to_quarter(&self, blocks: Blocks, lanczos: &QuarterLanczos, size: usize) -> Vec<u8> {
+        let (mut narrow, above) = lanczos.narrow_square();
+        narrow[above..].par_chunks_mut(3 * size).take(size).enumerate().for_each_init(
+            || vec![0; 12 * lanczos.stride()],
+            |strip, (y, narrow)| {
+                blocks.groups(self, y, |row, channel| lanczos.start(row, channel), strip);
+                lanczos.narrow(strip, narrow);
+            },
+        );
+        let mut data = vec![0_u8; 3 * size * size];
+        data.par_chunks_mut(3 * size)
+            .enumerate()
+            .for_each_init(|| vec![0; 3 * size], |planes, (y, row)| lanczos.row(&narrow, y, planes, row));
+        data
     }
 
     /// Sums per channel of the 4x4 samples from (x, y) on.

@@ -1,10 +1,15 @@
 //! Lanczos resampling, a = 3, exactly as the reference alignment program gets it from Pillow 3.1.1.
 
+#[cfg(target_arch = "x86_64")]
+mod quarter;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::Raster;
 use crate::truncation::truncated;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use quarter::QuarterLanczos;
 
 /// Lobes of the kernel on each side.
 const SUPPORT: f32 = 3.0;
@@ -55,32 +60,32 @@ fn lanczos(x: f32) -> f32 {
 }
 
 fn taps(input: usize, output: usize) -> Vec<Taps> {
+    (0..output).map(|i| taps_of(i, input, output)).collect()
+}
+
+fn taps_of(i: usize, input: usize, output: usize) -> Taps {
     let scale = input as f32 / output as f32;
     let filter_scale = scale.max(1.0);
     let support = SUPPORT * filter_scale;
     let per_input = (1.0 / f64::from(filter_scale)) as f32;
-    (0..output)
-        .map(|i| {
-            let centre = ((i as f64 + 0.5) * f64::from(scale)) as f32;
-            let first = (centre - support).floor().max(0.0) as usize;
-            let end = ((centre + support).ceil() as usize).min(input);
-            let mut sum = 0.0_f32;
-            let mut weights: Vec<f32> = (first..end)
-                .map(|j| {
-                    let distance = f64::from(j as f32 - centre) + 0.5;
-                    let weight = lanczos((distance * f64::from(per_input)) as f32) * per_input;
-                    sum += weight;
-                    weight
-                })
-                .collect();
-            if sum != 0.0 {
-                for weight in &mut weights {
-                    *weight /= sum;
-                }
-            }
-            Taps { first, weights }
+    let centre = ((i as f64 + 0.5) * f64::from(scale)) as f32;
+    let first = (centre - support).floor().max(0.0) as usize;
+    let end = ((centre + support).ceil() as usize).min(input);
+    let mut sum = 0.0_f32;
+    let mut weights: Vec<f32> = (first..end)
+        .map(|j| {
+            let distance = f64::from(j as f32 - centre) + 0.5;
+            let weight = lanczos((distance * f64::from(per_input)) as f32) * per_input;
+            sum += weight;
+            weight
         })
-        .collect()
+        .collect();
+    if sum != 0.0 {
+        for weight in &mut weights {
+            *weight /= sum;
+        }
+    }
+    Taps { first, weights }
 }
 
 /// `[H, in, C]` to `[H, out, C]`.
@@ -88,22 +93,11 @@ fn resize_rows(data: &[u8], input: usize, output: usize, c: usize) -> Vec<u8> {
     let resampler = RowResampler::new(input, output);
     let rows = data.len() / (input * c);
     let mut out = vec![0_u8; rows * output * c];
-    out.par_chunks_mut(ROWS * output * c).zip(data.par_chunks(ROWS * input * c)).for_each_init(
-        Vec::new,
-        |columns, (out, data)| {
-            if c == 1 {
-                resampler.resample_grey(data, out);
-            } else {
-                to_columns::<3, RGB>(data, input, columns);
-                resampler.resample(columns, out);
-            }
-        },
-    );
+    out.par_chunks_mut(ROWS * output * c)
+        .zip(data.par_chunks(ROWS * input * c))
+        .for_each(|(out, data)| resampler.resample(data, out, c));
     out
 }
-
-/// Values of a column of [`ROWS`] RGB pixels.
-pub(crate) const RGB: usize = 3 * ROWS;
 
 /// The horizontal pass between two widths, for up to [`ROWS`] rows at once.
 pub(crate) struct RowResampler {
@@ -117,26 +111,21 @@ impl RowResampler {
         Self { input, output, taps: taps(input, output) }
     }
 
-    /// Columns of RGB pixels to `[rows, out, 3]`.
-    pub(crate) fn resample(&self, columns: &[[f32; RGB]], out: &mut [u8]) {
-        resample_columns::<3, RGB>(columns, &self.taps, self.output, out);
-    }
-
-    /// `[rows, in]` to `[rows, out]`.
-    pub(crate) fn resample_grey(&self, data: &[u8], out: &mut [u8]) {
-        let mut columns = Vec::new();
-        to_columns::<1, ROWS>(data, self.input, &mut columns);
-        resample_columns::<1, ROWS>(&columns, &self.taps, self.output, out);
+    /// `[rows, in, c]` to `[rows, out, c]`, c 1 or 3.
+    pub(crate) fn resample(&self, data: &[u8], out: &mut [u8], c: usize) {
+        if c == 1 {
+            let columns = to_columns::<1, ROWS>(data, self.input);
+            resample_columns::<1, ROWS>(&columns, &self.taps, self.output, out);
+        } else {
+            let columns = to_columns::<3, { 3 * ROWS }>(data, self.input);
+            resample_columns::<3, { 3 * ROWS }>(&columns, &self.taps, self.output, out);
+        }
     }
 }
 
 /// `[rows, in, C]` to `[in, rows, C]`, up to [`ROWS`] rows.
-pub(crate) fn to_columns<const C: usize, const N: usize>(
-    data: &[u8],
-    input: usize,
-    columns: &mut Vec<[f32; N]>,
-) {
-    columns.resize(input, [0.0; N]);
+fn to_columns<const C: usize, const N: usize>(data: &[u8], input: usize) -> Vec<[f32; N]> {
+    let mut columns = vec![[0.0; N]; input];
     for (r, row) in data.chunks_exact(input * C).enumerate() {
         for (column, pixel) in columns.iter_mut().zip(row.as_chunks::<C>().0) {
             for (value, &byte) in column[r * C..(r + 1) * C].iter_mut().zip(pixel) {
@@ -144,6 +133,7 @@ pub(crate) fn to_columns<const C: usize, const N: usize>(
             }
         }
     }
+    columns
 }
 
 /// u8 to f32: a load is quicker than a conversion where values cannot be taken together.
