@@ -182,7 +182,7 @@ pub(crate) struct AlignArgs {
 
     /// Move each crop at random, by a standard deviation of S sides of the crop along both axes (with
     /// either preset)
-    #[arg(long, value_name = "S", value_parser = parse_shift)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_shift)]
     pub(crate) random_shift: Option<f64>,
 
     /// Seed of --random-shift [default: 0]

@@ -4,10 +4,9 @@
 use pg_image::Planar;
 use rayon::prelude::*;
 
-use crate::patch_descriptors::{
-    DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, Side, draw_centres, extract_descriptors,
-};
-use crate::{MetricsError, laplacian_pyramid};
+use crate::MetricsError;
+use crate::laplacian_pyramid::GaussianPyramid;
+use crate::patch_descriptors::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, Side, cut_descriptors, draw_centres};
 
 /// Side of the coarsest level, in pixels.
 pub const SWD_LOWEST_PX: usize = 16;
@@ -138,11 +137,12 @@ impl DescriptorSet {
             });
         }
         let SwdSettings { seed, patches_per_image, .. } = self.settings;
-        let levels = laplacian_pyramid(image)?
-            .iter()
+        let pyramid = GaussianPyramid::new(image)?;
+        let levels = (0..pyramid.levels())
             .map(|level| {
-                let centres = draw_centres(seed, self.side, level.width(), index, patches_per_image);
-                extract_descriptors(level, &centres)
+                let side_px = pyramid.side_px(level);
+                let centres = draw_centres(seed, self.side, side_px, index, patches_per_image);
+                cut_descriptors(&pyramid, level, &centres)
             })
             .collect();
         Ok(ImageDescriptors { levels })

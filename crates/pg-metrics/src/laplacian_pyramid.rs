@@ -4,6 +4,7 @@
 //! as two one-dimensional passes, columns first. Arithmetic is f32: on 8-bit pixels the first two
 //! reductions are exact. Bound against the plain two-dimensional definition: 1e-4 absolute.
 
+use multiversion::multiversion;
 use pg_image::Planar;
 
 use crate::MetricsError;
@@ -20,14 +21,10 @@ use crate::descriptor_set::swd_resolutions;
 /// # Errors
 /// [`MetricsError::SwdImageSize`] for any other size.
 pub fn laplacian_pyramid(image: &Planar<u8>) -> Result<Vec<Planar<f32>>, MetricsError> {
-    if image.width() != image.height() {
-        return Err(MetricsError::SwdImageSize { width_px: image.width(), height_px: image.height() });
-    }
-    let level_count = swd_resolutions(image.width())?.len();
-    let mut levels = Vec::with_capacity(level_count);
+    let GaussianPyramid { coarser, .. } = GaussianPyramid::new(image)?;
     let mut level = image.to_f32();
-    for _ in 1..level_count {
-        let coarser = reduce(&level);
+    let mut levels = Vec::with_capacity(coarser.len() + 1);
+    for coarser in coarser {
         subtract_expanded(&mut level, &coarser);
         levels.push(level);
         level = coarser;
@@ -36,13 +33,117 @@ pub fn laplacian_pyramid(image: &Planar<u8>) -> Result<Vec<Planar<f32>>, Metrics
     Ok(levels)
 }
 
+/// The Gaussian levels of one image: all that its Laplacian levels are made of, where only a few of their
+/// pixels are wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct GaussianPyramid<'a> {
+    image: &'a Planar<u8>,
+    /// Without the image itself, finest first, f32.
+    coarser: Vec<Planar<f32>>,
+}
+
+/// Side of a square of pixels that [`GaussianPyramid::laplacian_square`] gives.
+const SQUARE_PX: usize = 7;
+/// Coarse columns that such a square is expanded from.
+const COARSE_PX: usize = SQUARE_PX / 2 + 3;
+
+impl<'a> GaussianPyramid<'a> {
+    /// As [`laplacian_pyramid`].
+    pub(crate) fn new(image: &'a Planar<u8>) -> Result<Self, MetricsError> {
+        if image.width() != image.height() {
+            return Err(MetricsError::SwdImageSize { width_px: image.width(), height_px: image.height() });
+        }
+        let level_count = swd_resolutions(image.width())?.len();
+        let mut coarser: Vec<Planar<f32>> = Vec::with_capacity(level_count - 1);
+        for _ in 1..level_count {
+            let next = match coarser.last() {
+                Some(level) => reduce(level, vertical_sums),
+                None => reduce(image, vertical_sums_of_bytes),
+            };
+            coarser.push(next);
+        }
+        Ok(Self { image, coarser })
+    }
+
+    /// Number of levels, the image included.
+    pub(crate) fn levels(&self) -> usize {
+        self.coarser.len() + 1
+    }
+
+    /// Side of a level, in pixels.
+    pub(crate) fn side_px(&self, level: usize) -> usize {
+        self.image.width() >> level
+    }
+
+    /// The square of 7x7 pixels of channel `c` of a Laplacian level whose first is at (x, y), `[column,row]`:
+    /// the pixels of [`laplacian_pyramid`], bit for bit. It must lie within the level.
+    pub(crate) fn laplacian_square(&self, level: usize, c: usize, x: usize, y: usize, out: &mut [f32]) {
+        let width = self.side_px(level);
+        let mut square = [[0.0_f32; SQUARE_PX]; SQUARE_PX];
+        for (row, values) in square.iter_mut().enumerate() {
+            let at = (y + row) * width + x;
+            match level.checked_sub(1).and_then(|finer| self.coarser.get(finer)) {
+                Some(gaussian) => values.copy_from_slice(&gaussian.plane(c)[at..at + SQUARE_PX]),
+                None => {
+                    for (value, &byte) in values.iter_mut().zip(&self.image.plane(c)[at..at + SQUARE_PX]) {
+                        *value = f32::from(byte);
+                    }
+                }
+            }
+        }
+        if let Some(coarse) = self.coarser.get(level) {
+            subtract_expanded_square(&mut square, coarse.plane(c), width / 2, x, y);
+        }
+        for (row, values) in square.iter().enumerate() {
+            for (column, &value) in values.iter().enumerate() {
+                out[column * SQUARE_PX + row] = value;
+            }
+        }
+    }
+}
+
+/// [`subtract_expanded`] for the pixels from (x, y) on; `coarse` is `[side,side]`.
+fn subtract_expanded_square(
+    square: &mut [[f32; SQUARE_PX]; SQUARE_PX],
+    coarse: &[f32],
+    side: usize,
+    x: usize,
+    y: usize,
+) {
+    // Mirrored on the zero-stuffed grid: before the first comes the second, after the last the last.
+    let place = |k: usize, offset: usize| match (k + offset).checked_sub(1) {
+        None => 1,
+        Some(k) => k.min(side - 1),
+    };
+    let columns: [usize; COARSE_PX] = std::array::from_fn(|i| place(x / 2, i));
+    for (row, values) in square.iter_mut().enumerate() {
+        let y = y + row;
+        let k = y / 2;
+        let line = |offset: usize| &coarse[place(k, offset) * side..][..side];
+        let (previous, middle, next) = (line(0), line(1), line(2));
+        let mut column = [0.0_f32; COARSE_PX];
+        for (v, &at) in column.iter_mut().zip(&columns) {
+            *v = if y.is_multiple_of(2) {
+                (previous[at] + next[at]) * 0.125 + 0.75 * middle[at]
+            } else {
+                (middle[at] + next[at]) * 0.5
+            };
+        }
+        for (i, value) in values.iter_mut().enumerate() {
+            let at = x + i;
+            let t = &column[at / 2 - x / 2..][..3];
+            *value -=
+                if at.is_multiple_of(2) { (t[0] + t[2]) * 0.125 + 0.75 * t[1] } else { (t[1] + t[2]) * 0.5 };
+        }
+    }
+}
+
 /// Filters with the binomial kernel and keeps even rows and columns: `[C,H,W]` to `[C,H/2,W/2]`,
-/// for even sides of at least 4.
-fn reduce(image: &Planar<f32>) -> Planar<f32> {
+/// for even sides of at least 4. `vertical` filters five rows into a [`ColumnSums`].
+fn reduce<T: Copy>(image: &Planar<T>, vertical: impl Fn([&[T]; 5], &mut ColumnSums)) -> Planar<f32> {
     let (h, w) = (image.height(), image.width());
     let mut out = Planar::filled(image.channels(), h / 2, w / 2, 0.0_f32);
-    // Two mirrored columns on each side make the row pass free of branches.
-    let mut column_sums = vec![0.0_f32; w + 4];
+    let mut sums = ColumnSums { even: vec![0.0; w / 2 + 2], odd: vec![0.0; w / 2 + 1] };
     for c in 0..image.channels() {
         let plane = image.plane(c);
         let row = |y: usize| &plane[y * w..][..w];
@@ -50,22 +151,59 @@ fn reduce(image: &Planar<f32>) -> Planar<f32> {
             let y = 2 * k;
             let (above2, above1) = (row(if k == 0 { 2 } else { y - 2 }), row(if k == 0 { 1 } else { y - 1 }));
             let (below1, below2) = (row(y + 1), row(if y + 2 < h { y + 2 } else { h - 2 }));
-            let sums = &mut column_sums[2..w + 2];
-            for ((((s, a2), a1), (m, b1)), b2) in
-                sums.iter_mut().zip(above2).zip(above1).zip(row(y).iter().zip(below1)).zip(below2)
-            {
-                *s = (a2 + b2) + 4.0 * (a1 + b1) + 6.0 * m;
-            }
-            column_sums[0] = column_sums[4];
-            column_sums[1] = column_sums[3];
-            column_sums[w + 2] = column_sums[w];
-            for (x, v) in out_row.iter_mut().enumerate() {
-                let t = &column_sums[2 * x..][..5];
-                *v = ((t[0] + t[4]) + 4.0 * (t[1] + t[3]) + 6.0 * t[2]) * (1.0 / 256.0);
-            }
+            vertical([above2, above1, row(y), below1, below2], &mut sums);
+            // Columns -2, -1 and w are columns 2, 1 and w - 2.
+            let last = sums.even.len() - 1;
+            sums.even[0] = sums.even[2];
+            sums.even[last] = sums.even[last - 1];
+            sums.odd[0] = sums.odd[1];
+            horizontal(&sums, out_row);
         }
     }
     out
+}
+
+/// A row filtered vertically, times 16: even[i + 1] is column 2i, odd[i + 1] column 2i + 1.
+struct ColumnSums {
+    even: Vec<f32>,
+    odd: Vec<f32>,
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn vertical_sums(rows: [&[f32]; 5], sums: &mut ColumnSums) {
+    let [above2, above1, middle, below1, below2] = rows.map(|row| row.as_chunks::<2>().0);
+    let filtered = |a2: f32, a1: f32, m: f32, b1: f32, b2: f32| (a2 + b2) + 4.0 * (a1 + b1) + 6.0 * m;
+    let out = sums.even[1..].iter_mut().zip(&mut sums.odd[1..]);
+    let rows = above2.iter().zip(above1).zip(middle).zip(below1).zip(below2);
+    for ((even, odd), ((((a2, a1), m), b1), b2)) in out.zip(rows) {
+        *even = filtered(a2[0], a1[0], m[0], b1[0], b2[0]);
+        *odd = filtered(a2[1], a1[1], m[1], b1[1], b2[1]);
+    }
+}
+
+/// [`vertical_sums`] in whole numbers, which f32 holds exactly.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn vertical_sums_of_bytes(rows: [&[u8]; 5], sums: &mut ColumnSums) {
+    let [above2, above1, middle, below1, below2] = rows.map(|row| row.as_chunks::<2>().0);
+    let filtered = |a2: u8, a1: u8, m: u8, b1: u8, b2: u8| {
+        let (outer, inner) = (u16::from(a2) + u16::from(b2), u16::from(a1) + u16::from(b1));
+        f32::from(outer + 4 * inner + 6 * u16::from(m))
+    };
+    let out = sums.even[1..].iter_mut().zip(&mut sums.odd[1..]);
+    let rows = above2.iter().zip(above1).zip(middle).zip(below1).zip(below2);
+    for ((even, odd), ((((a2, a1), m), b1), b2)) in out.zip(rows) {
+        *even = filtered(a2[0], a1[0], m[0], b1[0], b2[0]);
+        *odd = filtered(a2[1], a1[1], m[1], b1[1], b2[1]);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn horizontal(sums: &ColumnSums, out: &mut [f32]) {
+    let (even, odd) = (&sums.even[..], &sums.odd[..]);
+    let taps = even.iter().zip(&even[1..]).zip(&even[2..]).zip(odd.iter().zip(&odd[1..]));
+    for (v, (((before, middle), after), (left, right))) in out.iter_mut().zip(taps) {
+        *v = ((before + after) + 4.0 * (left + right) + 6.0 * middle) * (1.0 / 256.0);
+    }
 }
 
 /// `image -= expand(coarse)`: `[C,H,W]` minus the expansion of `[C,H/2,W/2]`, sides of `coarse` at
@@ -201,6 +339,29 @@ mod tests {
         for (h, w) in [(32, 16), (24, 24), (8, 8), (0, 0)] {
             let image = Planar::filled(3, h, w, 0_u8);
             assert!(matches!(laplacian_pyramid(&image), Err(MetricsError::SwdImageSize { .. })), "{h}x{w}");
+        }
+    }
+
+    #[test]
+    fn squares_are_those_of_the_whole_levels() {
+        let data = (0..3 * 64 * 64).map(|i: usize| (i * i * 31 / 7 % 256) as u8).collect();
+        let image = Planar::from_data(3, 64, 64, data).unwrap();
+        let whole = laplacian_pyramid(&image).unwrap();
+        let gaussian = GaussianPyramid::new(&image).unwrap();
+        assert_eq!(gaussian.levels(), whole.len());
+        for (i, level) in whole.iter().enumerate() {
+            let side = gaussian.side_px(i);
+            assert_eq!(side, level.width());
+            for c in 0..3 {
+                for (y, x) in (0..=side - 7).flat_map(|y| (0..=side - 7).map(move |x| (y, x))) {
+                    let mut square = [0.0; 49];
+                    gaussian.laplacian_square(i, c, x, y, &mut square);
+                    for (at, value) in square.iter().enumerate() {
+                        let pixel = level.plane(c)[(y + at % 7) * side + x + at / 7];
+                        assert_eq!(value.to_bits(), pixel.to_bits(), "level {i}, ({x}, {y}), {at}");
+                    }
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! The Gaussian window is separable and runs as two one-dimensional passes in f64. Bound against the
 //! plain two-dimensional definition: 1e-10 absolute.
 
+use multiversion::multiversion;
 use pg_image::Planar;
 
 use crate::MetricsError;
@@ -137,40 +138,113 @@ impl PlanePair {
     fn similarity(&self) -> ScaleSimilarity {
         let window = gaussian_window(WINDOW_PX.min(self.height).min(self.width));
         let (out_height, out_width) = (self.height + 1 - window.len(), self.width + 1 - window.len());
-        let mut ssim_sum = 0.0;
-        let mut contrast_sum = 0.0;
-        // Only the sum of the two variances is needed, so four moments do: a, b, a^2 + b^2, ab.
-        let mut columns = vec![[0.0_f64; 4]; self.width];
-        for y in 0..out_height {
-            columns.fill([0.0; 4]);
-            for (dy, &weight) in window.iter().enumerate() {
-                let start = (y + dy) * self.width;
-                let (row_a, row_b) = (&self.a[start..start + self.width], &self.b[start..start + self.width]);
-                for ((moments, &p), &q) in columns.iter_mut().zip(row_a).zip(row_b) {
-                    moments[0] += weight * p;
-                    moments[1] += weight * q;
-                    moments[2] += weight * (p * p + q * q);
-                    moments[3] += weight * (p * q);
+        // Rows already filtered along, the last window.len() of them: row y at y modulo window.len().
+        let mut filtered = vec![MomentRow::new(out_width); window.len()];
+        let mut row = MomentRow::new(self.width);
+        let mut under_window = MomentRow::new(out_width);
+        let mut sums = [0.0_f64; 2];
+        for y in 0..self.height {
+            let at = y * self.width;
+            row.fill(&self.a[at..at + self.width], &self.b[at..at + self.width]);
+            for (out, moment) in filtered[y % window.len()].0.iter_mut().zip(&row.0) {
+                filter_along(moment, &window, out);
+            }
+            if y + 1 < window.len() {
+                continue;
+            }
+            let first = y + 1 - window.len();
+            for (k, out) in under_window.0.iter_mut().enumerate() {
+                out.fill(0.0);
+                for (dy, &weight) in window.iter().enumerate() {
+                    add_weighted(&filtered[(first + dy) % window.len()].0[k], weight, out);
                 }
             }
-            for under_window in columns.windows(window.len()).take(out_width) {
-                let mut m = [0.0_f64; 4];
-                for (moments, &weight) in under_window.iter().zip(&window) {
-                    for (sum, v) in m.iter_mut().zip(moments) {
-                        *sum += weight * v;
-                    }
-                }
-                let [mean_a, mean_b, square_sum, product] = m;
-                let mean_product = mean_a * mean_b;
-                let mean_square_sum = mean_a * mean_a + mean_b * mean_b;
-                let contrast = (2.0 * (product - mean_product) + C2) / (square_sum - mean_square_sum + C2);
-                contrast_sum += contrast;
-                ssim_sum += (2.0 * mean_product + C1) / (mean_square_sum + C1) * contrast;
-            }
+            let of_row = under_window.similarity_sums();
+            sums = [sums[0] + of_row[0], sums[1] + of_row[1]];
         }
         let positions = (out_height * out_width) as f64;
-        ScaleSimilarity { ssim: ssim_sum / positions, contrast_structure: contrast_sum / positions }
+        ScaleSimilarity { ssim: sums[0] / positions, contrast_structure: sums[1] / positions }
     }
+}
+
+/// The moments of one row of pixels: a, b, a^2 + b^2 (only the sum of the two variances is needed), ab.
+#[derive(Clone)]
+struct MomentRow([Vec<f64>; 4]);
+
+impl MomentRow {
+    fn new(width: usize) -> Self {
+        Self(std::array::from_fn(|_| vec![0.0; width]))
+    }
+
+    fn fill(&mut self, a: &[f64], b: &[f64]) {
+        let [means_a, means_b, squares, products] = &mut self.0;
+        means_a.copy_from_slice(a);
+        means_b.copy_from_slice(b);
+        for (((square, product), p), q) in squares.iter_mut().zip(products).zip(a).zip(b) {
+            *square = p * p + q * q;
+            *product = p * q;
+        }
+    }
+
+    /// Sums of SSIM and of its contrast-structure part over the row's positions.
+    fn similarity_sums(&self) -> [f64; 2] {
+        let [means_a, means_b, squares, products] = &self.0;
+        similarity_sums(means_a, means_b, squares, products)
+    }
+}
+
+/// `out[x]`: the window's sum from `row[x]` on.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn filter_along(row: &[f64], window: &[f64], out: &mut [f64]) {
+    // As many as registers hold at once.
+    const LANES: usize = 32;
+    let (blocks, rest) = out.as_chunks_mut::<LANES>();
+    let done = blocks.len() * LANES;
+    for (block, out) in blocks.iter_mut().enumerate() {
+        let mut sums = [0.0_f64; LANES];
+        for (k, &weight) in window.iter().enumerate() {
+            let Some(values) = row[block * LANES + k..].first_chunk::<LANES>() else { break };
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
+        }
+        *out = sums;
+    }
+    for (x, out) in rest.iter_mut().enumerate() {
+        let mut sum = 0.0;
+        for (value, weight) in row[done + x..].iter().zip(window) {
+            sum += weight * value;
+        }
+        *out = sum;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn add_weighted(row: &[f64], weight: f64, out: &mut [f64]) {
+    for (sum, value) in out.iter_mut().zip(row) {
+        *sum += weight * value;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn similarity_sums(means_a: &[f64], means_b: &[f64], squares: &[f64], products: &[f64]) -> [f64; 2] {
+    /// Sums side by side, so that the compiler may add many at a time; always the same, for the same bits.
+    const LANES: usize = 8;
+    let (mut ssim, mut contrast) = ([0.0_f64; LANES], [0.0_f64; LANES]);
+    let moments = means_a.chunks(LANES).zip(means_b.chunks(LANES));
+    for ((a, b), (square, product)) in moments.zip(squares.chunks(LANES).zip(products.chunks(LANES))) {
+        let values = a.iter().zip(b).zip(square.iter().zip(product));
+        for ((ssim, contrast), ((&a, &b), (&square, &product))) in
+            ssim.iter_mut().zip(&mut contrast).zip(values)
+        {
+            let mean_product = a * b;
+            let mean_square_sum = a * a + b * b;
+            let here = (2.0 * (product - mean_product) + C2) / (square - mean_square_sum + C2);
+            *contrast += here;
+            *ssim += (2.0 * mean_product + C1) / (mean_square_sum + C1) * here;
+        }
+    }
+    [ssim.iter().sum(), contrast.iter().sum()]
 }
 
 /// A Gaussian of `size` taps that sums to one, sigma 1.5 at 11 taps and in proportion below; centred

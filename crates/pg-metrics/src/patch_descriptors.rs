@@ -4,6 +4,7 @@ use pg_image::Planar;
 use rand::Rng as _;
 use rayon::prelude::*;
 
+use crate::laplacian_pyramid::GaussianPyramid;
 use crate::random_streams::{Purpose, below, seek, stream};
 
 /// Side of the square neighbourhood of a descriptor, in pixels.
@@ -82,6 +83,17 @@ pub fn extract_descriptors(level: &Planar<f32>, centres: &[PatchCentre]) -> Vec<
                     patch[column * PATCH_PX + row] = v;
                 }
             }
+        }
+    }
+    out
+}
+
+/// [`extract_descriptors`] of a level that is not made as a whole. Every window must lie inside it.
+pub(crate) fn cut_descriptors(pyramid: &GaussianPyramid, level: usize, centres: &[PatchCentre]) -> Vec<f32> {
+    let mut out = vec![0.0_f32; centres.len() * DESCRIPTOR_LENGTH];
+    for (descriptor, centre) in out.chunks_exact_mut(DESCRIPTOR_LENGTH).zip(centres) {
+        for (c, patch) in descriptor.chunks_exact_mut(PATCH_AREA).enumerate() {
+            pyramid.laplacian_square(level, c, centre.x - HALF, centre.y - HALF, patch);
         }
     }
     out

@@ -5,10 +5,8 @@
 //! products of groups with weights, sixteen outputs at a time.
 
 use super::taps_of;
-use super::whole_numbers::{LANES, Unsure, Weights};
+use super::whole_numbers::{INPUTS, LANES, Unsure, Weights};
 
-/// Groups that an output reads.
-const GROUPS: usize = 7;
 /// Outputs at each end whose groups are not all inside the picture.
 const ENDS: usize = 3;
 /// Zeros beside each row of groups.
@@ -20,9 +18,9 @@ const KINDS: usize = 2 * ENDS + 1;
 pub(crate) struct QuarterLanczos {
     size: usize,
     /// Of the first sixteen outputs of a row, of sixteen between, and of the last sixteen.
-    along: [Weights; 3],
+    along: Box<[Weights; 3]>,
     /// Of sixteen outputs side by side in rows 0, 1, 2, in all between, and in the last three.
-    across: [Weights; KINDS],
+    across: Vec<Weights>,
 }
 
 impl QuarterLanczos {
@@ -32,7 +30,7 @@ impl QuarterLanczos {
         if !size.is_multiple_of(LANES) || !(2 * LANES..=1 << 20).contains(&size) {
             return None;
         }
-        let mut weights = [[0.0; 4 * GROUPS]; KINDS];
+        let mut weights = [[0.0; INPUTS]; KINDS];
         for (kind, weights) in weights.iter_mut().enumerate() {
             let i = if kind <= ENDS { kind } else { size + kind - KINDS };
             let taps = taps_of(i, 4 * size, size);
@@ -40,26 +38,15 @@ impl QuarterLanczos {
             let first = taps.first + 4 * ENDS - 4 * i;
             weights.get_mut(first..first + taps.weights.len())?.copy_from_slice(&taps.weights);
         }
-        let of = |kind: &dyn Fn(usize) -> usize| {
-            Weights::new(&std::array::from_fn(|lane| &weights[kind(lane)][..]))
-        };
-        Some(Self {
-            size,
-            along: [
-                of(&|lane| lane.min(ENDS))?,
-                of(&|_| ENDS)?,
-                of(&|lane| ENDS + (lane + ENDS + 1).saturating_sub(LANES))?,
-            ],
-            across: [
-                of(&|_| 0)?,
-                of(&|_| 1)?,
-                of(&|_| 2)?,
-                of(&|_| ENDS)?,
-                of(&|_| ENDS + 1)?,
-                of(&|_| ENDS + 2)?,
-                of(&|_| ENDS + 3)?,
-            ],
-        })
+        let of =
+            |kind: &dyn Fn(usize) -> usize| Weights::new(&std::array::from_fn(|lane| &weights[kind(lane)]));
+        let ends = [
+            of(&|lane| lane.min(ENDS))?,
+            of(&|_| ENDS)?,
+            of(&|lane| ENDS + (lane + ENDS + 1).saturating_sub(LANES))?,
+        ];
+        let across: Option<Vec<Weights>> = (0..KINDS).map(|kind| of(&|_| kind)).collect();
+        Some(Self { size, along: Box::new(ends), across: across? })
     }
 
     /// Groups of a row of samples together with the zeros beside them.

@@ -22,31 +22,34 @@ const BITS: i32 = 22;
 pub(super) const LANES: usize = 16;
 const IOTA: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// The weights of sixteen outputs side by side, and again of the next sixteen. Four inputs, one byte each,
-/// are a group: one lane of 32 bits.
+/// Groups that an output reads: four inputs, one byte each, are a group, one lane of 32 bits. So few that all
+/// weights stay in registers.
+pub(super) const GROUPS: usize = 7;
+/// Inputs that an output reads.
+pub(super) const INPUTS: usize = 4 * GROUPS;
+
+/// The weights of sixteen outputs side by side, and again of the next sixteen.
 pub(super) struct Weights {
     /// Per group digits of 1, 2^8 and 2^16.
-    digits: Vec<[[u32; LANES]; 3]>,
+    digits: [[[u32; LANES]; 3]; GROUPS],
     /// As the definition has them, per input.
-    exact: Vec<[f32; LANES]>,
+    exact: [[f32; LANES]; INPUTS],
     /// In units of 2^-[`BITS`].
     slack: i32,
 }
 
 impl Weights {
-    /// `None` without AVX-512 VNNI, and for weights too large. `lanes` are the weights of each output, equal
-    /// numbers of them, filled up with zeros to whole groups.
-    pub(super) fn new(lanes: &[&[f32]; LANES]) -> Option<Self> {
+    /// `None` without AVX-512 VNNI, and for weights too large. `lanes` are the weights of each output.
+    pub(super) fn new(lanes: &[&[f32; INPUTS]; LANES]) -> Option<Self> {
         let there = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vnni");
         if !there {
             return None;
         }
-        let inputs = lanes[0].len().next_multiple_of(4);
         let mut new = Self {
-            digits: vec![[[0; LANES]; 3]; inputs / 4],
-            exact: vec![[0.0; LANES]; inputs],
+            digits: [[[0; LANES]; 3]; GROUPS],
+            exact: [[0.0; LANES]; INPUTS],
             slack: lanes.iter().map(|weights| slack(weights)).try_fold(0_i32, |a, b| Some(a.max(b?)))?,
         };
         for (lane, weights) in lanes.iter().enumerate() {
@@ -72,18 +75,22 @@ impl Weights {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     fn sweep_vnni(&self, inputs: &[u32], step: usize, unsure: &mut Vec<u32>, out: &mut [u8]) {
-        let inputs = &inputs[..self.digits.len().saturating_sub(1) * step + out.len()];
+        let inputs = &inputs[..(GROUPS - 1) * step + out.len()];
         unsure.resize(out.len(), 0);
+        let mut weights = [[_mm512_setzero_si512(); 3]; GROUPS];
+        for (weights, digits) in weights.iter_mut().zip(&self.digits) {
+            *weights = [load(&digits[0]), load(&digits[1]), load(&digits[2])];
+        }
         let mut waiting = 0;
         let mut places = load(&IOTA);
         for (k, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let [mut units, mut high, mut higher] = [_mm512_setzero_si512(); 3];
-            for (m, digits) in self.digits.iter().enumerate() {
+            for (m, &[one, two, three]) in weights.iter().enumerate() {
                 // SAFETY: the last group of the last sixteen outputs ends with the inputs.
                 let group = unsafe { _mm512_loadu_si512(inputs.as_ptr().add(m * step + k * LANES).cast()) };
-                units = _mm512_dpbusd_epi32(units, group, load(&digits[0]));
-                high = _mm512_dpbusd_epi32(high, group, load(&digits[1]));
-                higher = _mm512_dpbusd_epi32(higher, group, load(&digits[2]));
+                units = _mm512_dpbusd_epi32(units, group, one);
+                high = _mm512_dpbusd_epi32(high, group, two);
+                higher = _mm512_dpbusd_epi32(higher, group, three);
             }
             let sum = _mm512_add_epi32(units, _mm512_slli_epi32::<8>(high));
             let sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<16>(higher));
@@ -120,7 +127,7 @@ fn whole(weight: f32) -> f64 {
 }
 
 /// What sums of these weights may be off, in units of 2^-[`BITS`]; `None` if they do not fit.
-fn slack(weights: &[f32]) -> Option<i32> {
+fn slack(weights: &[f32; INPUTS]) -> Option<i32> {
     let size: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
     let digits: f64 = weights.iter().map(|&w| (f64::from(w) * f64::from(1 << BITS) - whole(w)).abs()).sum();
     // Partial sums in f32 stay below 512, so each is rounded by at most 2^-16; the products together by
@@ -133,12 +140,12 @@ fn slack(weights: &[f32]) -> Option<i32> {
 /// Up to sixteen outputs by the definition: f32, one product after the other. Weights of 0 change nothing.
 /// The groups of the output at place p begin at `inputs[p]`; its weights are those of lane p mod 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn defined(inputs: &[u32], step: usize, weights: &[[f32; LANES]], places: &[u32]) -> [u8; LANES] {
+fn defined(inputs: &[u32], step: usize, weights: &[[f32; LANES]; INPUTS], places: &[u32]) -> [u8; LANES] {
     let mut at = [0; LANES];
     at[..places.len()].copy_from_slice(places);
     let lanes = load(&at);
     let most = at.iter().fold(0, |most, &place| most.max(place as usize));
-    assert!((weights.len() / 4).saturating_sub(1) * step + most < inputs.len());
+    assert!((GROUPS - 1) * step + most < inputs.len());
     let mut sum = _mm512_set1_ps(0.5);
     for (m, weights) in weights.as_chunks::<4>().0.iter().enumerate() {
         // SAFETY: as asserted.
