@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use pg_image::Resolution;
 use pg_image::files::DecodeLimits;
+use pg_image::{Planar, Resolution};
 use pg_shard::{Dataset, IndexLine, Level, Manifest};
 use pg_sources::{Item, Labels, Source, SourceFormat};
 use serde_json::Value;
 
 use crate::args::SourceFormatChoice;
-use crate::commands::view::picture;
+use crate::commands::view::{picture, planes};
 use crate::dataset_labels::labels_of;
 use crate::image_items::{Photo, load};
 
@@ -111,10 +111,26 @@ impl PackSource {
             Self::Collection(source) => load(source, index, limits),
             Self::Dataset(dataset) => {
                 let raster = picture(&dataset.level, index).map_err(|e| e.to_string())?;
-                let blake3 = dataset.lines.get(index).map_or_else(String::new, |line| line.blake3.clone());
-                Ok(Photo { raster, blake3 })
+                Ok(Photo { raster, blake3: dataset.blake3(index) })
             }
         }
+    }
+
+    /// Item `index` as [`Self::load`] gives it, but as the shard holds it: `[channels,size,size]`. Only for
+    /// a dataset of images of this shape.
+    pub(crate) fn planes(
+        &self,
+        index: usize,
+        channels: usize,
+        size: Resolution,
+    ) -> Option<Result<(Planar<u8>, String), String>> {
+        let Self::Dataset(dataset) = self else { return None };
+        let level = &dataset.level;
+        if level.channels() != channels || level.resolution() != size {
+            return None;
+        }
+        let planar = planes(level, index).map_err(|e| e.to_string());
+        Some(planar.map(|planar| (planar, dataset.blake3(index))))
     }
 
     /// What was done to a dataset's image before.
@@ -123,5 +139,11 @@ impl PackSource {
             Self::Collection(_) => None,
             Self::Dataset(dataset) => dataset.lines.get(index).map(|line| line.geometry.clone()),
         }
+    }
+}
+
+impl DatasetSource {
+    fn blake3(&self, index: usize) -> String {
+        self.lines.get(index).map_or_else(String::new, |line| line.blake3.clone())
     }
 }

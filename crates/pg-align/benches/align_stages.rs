@@ -42,7 +42,7 @@ fn main() {
                 match stage {
                     0 => drop(shrink(&mut image, &mut square)),
                     1 => border = crop(&mut image, &mut square).unwrap().0,
-                    2 => drop(enlarge(&mut image, &mut square)),
+                    2 => drop(enlarge(&mut image, &mut square).unwrap()),
                     3 => drop(pad(&mut image, &mut square, border).unwrap()),
                     4 => drop(transform(&image, &square, FinalFilter::Box)),
                     _ => drop(transform(&image, &square, FinalFilter::Lanczos)),

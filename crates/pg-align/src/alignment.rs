@@ -98,7 +98,7 @@ pub fn transform(image: &Raster, square: &OrientedSquare, filter: FinalFilter) -
 /// padding), and while a face at the border is padded the two pictures and a grid, up to 250 MB in all.
 ///
 /// # Errors
-/// [`AlignError::Size`], [`AlignError::Degenerate`], [`AlignError::Outside`],
+/// [`AlignError::Size`], [`AlignError::Degenerate`], [`AlignError::Outside`], [`AlignError::TooSmall`],
 /// [`AlignError::TooMuchPadding`].
 pub fn align(
     mut photo: Raster,
@@ -110,7 +110,7 @@ pub fn align(
     let shrink = shrink(&mut photo, &mut square);
     let (border, crop) = crop(&mut photo, &mut square)?;
     let superres = match settings.preset {
-        Preset::Celeba => enlarge(&mut photo, &mut square),
+        Preset::Celeba => enlarge(&mut photo, &mut square)?,
         Preset::Ffhq => 1,
     };
     let pad = if settings.padding { pad(&mut photo, &mut square, border)? } else { None };

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::LayoutFault;
 
 /// Why a landmark file or a face could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum AlignError {
     /// The landmark file has no row.
@@ -161,6 +161,12 @@ pub enum AlignError {
         pixels: u64,
         /// The limit.
         limit: u64,
+    },
+    /// A face too small to be enlarged.
+    #[error("the crop would be {side_px:.2} pixels wide: expected landmarks of a face that can be seen")]
+    TooSmall {
+        /// Side of the crop in the photo.
+        side_px: f32,
     },
     /// An output size that is not allowed.
     #[error("size {found} is not a power of two from 4 to 4096")]

@@ -95,7 +95,7 @@ fn check_every_stage(file: &str) {
     assert_quad(&square, &stages["after_crop"], file);
     assert_stage(&image, stages, "after_crop", file);
 
-    let factor = enlarge(&mut image, &mut square);
+    let factor = enlarge(&mut image, &mut square).unwrap();
     assert_eq!(stages["after_superres"]["superres"], factor);
     assert_quad(&square, &stages["after_superres"], file);
     assert_stage(&image, stages, "after_superres", file);

@@ -8,6 +8,7 @@ mod encoding;
 mod errors;
 mod jpeg_markers;
 mod listing;
+mod png_chunks;
 mod signature;
 
 pub use atomic::write_atomically;

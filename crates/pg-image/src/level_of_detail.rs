@@ -14,7 +14,7 @@ use crate::truncation::truncated;
 /// Sums run in the order (top left + top right) + (bottom left + bottom right).
 #[must_use]
 pub fn halve_box(image: &Planar<f32>) -> Planar<f32> {
-    halved(image, halve_row)
+    halved(image, |top, bottom, row, _| halve_row(top, bottom, row)).0
 }
 
 /// Rounds half to even and clamps to 0..=255: the one quantisation step of a level.
@@ -43,30 +43,44 @@ pub fn coarser_levels(image: &Planar<u8>, lowest_px: usize) -> Vec<Planar<u8>> {
     if !goes_on(image.height(), image.width()) {
         return levels;
     }
-    let mut current = halved(image, halve_row_of_bytes);
-    levels.push(quantise(&current));
+    // A row is quantised while it is still in the cache.
+    let (mut current, level) = halved(image, |top, bottom, row, bytes| {
+        halve_row_of_bytes(top, bottom, row);
+        quantise_values(row, bytes);
+    });
+    levels.push(level);
     while goes_on(current.height(), current.width()) {
-        current = halve_box(&current);
-        levels.push(quantise(&current));
+        let (next, level) = halved(&current, |top, bottom, row, bytes| {
+            halve_row(top, bottom, row);
+            quantise_values(row, bytes);
+        });
+        levels.push(level);
+        current = next;
     }
     levels
 }
 
-fn halved<T: Copy>(image: &Planar<T>, halve_row: impl Fn(&[T], &[T], &mut [f32])) -> Planar<f32> {
+/// The halved image, and what `halve_row` makes of it in bytes.
+fn halved<T: Copy>(
+    image: &Planar<T>,
+    halve_row: impl Fn(&[T], &[T], &mut [f32], &mut [u8]),
+) -> (Planar<f32>, Planar<u8>) {
     let (h, w) = (image.height() / 2, image.width() / 2);
     let mut out = Planar::filled(image.channels(), h, w, 0.0_f32);
+    let mut bytes = Planar::filled(image.channels(), h, w, 0_u8);
     if h == 0 || w == 0 {
-        return out;
+        return (out, bytes);
     }
     for c in 0..image.channels() {
         let source = image.plane(c);
-        for (y, row) in out.plane_mut(c).chunks_exact_mut(w).enumerate() {
+        let rows = out.plane_mut(c).chunks_exact_mut(w).zip(bytes.plane_mut(c).chunks_exact_mut(w));
+        for (y, (row, bytes)) in rows.enumerate() {
             let top = &source[2 * y * image.width()..][..2 * w];
             let bottom = &source[(2 * y + 1) * image.width()..][..2 * w];
-            halve_row(top, bottom, row);
+            halve_row(top, bottom, row, bytes);
         }
     }
-    out
+    (out, bytes)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]

@@ -10,6 +10,10 @@ use crate::format::{HEADER_BYTES, compressed_header, shard_header};
 use crate::shard_writer::length_and_blake3;
 use crate::{FileEntry, ShardError};
 
+/// What is written at once. For pieces of megabytes ext4 looks for pages as large, which took three times as
+/// long as the copying (Linux 6, 3 MiB against 256 KiB).
+const PIECE_BYTES: usize = 1 << 18;
+
 /// A level's file. Dropped before [`finish`](Self::finish) has renamed it, it is removed.
 #[derive(Debug)]
 pub(crate) struct LevelFile {
@@ -65,7 +69,7 @@ impl LevelFile {
             resolution,
             path,
             temporary,
-            file: BufWriter::with_capacity(1 << 18, file),
+            file: BufWriter::with_capacity(PIECE_BYTES, file),
             data_bytes: 0,
             images: 0,
             contents,
@@ -85,12 +89,16 @@ impl LevelFile {
 
     /// Appends an image as it is to be stored.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ShardError> {
-        self.write(bytes)?;
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.write(piece)?;
+            if let Contents::Raw { hasher, .. } = &mut self.contents {
+                hasher.update(piece);
+            }
+        }
         self.data_bytes += bytes.len() as u64;
         self.images += 1;
-        match &mut self.contents {
-            Contents::Raw { hasher, .. } => drop(hasher.update(bytes)),
-            Contents::Compressed { ends } => ends.push(self.data_bytes),
+        if let Contents::Compressed { ends } = &mut self.contents {
+            ends.push(self.data_bytes);
         }
         Ok(())
     }

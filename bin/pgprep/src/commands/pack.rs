@@ -131,6 +131,18 @@ impl PackJob {
         let item = self.order[i];
         let path = || self.source.items()[item].name.clone();
         let failed = |reason: String| FailedItem { path: path(), reason };
+        let geometry = |[width, height]: [usize; 2]| {
+            let mut geometry = json!({ "fit": self.how_name, "source_size": [width, height] });
+            if let Some(before) = self.source.geometry_before(item) {
+                geometry["before"] = before;
+            }
+            geometry
+        };
+        if let Some(planes) = self.source.planes(item, self.plan.channels, self.size) {
+            let (image, blake3) = planes.map_err(failed)?;
+            let geometry = geometry([image.width(), image.height()]);
+            return Ok(Packed { image, line: IndexLine { path: path(), blake3, geometry } });
+        }
         let photo = self.source.load(item, &self.limits).map_err(failed)?;
         let raster = match (photo.raster.channels(), self.plan.channels) {
             (1, 3) => photo.raster.into_rgb(),
@@ -139,10 +151,7 @@ impl PackJob {
             }
             _ => photo.raster,
         };
-        let mut geometry = json!({ "fit": self.how_name, "source_size": [raster.width(), raster.height()] });
-        if let Some(before) = self.source.geometry_before(item) {
-            geometry["before"] = before;
-        }
+        let geometry = geometry([raster.width(), raster.height()]);
         let square = fit(raster, self.size.pixels(), self.how).map_err(|e| failed(reason(&e)))?;
         Ok(Packed {
             image: Planar::from_raster(&square),

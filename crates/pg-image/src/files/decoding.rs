@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::signature::{name as format_name, sniff};
-use super::{FilesError, jpeg_markers};
+use super::{FilesError, jpeg_markers, png_chunks};
 use crate::Raster;
 
 /// What a decoder may use up before a file is refused.
@@ -102,6 +103,13 @@ pub fn decode_bytes(
             detail,
         })?;
     }
+    if format == ImageFormat::Png {
+        png_chunks::check_palette(bytes).map_err(|detail| FilesError::Damaged {
+            path: path.to_owned(),
+            format: format_name(format),
+            detail,
+        })?;
+    }
     let describe = |error: ImageError| describe(path, format, &error);
     let mut decoder =
         ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(describe)?;
@@ -121,7 +129,15 @@ pub fn decode_bytes(
     decoder_limits.max_alloc = Some(pixels.saturating_mul(32).saturating_add(64 << 20));
     decoder.set_limits(decoder_limits).map_err(describe)?;
     let orientation = decoder.orientation().map_err(describe)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(describe)?;
+    // A decoder that panics on one file must not end a build of days.
+    let decoded = catch_unwind(AssertUnwindSafe(|| DynamicImage::from_decoder(decoder)));
+    let mut picture = decoded
+        .map_err(|_| FilesError::Damaged {
+            path: path.to_owned(),
+            format: format_name(format),
+            detail: "the decoder failed on it".to_owned(),
+        })?
+        .map_err(describe)?;
     picture.apply_orientation(orientation);
     flatten(picture).ok_or_else(|| FilesError::Damaged {
         path: path.to_owned(),

@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod quarter;
+#[cfg(target_arch = "x86_64")]
+mod whole_numbers;
 
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -9,7 +11,7 @@ use rayon::prelude::*;
 use crate::Raster;
 use crate::truncation::truncated;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use quarter::QuarterLanczos;
+pub(crate) use quarter::{QuarterLanczos, Scratch};
 
 /// Lobes of the kernel on each side.
 const SUPPORT: f32 = 3.0;
@@ -176,39 +178,58 @@ fn resample_columns<const C: usize, const N: usize>(
 
 /// `[in, stride]` to `[out, stride]`.
 pub(crate) fn resize_columns(data: &[u8], stride: usize, input: usize, output: usize) -> Vec<u8> {
+    /// Output rows taken together, as they read many rows in common.
+    const TOGETHER: usize = 32;
     let taps = taps(input, output);
     let mut out = vec![0_u8; output * stride];
-    out.par_chunks_mut(stride)
-        .zip(&taps)
-        .for_each(|(row, tap)| weighted_rows(&data[tap.first * stride..], stride, &tap.weights, row));
+    out.par_chunks_mut(TOGETHER * stride)
+        .zip(taps.par_chunks(TOGETHER))
+        .for_each_init(Vec::new, |values, (out, taps)| weighted_rows(data, stride, taps, values, out));
     out
 }
 
-/// Row `out` as the weighted sum of rows.
+/// Rows `out` as weighted sums of rows, one for each of `taps`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-fn weighted_rows(data: &[u8], stride: usize, weights: &[f32], out: &mut [u8]) {
-    // As many values as registers hold, then the rest one by one.
-    const LANES: usize = 128;
-    let (blocks, rest) = out.as_chunks_mut::<LANES>();
-    let done = blocks.len() * LANES;
-    for (block, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [0.5_f32; LANES];
-        for (row, &weight) in data.chunks(stride).zip(weights) {
-            let Some(values) = row[block * LANES..].first_chunk::<LANES>() else { break };
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += f32::from(value) * weight;
+fn weighted_rows(
+    data: &[u8],
+    stride: usize,
+    taps: &[Taps],
+    values: &mut Vec<[f32; COLUMNS]>,
+    out: &mut [u8],
+) {
+    let done = stride / COLUMNS * COLUMNS;
+    let first = taps.iter().map(|tap| tap.first).min().unwrap_or(0);
+    let end = taps.iter().map(|tap| tap.first + tap.weights.len()).max().unwrap_or(0);
+    values.resize(end - first, [0.0; COLUMNS]);
+    let read = &data[first * stride..];
+    for at in (0..done).step_by(COLUMNS) {
+        for (values, row) in values.iter_mut().zip(read.chunks(stride)) {
+            for (value, &byte) in values.iter_mut().zip(&row[at..at + COLUMNS]) {
+                *value = f32::from(byte);
             }
         }
-        for (out, &sum) in out.iter_mut().zip(&sums) {
-            *out = truncated(sum);
+        for (tap, out) in taps.iter().zip(out.chunks_mut(stride)) {
+            let mut sums = [0.5_f32; COLUMNS];
+            for (values, &weight) in values[tap.first - first..].iter().zip(&tap.weights) {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += value * weight;
+                }
+            }
+            for (out, &sum) in out[at..at + COLUMNS].iter_mut().zip(&sums) {
+                *out = truncated(sum);
+            }
         }
     }
-    for (at, out) in rest.iter_mut().enumerate() {
-        let values = data[done + at..].iter().step_by(stride);
-        *out =
-            truncated(values.zip(weights).fold(0.5, |sum, (&value, weight)| sum + f32::from(value) * weight));
+    for (tap, out) in taps.iter().zip(out.chunks_mut(stride)) {
+        for (at, out) in out.iter_mut().enumerate().skip(done) {
+            let values = data[tap.first * stride + at..].iter().step_by(stride).zip(&tap.weights);
+            *out = truncated(values.fold(0.5, |sum, (&value, weight)| sum + f32::from(value) * weight));
+        }
     }
 }
+
+/// Columns that the vertical pass takes together: as many as registers hold.
+const COLUMNS: usize = 128;
 
 #[cfg(test)]
 mod tests {

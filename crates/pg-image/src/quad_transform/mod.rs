@@ -14,7 +14,11 @@ use crate::lanczos::{ROWS, RowResampler, resize_columns};
 #[cfg(not(target_arch = "x86_64"))]
 use portable::{Blocks, Rgb};
 #[cfg(target_arch = "x86_64")]
-use {crate::lanczos::QuarterLanczos, avx2::Rgb, avx512::Blocks};
+use {
+    crate::lanczos::{QuarterLanczos, Scratch},
+    avx2::Rgb,
+    avx512::Blocks,
+};
 
 /// Where samples lie: the first at `origin`, one further along a row by `step_x`, down a column by
 /// `step_y`; `[x, y]` in pixels of the image, whose centres lie on whole numbers.
@@ -207,16 +211,16 @@ impl<'a> QuadSampler<'a> {
     fn resized_to_quarter(&self, blocks: Blocks, lanczos: &QuarterLanczos, size: usize) -> Vec<u8> {
         let (mut narrow, above) = lanczos.narrow_square();
         narrow[above..].par_chunks_mut(3 * size).take(size).enumerate().for_each_init(
-            || vec![0; 12 * lanczos.stride()],
-            |strip, (y, narrow)| {
+            || (vec![0; 12 * lanczos.stride()], Scratch::default()),
+            |(strip, scratch), (y, narrow)| {
                 blocks.groups(self, y, |row, channel| lanczos.start(row, channel), strip);
-                lanczos.narrow(strip, narrow);
+                lanczos.narrow(strip, scratch, narrow);
             },
         );
         let mut data = vec![0_u8; 3 * size * size];
         data.par_chunks_mut(3 * size)
             .enumerate()
-            .for_each_init(|| vec![0; 3 * size], |planes, (y, row)| lanczos.row(&narrow, y, planes, row));
+            .for_each_init(Scratch::default, |scratch, (y, row)| lanczos.row(&narrow, y, scratch, row));
         data
     }
 
