@@ -55,12 +55,11 @@ fn metrics(rows: &[MetricRow]) -> String {
     let floors = rows.iter().any(|row| row.floor.is_some());
     let heading = |text: &str| format!("<th scope=\"col\">{text}</th>");
     let mut table = format!(
-        "<div class=\"wide\"><table>\n<thead><tr>{}{}{}{}{}</tr></thead>\n<tbody>\n",
+        "<div class=\"wide\"><table>\n<thead><tr>{}{}{}{}</tr></thead>\n<tbody>\n",
         heading("Metric"),
         heading("Value"),
         heading("95 % interval"),
         if floors { heading("Floor") } else { String::new() },
-        heading("Better"),
     );
     for row in rows {
         let interval = row.interval.map_or("-".to_owned(), |interval| {
@@ -74,10 +73,10 @@ fn metrics(rows: &[MetricRow]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
-            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td>{interval}</td>{floor}<td>{}</td></tr>",
+            "<tr><th scope=\"row\">{}<small>{} is better</small></th><td class=\"number\">{}</td><td>{interval}</td>{floor}</tr>",
             with_unit(&row.name, &row.unit),
-            five_digits(row.value),
             if row.lower_is_better { "lower" } else { "higher" },
+            five_digits(row.value),
         );
     }
     table.push_str("</tbody>\n</table></div>\n");

@@ -42,9 +42,14 @@ fn refuse_unlike(args: &GateArgs, baseline: &[scores::Score], result: &[scores::
     let lines = differences.iter().map(|d| {
         format!("\n  {}: {} is {} in the baseline, {} in the result", d.metric, d.what, d.baseline, d.result)
     });
-    let mut keys: Vec<&str> = differences.iter().filter_map(|d| d.key.as_deref()).collect();
-    keys.dedup();
-    let remedy = if keys.len() == differences.len() {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in differences.iter().filter_map(|d| d.key.as_deref()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    // No flag makes values of different units comparable.
+    let remedy = if differences.iter().all(|d| d.key.is_some()) {
         format!(", or compare all the same with --allow-protocol {}", keys.join(","))
     } else {
         String::new()

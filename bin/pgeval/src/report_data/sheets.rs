@@ -9,9 +9,14 @@ use pg_report::{Picture, SheetPair};
 use super::pictures::{ReportPictures, THUMBNAIL_PX, thumbnail};
 
 const COLUMNS: usize = 6;
-/// Pixels between pictures, of the grey that stands for "no detail".
+/// Pixels between pictures.
 const GAP_PX: usize = 2;
-const GREY: u8 = 128;
+/// A grey that neither a light nor a dark page takes for its own.
+const GAP_GREY: u8 = 80;
+/// What stands for "no detail".
+const GREY: f32 = 128.0;
+/// Details are faint: a few grey levels in most photos.
+const DETAIL_CONTRAST: f32 = 2.0;
 /// Longest side of a picture on a sheet; of finer levels the middle is shown, since details would vanish in
 /// a reduced picture.
 const TILE_PX: usize = THUMBNAIL_PX;
@@ -55,7 +60,7 @@ fn level_note(is_residual: bool, px: usize) -> String {
     let what = if is_residual {
         "What is left of the pictures: their large shapes."
     } else {
-        "What this level adds to the next coarser one, around grey."
+        "What this level adds to the next coarser one: grey for nothing, contrast doubled."
     };
     let cut = if px > TILE_PX {
         format!(" The middle {TILE_PX} x {TILE_PX} pixels of each.")
@@ -69,8 +74,9 @@ fn level_sheet(pyramids: &[Vec<Planar<f32>>], level: usize) -> Result<Picture> {
     let tiles: Vec<Planar<u8>> = pyramids
         .iter()
         .filter_map(|pyramid| {
-            let shift = if level + 1 == pyramid.len() { 0.0 } else { f32::from(GREY) };
-            Some(middle(pyramid.get(level)?).map(|v| (v + shift).round_ties_even().clamp(0.0, 255.0) as u8))
+            let is_residual = level + 1 == pyramid.len();
+            let shown = |v: f32| if is_residual { v } else { DETAIL_CONTRAST * v + GREY };
+            Some(middle(pyramid.get(level)?).map(|v| shown(v).round_ties_even().clamp(0.0, 255.0) as u8))
         })
         .collect();
     let px = pyramids.first().and_then(|pyramid| pyramid.get(level)).map_or(0, Planar::width);
@@ -97,7 +103,7 @@ fn sheet(tiles: &[Planar<u8>], what: &str) -> Result<Picture> {
     let (w, h) = tiles.first().map(|tile| (tile.width(), tile.height())).context("no picture to show")?;
     let (columns, rows) = (COLUMNS.min(tiles.len()), tiles.len().div_ceil(COLUMNS));
     let (width, height) = (columns * (w + GAP_PX) - GAP_PX, rows * (h + GAP_PX) - GAP_PX);
-    let mut sheet = Planar::filled(3, height, width, GREY);
+    let mut sheet = Planar::filled(3, height, width, GAP_GREY);
     for (i, tile) in tiles.iter().enumerate().filter(|(_, tile)| (tile.width(), tile.height()) == (w, h)) {
         let (left, top) = (i % COLUMNS * (w + GAP_PX), i / COLUMNS * (h + GAP_PX));
         for c in 0..3 {
