@@ -1,9 +1,13 @@
 //! What was typed. Parsing touches no disk.
 
+mod gate;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use pg_cli::CommonArgs;
+
+pub(crate) use gate::GateArgs;
 
 /// Scores generated images.
 #[derive(Debug, Parser)]
@@ -13,8 +17,9 @@ use pg_cli::CommonArgs;
     about = "Scores generated images: how near to real ones, how different from each other",
     max_term_width = 100,
     after_help = "\
-Images are given as a folder (searched in depth, in the order of the paths) or as a dataset
-written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the finest).
+Images are given as a folder (searched in depth, in the order of the paths), as a zip of images,
+or as a dataset written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the
+finest).
 
 Examples:
   pgeval swd celeba-128 samples/
@@ -62,12 +67,31 @@ Examples:
   pgeval ms-ssim celeba-128 --pairs 10000 --seed 1 --json > diversity.json"
     )]
     MsSsim(MsSsimArgs),
+
+    /// Whether a result is worse than a baseline, for CI: exit status 1 when a metric got worse
+    #[command(
+        long_about = "\
+Compares a result with a baseline, metric by metric. Exit status 0 when none is worse than allowed and \
+none is missing, 1 when one is, 2 when the two cannot be compared.
+
+Worse means: moved to the bad side (up, where lower is better) by more than allowed. Unless \
+--max-increase says otherwise, that is sqrt(b^2 + r^2), with b and r the half-widths of both 95 % \
+intervals on the bad side: what the draw of images alone explains. Both results must have been measured \
+in the same way: same unit, levels, protocol and counts.",
+        after_help = "\
+Examples:
+  pgeval swd train-128@64 samples-64/ --json > swd.json
+  pgeval gate swd.json --baseline baselines/swd.json
+  pgeval gate result.json --baseline baseline.json --max-increase swd=5%,ms-ssim=0.01
+  pgeval gate result.json --baseline baseline.json --github --junit gate.xml"
+    )]
+    Gate(GateArgs),
 }
 
 /// `pgeval swd`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SwdArgs {
-    /// The reference: a folder of images or a dataset (DATASET@64 for its level of 64 pixels)
+    /// The reference: a folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
     #[arg(value_name = "REAL")]
     pub(crate) real: PathBuf,
 
@@ -102,7 +126,7 @@ pub(crate) struct SwdArgs {
 /// `pgeval ms-ssim`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MsSsimArgs {
-    /// A folder of images or a dataset (DATASET@64 for its level of 64 pixels)
+    /// A folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
     #[arg(value_name = "IMAGES")]
     pub(crate) images: PathBuf,
 

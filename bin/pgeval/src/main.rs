@@ -3,8 +3,11 @@
 
 mod args;
 mod commands;
+mod gate;
 mod image_set;
 mod metric_result;
+mod report_data;
+mod scores;
 
 use std::process::ExitCode;
 

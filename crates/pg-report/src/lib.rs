@@ -1,1 +1,139 @@
-//! The HTML report of an evaluation.
+//! The HTML report of an evaluation: numbers, plots and pictures in one self-contained file.
+//!
+//! [`Report`] is plain data; [`Report::to_html`] is a pure function of it. The page asks for nothing
+//! from outside, holds no script, follows the reader's choice of dark or light, and fits a phone of 360
+//! pixels. All texts are escaped.
+
+mod charts;
+mod data_uri;
+mod markup;
+mod page;
+
+use pg_metrics::ConfidenceInterval;
+
+pub use markup::five_digits;
+
+/// Everything that a report shows. Parts that are empty are left out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// Headline, and title of the page.
+    pub title: String,
+    /// Metrics, in the order of the table.
+    pub metrics: Vec<MetricRow>,
+    /// Bars per level of detail, one plot for each metric that has levels.
+    pub levels: Vec<LevelChart>,
+    /// Contact sheets, pictures first, then finest level to coarsest.
+    pub sheets: Vec<SheetPair>,
+    /// Both sides along one direction.
+    pub histogram: Option<ProjectionHistogram>,
+    /// Some fakes with the reals nearest to them.
+    pub neighbours: Vec<FakeAndNearest>,
+    /// Tool version, command line, settings, counts: name and value.
+    pub provenance: Vec<(String, String)>,
+}
+
+/// One line of the table of metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricRow {
+    /// The metric's name.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// Unit of value and interval; `1` for a plain number.
+    pub unit: String,
+    /// 95 % interval.
+    pub interval: Option<ConfidenceInterval>,
+    /// What two sets of real images score at this number of images.
+    pub floor: Option<f64>,
+    /// True where lower is better.
+    pub lower_is_better: bool,
+}
+
+/// A metric's values per level of detail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelChart {
+    /// The metric's name.
+    pub metric: String,
+    /// Unit; `1` for a plain number.
+    pub unit: String,
+    /// One bar per level, finest first.
+    pub bars: Vec<LevelBar>,
+}
+
+/// One bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelBar {
+    /// Side of the level, in pixels.
+    pub resolution_px: u64,
+    /// Length of the bar.
+    pub value: f64,
+    /// Whisker.
+    pub interval: Option<ConfidenceInterval>,
+}
+
+/// A PNG picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The file's bytes.
+    pub png: Vec<u8>,
+    /// Columns.
+    pub width_px: usize,
+    /// Rows.
+    pub height_px: usize,
+    /// What it shows, for those who cannot see it.
+    pub description: String,
+}
+
+/// The same kind of contact sheet of both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SheetPair {
+    /// E.g. `Level 64 px`.
+    pub heading: String,
+    /// How to read it; may be empty.
+    pub note: String,
+    /// Pictures of the reference.
+    pub real: Picture,
+    /// Pictures under test.
+    pub fake: Picture,
+}
+
+/// Shares of both sides' values along one direction, in bins of equal width.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectionHistogram {
+    /// What was projected on which direction.
+    pub note: String,
+    /// Left edge of the first bin.
+    pub low: f64,
+    /// Right edge of the last bin.
+    pub high: f64,
+    /// Share of the real values in each bin, 0..=1.
+    pub real: Vec<f64>,
+    /// Share of the fake values in each bin, 0..=1; as many bins.
+    pub fake: Vec<f64>,
+}
+
+/// A fake and the reals nearest to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FakeAndNearest {
+    /// The fake.
+    pub fake: Picture,
+    /// The reals, nearest first.
+    pub nearest: Vec<Neighbour>,
+}
+
+/// A real picture near a fake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbour {
+    /// The real picture.
+    pub picture: Picture,
+    /// Root mean square difference of the pixels, 0..=255.
+    pub distance: f64,
+}
+
+impl Report {
+    /// The report as one HTML file, UTF-8. The same report gives the same bytes.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        page::html(self)
+    }
+}

@@ -37,7 +37,11 @@ fn sandbox_with_good_images() -> Sandbox {
 #[test]
 fn a_missing_path() {
     let sandbox = sandbox_with_good_images();
-    both_refuse(&sandbox, "absent", &["absent does not exist", "folder of images or a dataset"]);
+    both_refuse(
+        &sandbox,
+        "absent",
+        &["absent does not exist", "folder of images, a zip of them or a dataset"],
+    );
     both_refuse(&sandbox, "absent@64", &["absent@64 does not exist"]);
 }
 

@@ -11,6 +11,7 @@ fn help_groups_the_flags_and_ends_with_examples() {
         (&["--help"][..], &["Commands:", "Common options:"][..]),
         (&["swd", "--help"], &["Arguments:", "Protocol:", "Output:", "Input limits:", "Common options:"]),
         (&["ms-ssim", "--help"], &["Arguments:", "Protocol:", "Output:", "Input limits:", "Common options:"]),
+        (&["gate", "--help"], &["Arguments:", "Judgement:", "Output:", "Common options:"]),
     ] {
         let help = sandbox.run("pgeval", arguments).with_status(0).stdout;
         for heading in headings {
@@ -40,7 +41,7 @@ fn only_metrics_that_exist_are_offered() {
     let commands =
         help.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["swd", "ms-ssim", "help"]);
+    assert_eq!(names, ["swd", "ms-ssim", "gate", "help"]);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 mod bad_inputs;
 mod datasets;
+mod gate;
 mod help;
 mod ms_ssim;
 mod support;
 mod swd;
+mod zips;

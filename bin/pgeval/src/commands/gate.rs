@@ -1,0 +1,132 @@
+//! `pgeval gate`: is a result worse than a baseline?
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result, bail};
+use pg_cli::{ExitStatus, Output, Provenance};
+use pg_image::files::write_atomically;
+use serde_json::{Value, json};
+
+use crate::args::GateArgs;
+use crate::gate::{
+    Allowance, AllowedChange, Judgement, MetricJudgement, Verdict, annotations, differences, judge,
+    junit_xml, summary, table,
+};
+use crate::scores;
+
+pub(crate) fn run(args: &GateArgs) -> Result<ExitStatus> {
+    let result = scores::read("RESULT", &args.result)?;
+    let baseline = scores::read("--baseline", &args.baseline)?;
+    let judgement = judge(&baseline, &result, &args.max_increase)?;
+    refuse_unlike(args, &baseline, &result)?;
+
+    if let Some(path) = &args.junit {
+        let xml = junit_xml(&judgement);
+        write_atomically(path, |file| file.write_all(xml.as_bytes()))
+            .with_context(|| format!("cannot write --junit {}", path.display()))?;
+    }
+    if args.json {
+        Output.json(&object(args, &judgement))?;
+    } else {
+        print_table(args, &judgement)?;
+    }
+    Ok(if judgement.passed() { ExitStatus::Done } else { ExitStatus::SomeFailed })
+}
+
+/// Results that were measured in different ways are not compared.
+fn refuse_unlike(args: &GateArgs, baseline: &[scores::Score], result: &[scores::Score]) -> Result<()> {
+    let differences = differences(baseline, result, &args.allow_protocol)?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let lines = differences.iter().map(|d| {
+        format!("\n  {}: {} is {} in the baseline, {} in the result", d.metric, d.what, d.baseline, d.result)
+    });
+    let mut keys: Vec<&str> = Vec::new();
+    for key in differences.iter().filter_map(|d| d.key.as_deref()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    // No flag makes values of different units comparable.
+    let remedy = if differences.iter().all(|d| d.key.is_some()) {
+        format!(", or compare all the same with --allow-protocol {}", keys.join(","))
+    } else {
+        String::new()
+    };
+    bail!(
+        "RESULT {} and --baseline {} were not measured in the same way; measure both alike{remedy}{}",
+        args.result.display(),
+        args.baseline.display(),
+        lines.collect::<String>()
+    );
+}
+
+fn print_table(args: &GateArgs, judgement: &Judgement) -> std::io::Result<()> {
+    Output.line(format_args!("{} against {}", args.result.display(), args.baseline.display()))?;
+    Output.line("")?;
+    for line in table(judgement) {
+        Output.line(line)?;
+    }
+    Output.line("")?;
+    if args.github {
+        for line in annotations(judgement) {
+            Output.line(line)?;
+        }
+    }
+    Output.line(summary(judgement))
+}
+
+fn object(args: &GateArgs, judgement: &Judgement) -> Value {
+    let count = |verdict: Verdict| judgement.metrics.iter().filter(|m| m.verdict == verdict).count();
+    let provenance = Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), None)
+        .setting("result", args.result.display().to_string())
+        .setting("baseline", args.baseline.display().to_string())
+        .setting(
+            "max_increase",
+            args.max_increase.iter().map(|a| allowance(&a.metric, a.change)).collect::<Value>(),
+        )
+        .setting("allow_protocol", args.allow_protocol.clone())
+        .count("worse", count(Verdict::Worse))
+        .count("missing", count(Verdict::Missing))
+        .count("same", count(Verdict::Same))
+        .count("better", count(Verdict::Better))
+        .count("new", count(Verdict::New));
+    json!({
+        "passed": judgement.passed(),
+        "metrics": judgement.metrics.iter().map(metric_object).collect::<Vec<_>>(),
+        "provenance": provenance,
+    })
+}
+
+fn metric_object(metric: &MetricJudgement) -> Value {
+    let mut object = json!({
+        "metric": metric.metric,
+        "unit": metric.unit,
+        "direction": metric.direction.name(),
+        "verdict": metric.verdict.name(),
+    });
+    let only = |verdict: Verdict| metric.only_value.filter(|_| metric.verdict == verdict);
+    if let Some(comparison) = &metric.comparison {
+        object["baseline"] = comparison.baseline.into();
+        object["result"] = comparison.result.into();
+        object["change"] = comparison.change().into();
+        object["change_percent"] = comparison.change_percent().into();
+        object["allowed"] = comparison.allowed.into();
+        object["allowed_by"] = match comparison.allowance {
+            Allowance::Given(_) => "--max-increase".into(),
+            Allowance::Intervals => "intervals".into(),
+        };
+    } else {
+        object["baseline"] = only(Verdict::Missing).into();
+        object["result"] = only(Verdict::New).into();
+    }
+    object
+}
+
+fn allowance(metric: &str, change: AllowedChange) -> Value {
+    match change {
+        AllowedChange::Percent(percent) => format!("{metric}={percent}%").into(),
+        AllowedChange::Absolute(amount) => format!("{metric}={amount}").into(),
+    }
+}
