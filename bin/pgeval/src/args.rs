@@ -24,7 +24,8 @@ finest).
 Examples:
   pgeval swd celeba-128 samples/
   pgeval ms-ssim samples/ --consecutive
-  pgeval swd celeba-128@64 samples-64/ --json"
+  pgeval swd celeba-128@64 samples-64/ --json
+  pgeval all celeba-128 samples/ -o result.json --report report.html"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -67,6 +68,19 @@ Examples:
   pgeval ms-ssim celeba-128 --pairs 10000 --seed 1 --json > diversity.json"
     )]
     MsSsim(MsSsimArgs),
+
+    /// Every metric that needs no network, in one pass over the images, as a file
+    #[command(
+        long_about = "\
+The sliced Wasserstein distance of FAKE from REAL and the diversity (MS-SSIM of consecutive pairs) of \
+FAKE, every image decoded once. The result file is what `pgeval gate` compares; --report makes a page to \
+look at: scores, levels, pictures, the nearest real images of some fakes.",
+        after_help = "\
+Examples:
+  pgeval all celeba-128 samples/ -o result.json
+  pgeval all train-128@64 samples-64/ -o result.json --report report.html"
+    )]
+    All(AllArgs),
 
     /// Whether a result is worse than a baseline, for CI: exit status 1 when a metric got worse
     #[command(
@@ -121,6 +135,21 @@ pub(crate) struct SwdArgs {
 
     #[command(flatten)]
     pub(crate) shared: SharedArgs,
+}
+
+/// `pgeval all`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AllArgs {
+    #[command(flatten)]
+    pub(crate) swd: SwdArgs,
+
+    /// The result, JSON
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: PathBuf,
+
+    /// Also write a page with figures and pictures, one HTML file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// `pgeval ms-ssim`

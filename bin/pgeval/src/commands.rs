@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod all;
 mod gate;
 mod ms_ssim;
 mod swd;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
     match &args.command {
         Command::Swd(swd) => swd::run(swd, &args.common, &interrupt),
         Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, &interrupt),
+        Command::All(all) => all::run(all, &args.common, &interrupt),
         Command::Gate(gate) => gate::run(gate),
     }
 }

@@ -124,7 +124,7 @@ fn score_pair(set: &ImageSet, kept: &[Option<Planar<u8>>], pair: ImagePair) -> R
     }
 }
 
-fn result(
+pub(super) fn result(
     score: &DiversityScore,
     args: &MsSsimArgs,
     seed: Option<u64>,

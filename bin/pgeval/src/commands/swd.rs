@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, Provenance, StderrNotes};
+use pg_image::Planar;
 use pg_metrics::{
     DescriptorSet, ImageDescriptors, PATCH_PX, Side, SwdScore, SwdSettings, compare_level, summarise,
     swd_resolutions,
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::nothing_kept;
 use crate::args::SwdArgs;
-use crate::image_set::ImageSet;
+use crate::image_set::{ImageSet, encoding_warnings};
 use crate::metric_result::{LevelValue, MetricResult, members};
 
 /// Images decoded and described at a time; bounds memory, has no effect on results.
@@ -19,44 +20,85 @@ const BATCH_IMAGES: usize = 64;
 
 pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
-    let real = ImageSet::open("REAL", &args.real, args.shared.max_pixels)?;
-    let fake = ImageSet::open("FAKE", &args.fake, args.shared.max_pixels)?;
-    let resolution_px = common_resolution(&real, &fake)?;
-    let image_count = common_count(args, &real, &fake, notes)?;
-    let settings = SwdSettings {
-        patches_per_image: args.patches_per_image,
-        directions_per_repeat: args.directions_per_repeat,
-        repeats: args.repeats,
-        seed: args.seed,
-    };
-
-    let progress = Progress::new(common.progress_style(), "describe", "images", 2 * image_count as u64);
-    let collect = |side, set| {
-        let mut descriptors = DescriptorSet::new(side, resolution_px, image_count, settings)?;
-        describe(&mut descriptors, set, &progress, interrupt)?;
-        anyhow::Ok(descriptors)
-    };
-    let mut real_descriptors = collect(Side::Real, &real)?;
-    let mut fake_descriptors = collect(Side::Fake, &fake)?;
-    progress.finish();
-
-    let level_count = real_descriptors.resolutions_px().len();
-    let progress = Progress::new(common.progress_style(), "compare", "levels", level_count as u64);
-    let mut levels = Vec::with_capacity(level_count);
-    for level in 0..level_count {
-        interrupt.check(nothing_kept)?;
-        levels.push(compare_level(&mut real_descriptors, &mut fake_descriptors, level)?);
-        progress.advance(1);
+    let sides = Sides::open(args, notes)?;
+    let score = sides.score(args, common, interrupt, &|_, _, _| Ok(()))?;
+    for warning in sides.encoding_warnings() {
+        notes.warning(warning);
     }
-    progress.finish();
-
-    let score = summarise(&levels);
     if args.shared.json {
-        Output.json(&result(&score, args, &real, &fake, image_count))?;
+        Output.json(&sides.result(&score, args))?;
     } else {
-        print_table(&score, args, &real, &fake, image_count)?;
+        print_table(&score, args, &sides.real, &sides.fake, sides.image_count)?;
     }
     Ok(ExitStatus::Done)
+}
+
+/// Called with every image that was read.
+pub(super) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
+
+/// What is compared.
+pub(super) struct Sides {
+    pub(super) real: ImageSet,
+    pub(super) fake: ImageSet,
+    /// The first images of each side that count.
+    pub(super) image_count: usize,
+    resolution_px: usize,
+}
+
+impl Sides {
+    pub(super) fn open(args: &SwdArgs, notes: StderrNotes) -> Result<Self> {
+        let real = ImageSet::open("REAL", &args.real, args.shared.max_pixels)?;
+        let fake = ImageSet::open("FAKE", &args.fake, args.shared.max_pixels)?;
+        let resolution_px = common_resolution(&real, &fake)?;
+        let image_count = common_count(args, &real, &fake, notes)?;
+        Ok(Self { real, fake, image_count, resolution_px })
+    }
+
+    /// Reads every image once; `see` gets it too, from several threads.
+    pub(super) fn score(
+        &self,
+        args: &SwdArgs,
+        common: &CommonArgs,
+        interrupt: &Interrupt,
+        see: &Seen<'_>,
+    ) -> Result<SwdScore> {
+        let settings = SwdSettings {
+            patches_per_image: args.patches_per_image,
+            directions_per_repeat: args.directions_per_repeat,
+            repeats: args.repeats,
+            seed: args.seed,
+        };
+        let images = 2 * self.image_count as u64;
+        let progress = Progress::new(common.progress_style(), "describe", "images", images);
+        let collect = |side, set| {
+            let mut descriptors = DescriptorSet::new(side, self.resolution_px, self.image_count, settings)?;
+            describe(&mut descriptors, set, &progress, interrupt, &|index, image| see(side, index, image))?;
+            anyhow::Ok(descriptors)
+        };
+        let mut real = collect(Side::Real, &self.real)?;
+        let mut fake = collect(Side::Fake, &self.fake)?;
+        progress.finish();
+
+        let level_count = real.resolutions_px().len();
+        let progress = Progress::new(common.progress_style(), "compare", "levels", level_count as u64);
+        let mut levels = Vec::with_capacity(level_count);
+        for level in 0..level_count {
+            interrupt.check(nothing_kept)?;
+            levels.push(compare_level(&mut real, &mut fake, level)?);
+            progress.advance(1);
+        }
+        progress.finish();
+        Ok(summarise(&levels))
+    }
+
+    pub(super) fn result(&self, score: &SwdScore, args: &SwdArgs) -> MetricResult {
+        result(score, args, &self.real, &self.fake, self.image_count)
+    }
+
+    /// Once the images were read.
+    pub(super) fn encoding_warnings(&self) -> Vec<String> {
+        encoding_warnings(&[("REAL", &self.real), ("FAKE", &self.fake)])
+    }
 }
 
 fn common_resolution(real: &ImageSet, fake: &ImageSet) -> Result<usize> {
@@ -120,6 +162,7 @@ fn describe(
     set: &ImageSet,
     progress: &Progress,
     interrupt: &Interrupt,
+    see: &(dyn Fn(usize, &Planar<u8>) -> Result<()> + Sync),
 ) -> Result<()> {
     let count = descriptors.image_count();
     for start in (0..count).step_by(BATCH_IMAGES) {
@@ -129,6 +172,7 @@ fn describe(
             .into_par_iter()
             .map(|index| {
                 let image = set.read(index)?;
+                see(index, &image)?;
                 let described = descriptors.describe(index, &image);
                 described.map_err(|error| anyhow!("{}: {error}", set.name(index)))
             })

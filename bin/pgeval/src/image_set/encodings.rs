@@ -121,7 +121,6 @@ impl SeenEncodings {
 /// What is to be said of how the images of `sets`, each with its argument's name, are encoded, after
 /// they have been read: sets that mix lossy and lossless files, and sets that differ in that. Sets
 /// whose encodings are not known (datasets) are left out.
-#[allow(dead_code, reason = "for the commands, once they have read their images")]
 pub(crate) fn encoding_warnings(sets: &[(&str, &ImageSet)]) -> Vec<String> {
     let known: Vec<_> = sets
         .iter()

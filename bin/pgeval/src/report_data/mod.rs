@@ -1,7 +1,5 @@
 //! What a report shows, gathered while images are scored: pictures as they are decoded, then numbers.
 
-#![allow(dead_code, reason = "for the command that writes a report")]
-
 mod histogram;
 mod neighbours;
 mod pictures;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod all;
 mod bad_inputs;
 mod datasets;
 mod gate;
