@@ -12,7 +12,6 @@ use pg_sources::{Content, SourceError};
 use serde_json::{Value, json};
 
 use encodings::SeenEncodings;
-#[allow(unused_imports, reason = "for the commands, once they have read their images")]
 pub(crate) use encodings::encoding_warnings;
 use locate::{Source, locate};
 

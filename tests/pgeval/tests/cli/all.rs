@@ -43,7 +43,7 @@ fn the_file_holds_what_each_metric_s_own_command_prints() {
 fn the_bytes_do_not_depend_on_the_number_of_threads() {
     let sandbox = drawn();
     let run = |threads: &str| {
-        pgeval(&sandbox, &all(&["--threads", threads, "--report", "report.html"])).with_status(0);
+        drop(pgeval(&sandbox, &all(&["--threads", threads, "--report", "report.html"])).with_status(0));
         let result: Value = serde_json::from_str(&read(&sandbox, "result.json")).unwrap();
         result["metrics"].as_array().unwrap().iter().map(|m| m["value"].to_string()).collect::<Vec<_>>()
     };
@@ -60,14 +60,14 @@ fn the_page_stands_alone_and_the_gate_takes_the_file() {
     let page = read(&sandbox, "report.html");
     assert!(page.contains("data:image/png;base64,") && page.contains("ms-ssim"));
     assert!(!page.contains("src=\"http") && !page.contains("href=\"http"));
-    pgeval(&sandbox, &["gate", "result.json", "--baseline", "result.json"]).with_status(0);
+    drop(pgeval(&sandbox, &["gate", "result.json", "--baseline", "result.json"]).with_status(0));
     // Fakes far worse than those of the baseline.
     draw_folder(&sandbox, "flat", 7, 32, 0);
     for entry in std::fs::read_dir(sandbox.path("flat")).unwrap() {
         image::RgbImage::from_pixel(32, 32, image::Rgb([9, 9, 9])).save(entry.unwrap().path()).unwrap();
     }
     let worse = [&["all", "real", "flat", "-o", "worse.json"][..], &SMALL].concat();
-    pgeval(&sandbox, &worse).with_status(0);
+    drop(pgeval(&sandbox, &worse).with_status(0));
     let said = pgeval(&sandbox, &["gate", "worse.json", "--baseline", "result.json"]).with_status(1).stdout;
     assert!(said.contains("swd"), "{said}");
 }
