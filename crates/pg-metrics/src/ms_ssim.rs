@@ -154,10 +154,12 @@ impl PlanePair {
             }
             let first = y + 1 - window.len();
             for (k, out) in under_window.0.iter_mut().enumerate() {
-                out.fill(0.0);
-                for (dy, &weight) in window.iter().enumerate() {
-                    add_weighted(&filtered[(first + dy) % window.len()].0[k], weight, out);
+                // At most WINDOW_PX rows; the rest stay empty and have no tap.
+                let mut rows: [&[f64]; WINDOW_PX] = [&[]; WINDOW_PX];
+                for (dy, row) in rows.iter_mut().take(window.len()).enumerate() {
+                    *row = &filtered[(first + dy) % window.len()].0[k];
                 }
+                filter_down(&rows, &window, out);
             }
             let of_row = under_window.similarity_sums();
             sums = [sums[0] + of_row[0], sums[1] + of_row[1]];
@@ -219,10 +221,29 @@ fn filter_along(row: &[f64], window: &[f64], out: &mut [f64]) {
     }
 }
 
+/// The window's sum over rows, one of its taps each.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add_weighted(row: &[f64], weight: f64, out: &mut [f64]) {
-    for (sum, value) in out.iter_mut().zip(row) {
-        *sum += weight * value;
+fn filter_down(rows: &[&[f64]], window: &[f64], out: &mut [f64]) {
+    // As many as registers hold at once.
+    const LANES: usize = 32;
+    let (blocks, rest) = out.as_chunks_mut::<LANES>();
+    let done = blocks.len() * LANES;
+    for (block, out) in blocks.iter_mut().enumerate() {
+        let mut sums = [0.0_f64; LANES];
+        for (row, &weight) in rows.iter().zip(window) {
+            let Some(values) = row[block * LANES..].first_chunk::<LANES>() else { break };
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
+        }
+        *out = sums;
+    }
+    for (x, out) in rest.iter_mut().enumerate() {
+        let mut sum = 0.0;
+        for (row, weight) in rows.iter().zip(window) {
+            sum += weight * row[done + x];
+        }
+        *out = sum;
     }
 }
 
