@@ -105,8 +105,9 @@ impl Raster {
     }
 }
 
+/// Planes to pixels.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-fn interleave(planes: [&[u8]; 3], pixels: &mut [[u8; 3]]) {
+pub(crate) fn interleave(planes: [&[u8]; 3], pixels: &mut [[u8; 3]]) {
     for (((pixel, &r), &g), &b) in pixels.iter_mut().zip(planes[0]).zip(planes[1]).zip(planes[2]) {
         *pixel = [r, g, b];
     }

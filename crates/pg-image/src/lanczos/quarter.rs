@@ -6,6 +6,7 @@
 
 use super::taps_of;
 use super::whole_numbers::{INPUTS, LANES, Unsure, Weights};
+use crate::raster::interleave;
 
 /// Outputs at each end whose groups are not all inside the picture.
 const ENDS: usize = 3;
@@ -97,9 +98,7 @@ impl QuarterLanczos {
         self.across[kind].sweep(&narrow_square[y * stride..], stride, unsure, bytes);
         let (r, rest) = bytes.split_at(self.size);
         let (g, b) = rest.split_at(self.size);
-        for (((pixel, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-            *pixel = [r, g, b];
-        }
+        interleave([r, g, b], out.as_chunks_mut().0);
     }
 }
 

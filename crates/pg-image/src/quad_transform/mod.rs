@@ -187,8 +187,9 @@ impl<'a> QuadSampler<'a> {
     pub fn square_resized(&self, size: usize) -> Raster {
         let (c, size) = (self.image.channels(), size.max(1));
         #[cfg(target_arch = "x86_64")]
-        if let (Some(blocks), Some(lanczos)) = (self.blocks, QuarterLanczos::new(size))
-            && self.side == 4 * size
+        if self.side == 4 * size
+            && let Some(blocks) = self.blocks
+            && let Some(lanczos) = QuarterLanczos::new(size)
         {
             return self.raster(size, self.resized_to_quarter(blocks, &lanczos, size));
         }

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use super::{Lattice, QuadSampler};
-use crate::lanczos::RGB;
 
 /// Never made.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +32,4 @@ impl<'a> Blocks<'a> {
     }
 
     pub(super) fn averages(&self, _sampler: &QuadSampler, _y: usize, _out: &mut [u8]) {}
-
-    pub(super) fn columns(
-        &self,
-        _sampler: &QuadSampler,
-        _y: usize,
-        _quarter: usize,
-        _out: &mut [[f32; RGB]],
-    ) {
-    }
 }
