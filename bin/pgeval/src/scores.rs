@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pg_image::files::{DecodeLimits, read_bytes};
+use pg_metrics::ConfidenceInterval;
 use serde_json::{Map, Value};
 
 /// A result file is a few kilobytes; this leaves room for any settings.
@@ -30,20 +31,12 @@ impl Direction {
     }
 }
 
-/// A 95 % interval, or one of the level that the file names.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Interval {
-    pub(crate) level: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-}
-
 /// A metric's value at one level of detail.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LevelScore {
     pub(crate) resolution_px: u64,
     pub(crate) value: f64,
-    pub(crate) interval: Option<Interval>,
+    pub(crate) interval: Option<ConfidenceInterval>,
 }
 
 /// One metric's result.
@@ -53,7 +46,7 @@ pub(crate) struct Score {
     pub(crate) value: f64,
     pub(crate) unit: String,
     pub(crate) direction: Direction,
-    pub(crate) interval: Option<Interval>,
+    pub(crate) interval: Option<ConfidenceInterval>,
     /// What two sets of real images score, where that was measured.
     pub(crate) floor: Option<f64>,
     pub(crate) levels: Vec<LevelScore>,
@@ -167,14 +160,14 @@ fn levels(members: &Map<String, Value>) -> Result<Vec<LevelScore>> {
     levels.iter().enumerate().map(|(i, l)| level(l).with_context(|| format!("`levels[{i}]`"))).collect()
 }
 
-fn interval(members: &Map<String, Value>) -> Result<Option<Interval>> {
+fn interval(members: &Map<String, Value>) -> Result<Option<ConfidenceInterval>> {
     let ends = match members.get("interval") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(ends)) => ends,
         Some(other) => bail!("`interval` is {}, expected an object", kind(other)),
     };
     let end = |name: &str| number(&format!("interval.{name}"), ends.get(name).unwrap_or(&Value::Null));
-    let interval = Interval { level: end("level")?, low: end("low")?, high: end("high")? };
+    let interval = ConfidenceInterval { level: end("level")?, low: end("low")?, high: end("high")? };
     if interval.low > interval.high {
         bail!("`interval` runs from {} to {}, expected the lower end first", interval.low, interval.high);
     }
@@ -248,7 +241,7 @@ mod tests {
         let alone = scores(&swd()).unwrap();
         assert_eq!(scores(&json!({ "metrics": [swd()], "provenance": {} })).unwrap(), alone);
         assert_eq!((alone[0].metric.as_str(), alone[0].value, alone[0].levels.len()), ("swd", 12.5, 2));
-        assert_eq!(alone[0].interval, Some(Interval { level: 0.95, low: 12.0, high: 13.5 }));
+        assert_eq!(alone[0].interval, Some(ConfidenceInterval { level: 0.95, low: 12.0, high: 13.5 }));
     }
 
     #[test]

@@ -10,6 +10,12 @@ const GAP_PX: usize = 2;
 /// `None` when there is no picture, no column, or the pictures differ in size.
 #[must_use]
 pub fn contact_sheet(pictures: &[Raster], columns: usize) -> Option<Raster> {
+    contact_sheet_on(pictures, columns, 255)
+}
+
+/// [`contact_sheet`] with another grey than white between the pictures.
+#[must_use]
+pub fn contact_sheet_on(pictures: &[Raster], columns: usize, grey: u8) -> Option<Raster> {
     let (w, h) = pictures.first().map(|p| (p.width(), p.height()))?;
     if columns == 0 || pictures.iter().any(|p| (p.width(), p.height()) != (w, h)) {
         return None;
@@ -17,7 +23,7 @@ pub fn contact_sheet(pictures: &[Raster], columns: usize) -> Option<Raster> {
     let columns = columns.min(pictures.len());
     let rows = pictures.len().div_ceil(columns);
     let (width, height) = (columns * (w + GAP_PX) - GAP_PX, rows * (h + GAP_PX) - GAP_PX);
-    let mut data = vec![255_u8; width * height * 3];
+    let mut data = vec![grey; width * height * 3];
     for (i, picture) in pictures.iter().enumerate() {
         let (left, top) = (i % columns * (w + GAP_PX), i / columns * (h + GAP_PX));
         let rgb = picture.clone().into_rgb();

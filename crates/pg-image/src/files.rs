@@ -16,4 +16,4 @@ pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;
 pub use listing::list_images;
-pub use signature::{SIGNATURE_BYTES, has_image_extension, looks_like_image};
+pub use signature::{SIGNATURE_BYTES, format_name, has_image_extension, looks_like_image};

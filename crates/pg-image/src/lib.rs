@@ -21,7 +21,7 @@ mod resolution;
 mod truncation;
 
 pub use coarse_blur::{CoarseBlur, CoarseRows};
-pub use contact_sheet::contact_sheet;
+pub use contact_sheet::{contact_sheet, contact_sheet_on};
 pub use drawing::draw_stroke;
 pub use fit::{Fit, FitError, fit, window};
 pub use frequency_quality::{FrequencyQuality, frequency_quality};

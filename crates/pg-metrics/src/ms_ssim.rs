@@ -195,30 +195,13 @@ impl MomentRow {
     }
 }
 
-/// `out[x]`: the window's sum from `row[x]` on.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+/// `out[x]`: the window's sum from `row[x]` on, which is that over the row and the row moved by each tap.
 fn filter_along(row: &[f64], window: &[f64], out: &mut [f64]) {
-    // As many as registers hold at once.
-    const LANES: usize = 32;
-    let (blocks, rest) = out.as_chunks_mut::<LANES>();
-    let done = blocks.len() * LANES;
-    for (block, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [0.0_f64; LANES];
-        for (k, &weight) in window.iter().enumerate() {
-            let Some(values) = row[block * LANES + k..].first_chunk::<LANES>() else { break };
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += weight * value;
-            }
-        }
-        *out = sums;
+    let mut moved: [&[f64]; WINDOW_PX] = [&[]; WINDOW_PX];
+    for (k, moved) in moved.iter_mut().take(window.len()).enumerate() {
+        *moved = &row[k..];
     }
-    for (x, out) in rest.iter_mut().enumerate() {
-        let mut sum = 0.0;
-        for (value, weight) in row[done + x..].iter().zip(window) {
-            sum += weight * value;
-        }
-        *out = sum;
-    }
+    filter_down(&moved, window, out);
 }
 
 /// The window's sum over rows, one of its taps each.

@@ -7,8 +7,9 @@
 //! worse in at most about one of forty comparisons; both intervals contain what the draw of images does.
 
 use anyhow::{Result, bail};
+use pg_metrics::ConfidenceInterval;
 
-use crate::scores::{Direction, Interval, Score};
+use crate::scores::{Direction, Score};
 
 /// How much worse a metric may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -193,7 +194,7 @@ fn compare(baseline: &Score, result: &Score, given: Option<AllowedChange>) -> Me
 }
 
 /// How far an interval reaches from the value to the metric's bad side; 0 without an interval.
-fn bad_half_width(value: f64, interval: Option<Interval>, direction: Direction) -> f64 {
+fn bad_half_width(value: f64, interval: Option<ConfidenceInterval>, direction: Direction) -> f64 {
     let reach = match (interval, direction) {
         (None, _) => 0.0,
         (Some(interval), Direction::Lower) => interval.high - value,
@@ -216,7 +217,7 @@ mod tests {
             value,
             unit: "1".to_owned(),
             direction,
-            interval: Some(Interval { level: 0.95, low, high }),
+            interval: Some(ConfidenceInterval { level: 0.95, low, high }),
             floor: None,
             levels: Vec::new(),
             counts: Map::new(),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use pg_image::files::format_name;
+
 use super::ImageSet;
 
 /// What is told apart; a file counts as lossy when its pixels are not those that were encoded.
@@ -31,19 +33,16 @@ const ALL: [Encoding; 7] = [
 impl Encoding {
     /// The encoding that the bytes of a whole image file announce.
     pub(super) fn of(file: &[u8]) -> Option<Self> {
-        let signatures: [(&[u8], Self); 7] = [
-            (b"\x89PNG\r\n\x1a\n", Self::Png),
-            (b"\xff\xd8\xff", Self::Jpeg),
-            (b"GIF87a", Self::Gif),
-            (b"GIF89a", Self::Gif),
-            (b"II*\0", Self::Tiff),
-            (b"MM\0*", Self::Tiff),
-            (b"BM", Self::Bmp),
-        ];
-        if file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WEBP") {
-            return Some(if holds_lossless_webp(file) { Self::LosslessWebp } else { Self::LossyWebp });
-        }
-        signatures.into_iter().find(|(signature, _)| file.starts_with(signature)).map(|(_, e)| e)
+        Some(match format_name(file)? {
+            "PNG" => Self::Png,
+            "JPEG" => Self::Jpeg,
+            "GIF" => Self::Gif,
+            "TIFF" => Self::Tiff,
+            "BMP" => Self::Bmp,
+            "WebP" if holds_lossless_webp(file) => Self::LosslessWebp,
+            "WebP" => Self::LossyWebp,
+            _ => return None,
+        })
     }
 
     fn name(self) -> &'static str {

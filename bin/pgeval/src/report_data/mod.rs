@@ -5,13 +5,12 @@ mod neighbours;
 mod pictures;
 mod sheets;
 
-use pg_metrics::ConfidenceInterval;
 use pg_report::{LevelBar, LevelChart, MetricRow, Report};
 use serde_json::Value;
 
 pub(crate) use pictures::ReportPictures;
 
-use crate::scores::{self, Interval};
+use crate::scores;
 
 /// The report of `result`, the JSON of one metric or of `pgeval all`, with the pictures seen.
 ///
@@ -25,7 +24,7 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
             name: score.metric.clone(),
             value: score.value,
             unit: score.unit.clone(),
-            interval: score.interval.map(confidence_interval),
+            interval: score.interval,
             floor: score.floor,
             lower_is_better: score.direction == scores::Direction::Lower,
         })
@@ -42,7 +41,7 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
                 .map(|level| LevelBar {
                     resolution_px: level.resolution_px,
                     value: level.value,
-                    interval: level.interval.map(confidence_interval),
+                    interval: level.interval,
                 })
                 .collect(),
         })
@@ -63,10 +62,6 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
         neighbours: neighbours::neighbours(pictures)?,
         provenance,
     })
-}
-
-fn confidence_interval(interval: Interval) -> ConfidenceInterval {
-    ConfidenceInterval { level: interval.level, low: interval.low, high: interval.high }
 }
 
 /// The leaves of a JSON value with the names on the way to them; a list of plain values is one leaf, its

@@ -2,15 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use pg_image::files::encode_png;
-use pg_image::{Planar, Raster};
+use pg_image::{Planar, Raster, contact_sheet_on};
 use pg_metrics::{Side, laplacian_pyramid};
 use pg_report::{Picture, SheetPair};
 
 use super::pictures::{ReportPictures, THUMBNAIL_PX, thumbnail};
 
 const COLUMNS: usize = 6;
-/// Pixels between pictures.
-const GAP_PX: usize = 2;
 /// A grey that neither a light nor a dark page takes for its own.
 const GAP_GREY: u8 = 80;
 /// What stands for "no detail".
@@ -38,14 +36,17 @@ pub(super) fn sheets(pictures: &ReportPictures) -> Result<Vec<SheetPair>> {
         real: real?,
         fake: fake?,
     }];
+    let px = images[0].first().map_or(0, |image| image.width());
+    // Only what is shown of them: the pyramids themselves would take 16 MB each at 1024 px.
     let pyramids = images.map(|images| {
-        images.iter().map(|image| laplacian_pyramid(image)).collect::<Result<Vec<_>, _>>().unwrap_or_default()
+        let shown = |image: &&Planar<u8>| Ok(laplacian_pyramid(image)?.iter().map(middle).collect());
+        images.iter().map(shown).collect::<Result<Vec<Vec<_>>>>().unwrap_or_default()
     });
     let level_count = pyramids.iter().map(|side| side.first().map_or(0, Vec::len)).min().unwrap_or(0);
     for level in 0..level_count {
-        let [real, fake] = pyramids.each_ref().map(|side| level_sheet(side, level));
+        let px = px >> level;
+        let [real, fake] = pyramids.each_ref().map(|side| level_sheet(side, level, px));
         let (real, fake) = (real?, fake?);
-        let px = pyramids[0].first().and_then(|p| p.get(level)).map_or(0, Planar::width);
         pairs.push(SheetPair {
             heading: format!("Level {px} px"),
             note: level_note(level + 1 == level_count, px),
@@ -70,16 +71,16 @@ fn level_note(is_residual: bool, px: usize) -> String {
     format!("{what}{cut}")
 }
 
-fn level_sheet(pyramids: &[Vec<Planar<f32>>], level: usize) -> Result<Picture> {
+/// `pyramids`: the middles of all levels of each image, of which `level` has `px` pixels on a side.
+fn level_sheet(pyramids: &[Vec<Planar<f32>>], level: usize, px: usize) -> Result<Picture> {
     let tiles: Vec<Planar<u8>> = pyramids
         .iter()
         .filter_map(|pyramid| {
             let is_residual = level + 1 == pyramid.len();
             let shown = |v: f32| if is_residual { v } else { DETAIL_CONTRAST * v + GREY };
-            Some(middle(pyramid.get(level)?).map(|v| shown(v).round_ties_even().clamp(0.0, 255.0) as u8))
+            Some(pyramid.get(level)?.map(|v| shown(v).round_ties_even().clamp(0.0, 255.0) as u8))
         })
         .collect();
-    let px = pyramids.first().and_then(|pyramid| pyramid.get(level)).map_or(0, Planar::width);
     sheet(&tiles, &format!("level of {px} pixels"))
 }
 
@@ -100,24 +101,17 @@ fn middle(image: &Planar<f32>) -> Planar<f32> {
 
 /// Pictures of one size in rows of six.
 fn sheet(tiles: &[Planar<u8>], what: &str) -> Result<Picture> {
-    let (w, h) = tiles.first().map(|tile| (tile.width(), tile.height())).context("no picture to show")?;
-    let (columns, rows) = (COLUMNS.min(tiles.len()), tiles.len().div_ceil(COLUMNS));
-    let (width, height) = (columns * (w + GAP_PX) - GAP_PX, rows * (h + GAP_PX) - GAP_PX);
-    let mut sheet = Planar::filled(3, height, width, GAP_GREY);
-    for (i, tile) in tiles.iter().enumerate().filter(|(_, tile)| (tile.width(), tile.height()) == (w, h)) {
-        let (left, top) = (i % COLUMNS * (w + GAP_PX), i / COLUMNS * (h + GAP_PX));
-        for c in 0..3 {
-            for (y, row) in tile.plane(c).chunks_exact(w).enumerate() {
-                sheet.plane_mut(c)[(top + y) * width + left..][..w].copy_from_slice(row);
-            }
-        }
-    }
-    picture(&sheet, format!("{} images, {what}", tiles.len()))
+    let rasters: Option<Vec<Raster>> = tiles.iter().map(Raster::from_planar).collect();
+    let sheet = rasters.and_then(|rasters| contact_sheet_on(&rasters, COLUMNS, GAP_GREY));
+    encoded(&sheet.context("no picture to show")?, format!("{} images, {what}", tiles.len()))
 }
 
 /// An image as a PNG picture.
 pub(super) fn picture(image: &Planar<u8>, description: String) -> Result<Picture> {
-    let raster = Raster::from_planar(image).context("a picture of the report is empty")?;
-    let png = encode_png(&raster).context("encode a picture of the report")?;
-    Ok(Picture { png, width_px: image.width(), height_px: image.height(), description })
+    encoded(&Raster::from_planar(image).context("a picture of the report is empty")?, description)
+}
+
+fn encoded(raster: &Raster, description: String) -> Result<Picture> {
+    let png = encode_png(raster).context("encode a picture of the report")?;
+    Ok(Picture { png, width_px: raster.width(), height_px: raster.height(), description })
 }

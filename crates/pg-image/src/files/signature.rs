@@ -34,6 +34,13 @@ pub fn looks_like_image(head: &[u8]) -> bool {
     sniff(head).is_some()
 }
 
+/// The usual name of the format that `head`, a file's first bytes, announces: `PNG`, `JPEG`, `GIF`, `WebP`,
+/// `TIFF` or `BMP`.
+#[must_use]
+pub fn format_name(head: &[u8]) -> Option<&'static str> {
+    sniff(head).map(name)
+}
+
 /// The format's usual name.
 pub(super) fn name(format: ImageFormat) -> &'static str {
     match format {
