@@ -40,6 +40,8 @@ pub struct Seen {
     pub requests: Vec<String>,
     /// `naturalWidth` of every `img`: 0 where the picture cannot be shown.
     pub picture_widths_px: Vec<u64>,
+    /// Every row of every table: the texts of its cells, as they are shown.
+    pub table_rows: Vec<Vec<String>>,
     /// Width of the whole page; more than the window's when it must be scrolled sideways.
     pub scroll_width_px: u32,
     /// The whole page as a PNG file.
@@ -122,6 +124,8 @@ impl Session {
             self.events.push(message);
         }
         let widths = self.evaluate("Array.from(document.images, image => image.naturalWidth)");
+        let rows = "Array.from(document.querySelectorAll('tr'), row => Array.from(row.cells, cell => cell.innerText))";
+        let rows = self.evaluate(rows);
         let scroll_width = self.evaluate("document.documentElement.scrollWidth");
         let screenshot = json!({ "format": "png", "captureBeyondViewport": true });
         let screenshot = self.call("Page.captureScreenshot", screenshot);
@@ -133,6 +137,7 @@ impl Session {
             messages: [logged, thrown, printed].concat(),
             requests: requests.into_iter().filter(|address| !address.starts_with("data:")).collect(),
             picture_widths_px: widths.as_array().into_iter().flatten().filter_map(Value::as_u64).collect(),
+            table_rows: rows.as_array().into_iter().flatten().map(texts).collect(),
             scroll_width_px: scroll_width.as_u64().and_then(|w| w.try_into().ok()).unwrap_or(u32::MAX),
             screenshot: from_base64(screenshot["data"].as_str().unwrap_or_default()),
         }
@@ -205,6 +210,10 @@ fn read_in_background(pipe: ChildStdout) -> Receiver<Value> {
         }
     });
     receiver
+}
+
+fn texts(array: &Value) -> Vec<String> {
+    array.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn from_base64(text: &str) -> Vec<u8> {

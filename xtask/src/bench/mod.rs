@@ -1,13 +1,16 @@
 //! `cargo xtask bench`: pgkit and a peer, side by side in one run, as Markdown tables.
 
+mod eval;
 mod peer;
 mod prep;
 mod table;
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::process::Verdict;
+use crate::process::{Verdict, captured};
 use crate::workspace::Workspace;
 
 /// Arguments of `cargo xtask bench`.
@@ -21,11 +24,22 @@ pub(crate) struct Arguments {
 enum What {
     /// pgprep: alignment, levels and shards, threads; the peer is benches/prep_peer.py (Pillow, NumPy, SciPy)
     Prep(prep::Arguments),
+    /// pgeval: descriptors, MS-SSIM and the sliced distance; the peer is benches/eval_peer.py (NumPy, SciPy)
+    Eval(eval::Arguments),
 }
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
     match &arguments.what {
         What::Prep(arguments) => prep::run(workspace, arguments),
+        What::Eval(arguments) => eval::run(workspace, arguments),
+    }
+}
+
+/// Runs `command` to its end; what it printed.
+fn done(command: &mut Command) -> Result<String> {
+    match captured(command)? {
+        Ok(text) => Ok(text),
+        Err(said) => bail!("{command:?} failed:\n{said}"),
     }
 }

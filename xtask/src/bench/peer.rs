@@ -8,8 +8,12 @@ use anyhow::{Result, bail};
 use crate::process::silent;
 use crate::workspace::Workspace;
 
-/// What the peer of pgprep runs on.
+/// What the peers run on.
 const PACKAGES: [&str; 3] = ["numpy==2.4.6", "scipy==1.17.1", "pillow==13.0.0"];
+
+/// Fails unless every `name==version` of its arguments is installed: tables name these versions.
+const HAS_VERSIONS: &str = "import importlib.metadata as m, sys; \
+    sys.exit(any(m.version(n) != v for n, v in (a.split('==') for a in sys.argv[1:])))";
 
 /// An installed peer.
 pub(super) struct Peer {
@@ -19,12 +23,13 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Makes the environment on first use; it needs python3 with venv and pip, and a package index.
-    pub(super) fn install(workspace: &Workspace, folder: &Path) -> Result<Self> {
+    /// `script` is a file of benches/.
+    pub(super) fn install(workspace: &Workspace, folder: &Path, script: &str) -> Result<Self> {
         let venv = folder.join("venv");
         let python = venv.join("bin/python");
-        let script = workspace.root().join("benches/prep_peer.py");
+        let script = workspace.root().join("benches").join(script);
         let has_packages = |python: &Path| -> Result<bool> {
-            Ok(silent(Command::new(python).args(["-c", "import numpy, scipy, PIL"]))?.is_ok())
+            Ok(silent(Command::new(python).args(["-c", HAS_VERSIONS]).args(PACKAGES))?.is_ok())
         };
         if !python.exists() || !has_packages(&python)? {
             println!("installing {} into {}", PACKAGES.join(" "), venv.display());
@@ -47,8 +52,9 @@ impl Peer {
         command
     }
 
-    /// What it runs on.
-    pub(super) fn packages() -> String {
-        PACKAGES.join(", ").replace("==", " ")
+    /// What it runs on: of all packages, those whose names are given.
+    pub(super) fn packages(names: &[&str]) -> String {
+        let used = |package: &&str| names.iter().any(|name| package.starts_with(name));
+        PACKAGES.into_iter().filter(used).collect::<Vec<_>>().join(", ").replace("==", " ")
     }
 }

@@ -8,9 +8,10 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use super::done;
 use super::peer::Peer;
-use super::table::{Best, machine, print_table};
-use crate::process::{Verdict, captured, silent};
+use super::table::{Best, machine, print_table, row};
+use crate::process::{Verdict, silent};
 use crate::workspace::Workspace;
 
 /// Arguments of `cargo xtask bench prep`.
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
     let bench = Bench::prepare(workspace, arguments)?;
-    println!("\n{}; peer: {}", machine(), Peer::packages());
+    println!("\n{}; peer: {}", machine(), Peer::packages(&["numpy", "scipy", "pillow"]));
     bench.alignment()?;
     bench.draw_photos()?;
     bench.levels()?;
@@ -59,7 +60,8 @@ impl<'a> Bench<'a> {
             fs::remove_dir_all(&scratch).context("cannot remove target/bench/prep")?;
         }
         fs::create_dir_all(&scratch).context("cannot make target/bench/prep")?;
-        let peer = (!arguments.no_peer).then(|| Peer::install(workspace, &folder)).transpose()?;
+        let peer =
+            (!arguments.no_peer).then(|| Peer::install(workspace, &folder, "prep_peer.py")).transpose()?;
         Ok(Self { workspace, arguments, scratch, peer })
     }
 
@@ -163,21 +165,6 @@ impl<'a> Bench<'a> {
 /// From drawn photos to a dataset of 1024 px.
 const ALIGN: [&str; 6] =
     ["align", "photos/images", "--landmarks", "photos/list_landmarks.txt", "--format", "shards"];
-
-fn row(name: &str, ours: &Best, theirs: &Best) -> Vec<String> {
-    let (a, b) = (ours.get(name), theirs.get(name));
-    let number = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
-    let times = a.zip(b).map_or_else(|| "-".to_owned(), |(a, b)| format!("{:.1}", b / a));
-    vec![name.to_owned(), number(a), number(b), times]
-}
-
-/// Runs `command` to its end; what it printed.
-fn done(command: &mut Command) -> Result<String> {
-    match captured(command)? {
-        Ok(text) => Ok(text),
-        Err(said) => bail!("{command:?} failed:\n{said}"),
-    }
-}
 
 /// Milliseconds that `command` takes.
 fn timed(command: &mut Command) -> Result<f64> {

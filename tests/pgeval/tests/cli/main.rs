@@ -8,6 +8,7 @@ mod datasets;
 mod gate;
 mod help;
 mod ms_ssim;
+mod page;
 mod support;
 mod swd;
 mod zips;
