@@ -1,6 +1,9 @@
 //! What was typed. Parsing touches no disk.
 
 mod gate;
+mod images;
+mod stats;
+mod swd;
 
 use std::path::PathBuf;
 
@@ -8,6 +11,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use pg_cli::CommonArgs;
 
 pub(crate) use gate::GateArgs;
+pub(crate) use images::ImageArgs;
+pub(crate) use stats::StatsArgs;
+pub(crate) use swd::{SwdArgs, SwdProtocolArgs};
 
 /// Scores generated images.
 #[derive(Debug, Parser)]
@@ -19,13 +25,14 @@ pub(crate) use gate::GateArgs;
     after_help = "\
 Images are given as a folder (searched in depth, in the order of the paths), as a zip of images,
 or as a dataset written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the
-finest).
+finest). REAL may be a statistics file too, made once by `pgeval stats`.
 
 Examples:
   pgeval swd celeba-128 samples/
   pgeval ms-ssim samples/ --consecutive
   pgeval swd celeba-128@64 samples-64/ --json
-  pgeval all celeba-128 samples/ -o result.json --report report.html"
+  pgeval all celeba-128 samples/ -o result.json --report report.html
+  pgeval stats celeba-128 -o celeba-128.pgstats"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -44,11 +51,14 @@ Sliced Wasserstein distance between two sets of images (ProGAN, arXiv:1710.10196
 
 Patches of 7x7 pixels from each level of the images' Laplacian pyramids are compared along random \
 directions. Lower is nearer; fine levels see texture, the 16-pixel level sees layout. Two halves of one \
-set do not score 0 but the floor of that number of images: compare with it. Images must be square, of a \
-side that is a power of two of at least 16, and of one size on both sides; grey counts as RGB.",
+set do not score 0 but the floor of that number of images: --floor measures it. Images must be square, of \
+a side that is a power of two of at least 16, and of one size on both sides; --fit brings others to that. \
+Grey counts as RGB.",
         after_help = "\
 Examples:
-  pgeval swd celeba-128 samples/
+  pgeval swd celeba-128 samples/ --floor
+  pgeval swd celeba-128.pgstats samples/
+  pgeval swd photos/ samples/ --fit crop --resolution 128 --levels 16..64
   pgeval swd train-128@64 samples-64/ --images 2000 --seed 1 --json > swd.json"
     )]
     Swd(SwdArgs),
@@ -82,6 +92,24 @@ Examples:
     )]
     All(AllArgs),
 
+    /// Statistics of the real images as a file, to be used in place of REAL
+    #[command(
+        long_about = "\
+Describes the images of REAL once and keeps that as a file, a fraction of the images' size, which takes the \
+place of REAL in `pgeval swd` and `pgeval all`. It is used only under the protocol that it was made by: \
+resolution, levels, patches per image, seed.
+
+Parts of a set may be described on many machines; --merge makes one file of theirs, the same as one run over \
+all parts in that order would have given. Patches are drawn by an image's file name and content, not by its \
+place.",
+        after_help = "\
+Examples:
+  pgeval stats celeba-128 -o celeba-128.pgstats
+  pgeval stats part-0/ -o 0.pgstats
+  pgeval stats --merge 0.pgstats 1.pgstats 2.pgstats -o all.pgstats"
+    )]
+    Stats(StatsArgs),
+
     /// Whether a result is worse than a baseline, for CI: exit status 1 when a metric got worse
     #[command(
         long_about = "\
@@ -100,41 +128,6 @@ Examples:
   pgeval gate result.json --baseline baseline.json --github --junit gate.xml"
     )]
     Gate(GateArgs),
-}
-
-/// `pgeval swd`
-#[derive(Debug, ClapArgs)]
-pub(crate) struct SwdArgs {
-    /// The reference: a folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
-    #[arg(value_name = "REAL")]
-    pub(crate) real: PathBuf,
-
-    /// The images to score, likewise
-    #[arg(value_name = "FAKE")]
-    pub(crate) fake: PathBuf,
-
-    /// Compare the first N images of each side [default: as many as the smaller side has]
-    #[arg(long, value_name = "N", value_parser = at_least_two, help_heading = "Protocol")]
-    pub(crate) images: Option<usize>,
-
-    /// Seed of patch positions and directions
-    #[arg(long, value_name = "S", default_value_t = 0, help_heading = "Protocol")]
-    pub(crate) seed: u64,
-
-    /// Patches per image and level
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = count, help_heading = "Protocol")]
-    pub(crate) patches_per_image: usize,
-
-    /// Directions per repeat
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = count, help_heading = "Protocol")]
-    pub(crate) directions_per_repeat: usize,
-
-    /// Repeats with fresh directions
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = count, help_heading = "Protocol")]
-    pub(crate) repeats: usize,
-
-    #[command(flatten)]
-    pub(crate) shared: SharedArgs,
 }
 
 /// `pgeval all`
@@ -171,20 +164,12 @@ pub(crate) struct MsSsimArgs {
     #[arg(long, help_heading = "Protocol")]
     pub(crate) consecutive: bool,
 
-    #[command(flatten)]
-    pub(crate) shared: SharedArgs,
-}
-
-/// Flags of every metric.
-#[derive(Debug, Clone, Copy, ClapArgs)]
-pub(crate) struct SharedArgs {
     /// Print one JSON object instead of a table
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 
-    /// Refuse image files of more pixels than this
-    #[arg(long, value_name = "N", default_value_t = 200_000_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Input limits")]
-    pub(crate) max_pixels: u64,
+    #[command(flatten)]
+    pub(crate) input: ImageArgs,
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -3,6 +3,7 @@
 mod all;
 mod gate;
 mod ms_ssim;
+mod stats;
 mod swd;
 
 use anyhow::{Context as _, Result};
@@ -21,11 +22,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
         Command::Swd(swd) => swd::run(swd, &args.common, &interrupt),
         Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, &interrupt),
         Command::All(all) => all::run(all, &args.common, &interrupt),
+        Command::Stats(stats) => stats::run(stats, &args.common, &interrupt),
         Command::Gate(gate) => gate::run(gate),
     }
 }
 
 /// What an interrupted evaluation leaves: nothing.
-fn nothing_kept() -> String {
+pub(crate) fn nothing_kept() -> String {
     "nothing was written; run the same command again".to_owned()
 }

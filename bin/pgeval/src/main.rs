@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod described;
 mod gate;
 mod image_set;
 mod metric_result;

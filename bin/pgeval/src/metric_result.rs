@@ -18,6 +18,8 @@ pub(crate) struct MetricResult {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) levels: Vec<LevelValue>,
     pub(crate) interval: ConfidenceInterval,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) floor: Option<FloorValue>,
     pub(crate) counts: Map<String, Value>,
     /// All that another program needs to know to compute the same number.
     pub(crate) protocol: Map<String, Value>,
@@ -29,6 +31,18 @@ pub(crate) struct MetricResult {
 pub(crate) struct LevelValue {
     pub(crate) resolution: usize,
     pub(crate) value: f64,
+    pub(crate) interval: ConfidenceInterval,
+}
+
+/// What real images score against real ones.
+#[derive(Debug, Serialize)]
+pub(crate) struct FloorValue {
+    pub(crate) value: f64,
+    pub(crate) interval: ConfidenceInterval,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) levels: Vec<LevelValue>,
+    pub(crate) definition: &'static str,
+    pub(crate) counts: Map<String, Value>,
 }
 
 /// The members of a `json!({…})` object.

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::CommonArgs;
-
-use crate::level_choice::LevelChoice;
+use pg_cli::{CommonArgs, FitChoice, LevelChoice};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -214,18 +212,6 @@ pub(crate) struct AlignArgs {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FitChoice {
-    /// Keep the central square
-    Crop,
-    /// Keep the whole picture, with black bars
-    Pad,
-    /// Keep the whole picture, not its shape
-    Stretch,
-    /// Take only images that have the size already
-    Strict,
 }
 
 /// The formats of `pg_sources::SourceFormat`, and datasets.

@@ -5,7 +5,6 @@ mod commands;
 mod dataset_labels;
 mod disk_space;
 mod image_items;
-mod level_choice;
 mod pack_source;
 mod pipeline;
 mod resumable;

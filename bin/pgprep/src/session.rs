@@ -115,7 +115,7 @@ pub(crate) fn resolution(pixels: u32, flag: &str) -> anyhow::Result<Resolution> 
 pub(crate) fn storage(packed: Resolution, args: &StorageArgs) -> anyhow::Result<Storage> {
     let whole = Storage::whole(packed);
     let levels = match &args.levels {
-        Some(choice) => choice.of(packed)?,
+        Some(choice) => choice.of(packed, Resolution::MIN)?,
         None => whole.levels,
     };
     let codec = match args.codec {

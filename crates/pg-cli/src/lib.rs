@@ -1,18 +1,23 @@
-//! Shared by the three binaries: exit status, error report, output, progress, interruption, provenance.
+//! Shared by the binaries: exit status, error report, output, progress, interruption, provenance, and what
+//! flags of one name take.
 //!
 //! The libraries below never print, never read the environment and never parse arguments; this crate
 //! and the binaries do.
 
 mod common_args;
 mod exit;
+mod fit_choice;
 mod interrupt;
+mod level_choice;
 mod output;
 mod progress;
 mod provenance;
 
 pub use common_args::CommonArgs;
 pub use exit::{ExitStatus, run_to_exit};
+pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};
+pub use level_choice::LevelChoice;
 pub use output::{Output, StderrNotes};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;

@@ -13,8 +13,8 @@ use std::time::Instant;
 use ndarray::Array2;
 use pg_image::Planar;
 use pg_metrics::{
-    DESCRIPTOR_LENGTH, DescriptorSet, PatchCentre, Side, SwdSettings, draw_directions, extract_descriptors,
-    laplacian_pyramid, ms_ssim, projected_distances,
+    DESCRIPTOR_LENGTH, PatchCentre, Side, SwdDescriber, SwdLayout, SwdSettings, draw_directions,
+    extract_descriptors, laplacian_pyramid, ms_ssim, projected_distances,
 };
 
 const ROUNDS: usize = 5;
@@ -29,8 +29,17 @@ fn main() {
     arguments.value("value/distance", value_of_distance);
     for side in [128, 256, 1024] {
         let (image, other) = (picture(side, 1), picture(side, 2));
-        let set = DescriptorSet::new(Side::Real, side, 2, SwdSettings::default()).unwrap();
-        arguments.measure(&format!("descriptors/{side}"), ROUNDS, || set.describe(0, &image).unwrap());
+        // Every level as descriptors, as the peer makes them.
+        let layout = SwdLayout::new(side, &[], &SwdSettings::default()).unwrap();
+        let describer = SwdDescriber::new(layout, Side::Real, 0);
+        arguments.measure(&format!("descriptors/{side}"), ROUNDS, || {
+            let record = describer.describe(0, "0", &image).unwrap();
+            let kept = describer.layout().kept().iter().zip(&record.levels).enumerate();
+            let cut = kept.map(|(i, (kept, level))| {
+                describer.descriptors(kept.px, record.key, level, record.levels.get(i + 1))
+            });
+            cut.collect::<Vec<_>>()
+        });
         arguments.measure(&format!("ms-ssim/{side}"), ROUNDS, || ms_ssim(&image, &other).unwrap());
     }
     for (exponent, rounds) in DISTANCES.into_iter().take(if arguments.full { 2 } else { 1 }) {

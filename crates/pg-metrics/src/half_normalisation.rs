@@ -1,9 +1,8 @@
 //! Normalising halves of a descriptor set anew, without touching their descriptors again.
 
 use crate::interval::HalfSamples;
-use crate::patch_descriptors::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH};
-
-const PATCH_AREA: usize = DESCRIPTOR_LENGTH / DESCRIPTOR_CHANNELS;
+use crate::moments::RunMoments;
+use crate::patch_descriptors::{ChannelStatistics, DESCRIPTOR_CHANNELS};
 
 /// What normalising a half anew does to descriptors that the whole set's statistics have normalised.
 ///
@@ -30,62 +29,33 @@ impl HalfNormalisation {
     }
 }
 
-/// First and second moments of a part of a set.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moments {
-    count: f64,
-    sums: [f64; DESCRIPTOR_CHANNELS],
-    squares: [f64; DESCRIPTOR_CHANNELS],
-}
-
-/// The normalisations of all halves, half-samples and complements in turn.
-///
-/// `descriptors` is `[n, 147]`, normalised as a whole; `groups` says which group each is in.
+/// The normalisations of all halves, half-samples and complements in turn, of the set of which `moments`
+/// are and which `statistics` normalises.
 pub(crate) fn half_normalisations(
-    descriptors: &[f32],
-    groups: &[u8],
+    moments: &RunMoments,
+    statistics: &ChannelStatistics,
     half_samples: &HalfSamples,
 ) -> Vec<HalfNormalisation> {
-    let mut per_group = vec![Moments::default(); half_samples.groups()];
-    for (descriptor, &group) in descriptors.chunks_exact(DESCRIPTOR_LENGTH).zip(groups) {
-        let moments = &mut per_group[usize::from(group)];
-        moments.count += PATCH_AREA as f64;
-        for (c, patch) in descriptor.chunks_exact(PATCH_AREA).enumerate() {
-            let (mut sum, mut square) = (0.0_f64, 0.0_f64);
-            for &v in patch {
-                sum += f64::from(v);
-                square += f64::from(v) * f64::from(v);
-            }
-            moments.sums[c] += sum;
-            moments.squares[c] += square;
-        }
-    }
-    let of_half = |mask: u32, member: u32| {
-        let mut total = Moments::default();
-        let inside = per_group.iter().enumerate().filter(|(g, _)| mask >> g & 1 == member);
-        for (_, moments) in inside {
-            total.count += moments.count;
-            for c in 0..DESCRIPTOR_CHANNELS {
-                total.sums[c] += moments.sums[c];
-                total.squares[c] += moments.squares[c];
-            }
-        }
-        let count = total.count.max(1.0);
-        let mean = total.sums.map(|sum| sum / count);
+    let of_half = |mask: u32| {
+        let (count, channels) = moments.normalised(mask, statistics);
+        let count = count.max(1.0);
+        let mean = channels.map(|(sum, _)| sum / count);
         let variance: f64 =
-            total.squares.iter().zip(mean).map(|(square, m)| square / count - m * m).sum::<f64>()
+            channels.iter().zip(mean).map(|((_, square), m)| square / count - m * m).sum::<f64>()
                 / DESCRIPTOR_CHANNELS as f64;
         // Normalised values are of order one: what is left of a constant half is rounding.
         let scale = if variance > 1e-12 { 1.0 / variance.sqrt() } else { 0.0 };
         HalfNormalisation { mean, scale }
     };
-    half_samples.masks().iter().flat_map(|&mask| [of_half(mask, 1), of_half(mask, 0)]).collect()
+    half_samples.masks().iter().flat_map(|&mask| [of_half(mask), of_half(!mask)]).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patch_descriptors::{channel_statistics, normalise_descriptors};
+    use crate::patch_descriptors::{
+        DESCRIPTOR_LENGTH, PATCH_AREA, channel_statistics, normalise_descriptors,
+    };
     use pg_testkit::closeness::{Tolerance, assert_close};
 
     #[test]
@@ -98,11 +68,12 @@ mod tests {
         };
         let mut whole: Vec<f32> =
             (0..images).flat_map(|i| (0..DESCRIPTOR_LENGTH).map(move |k| value(i, k))).collect();
-        let statistics = channel_statistics(&whole);
-        normalise_descriptors(&mut whole, &statistics);
         let half_samples = HalfSamples::new(images);
-        let groups: Vec<u8> = (0..images).map(|i| half_samples.group_of(i, images) as u8).collect();
-        let found = half_normalisations(&whole, &groups, &half_samples);
+        let groups: Vec<usize> = (0..images).map(|i| half_samples.group_of(i, images)).collect();
+        let moments = RunMoments::new(&whole, &half_samples.ends(images));
+        let statistics = moments.statistics();
+        normalise_descriptors(&mut whole, &statistics);
+        let found = half_normalisations(&moments, &statistics, &half_samples);
         let direction: Vec<f64> = (0..DESCRIPTOR_LENGTH).map(|k| (k as f64 * 0.37).cos() / 9.0).collect();
         let sums = std::array::from_fn(|c| direction[c * PATCH_AREA..][..PATCH_AREA].iter().sum());
         let project = |set: &[f32]| -> Vec<f64> {
@@ -129,7 +100,8 @@ mod tests {
     #[test]
     fn a_half_without_variation_becomes_zero() {
         let descriptors = vec![0.7_f32; 4 * DESCRIPTOR_LENGTH];
-        let found = half_normalisations(&descriptors, &[0, 1, 2, 3], &HalfSamples::new(4));
+        let moments = RunMoments::new(&descriptors, &[1, 2, 3, 4]);
+        let found = half_normalisations(&moments, &moments.statistics(), &HalfSamples::new(4));
         assert!(found.iter().all(|half| half.along(&[1.0; 3]) == (0.0, 0.0)));
     }
 }

@@ -78,8 +78,14 @@ impl HalfSamples {
 
     /// The group of image `index` of `images`: runs of neighbouring images, of which some (frames of
     /// one film, pictures of one person) may be alike and must then stay together.
+    #[cfg(test)]
     pub(crate) fn group_of(&self, index: usize, images: usize) -> usize {
         index * self.groups / images.max(1)
+    }
+
+    /// Per group, the index after its last image.
+    pub(crate) fn ends(&self, images: usize) -> Vec<usize> {
+        (1..=self.groups).map(|group| (group * images).div_ceil(self.groups)).collect()
     }
 }
 
@@ -132,6 +138,8 @@ mod tests {
             let groups: Vec<usize> = (0..images).map(|i| design.group_of(i, images)).collect();
             assert!(groups.windows(2).all(|g| g[1] == g[0] || g[1] == g[0] + 1));
             assert_eq!((groups[0], groups[images - 1]), (0, design.groups() - 1));
+            let ends = design.ends(images);
+            assert!((0..images).all(|i| groups[i] == ends.iter().position(|&end| i < end).unwrap()));
         }
     }
 

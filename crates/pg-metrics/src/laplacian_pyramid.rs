@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use pg_image::Planar;
 
 use crate::MetricsError;
-use crate::descriptor_set::swd_resolutions;
+use crate::swd_description::swd_resolutions;
 
 /// The Laplacian pyramid of one image, finest level first.
 ///
@@ -42,7 +42,7 @@ pub(crate) struct GaussianPyramid<'a> {
     coarser: Vec<Planar<f32>>,
 }
 
-/// Side of a square of pixels that [`GaussianPyramid::laplacian_square`] gives.
+/// Side of a square of pixels that [`LaplacianLevel::square`] gives.
 const SQUARE_PX: usize = 7;
 /// Coarse columns that such a square is expanded from.
 const COARSE_PX: usize = SQUARE_PX / 2 + 3;
@@ -70,28 +70,64 @@ impl<'a> GaussianPyramid<'a> {
         self.coarser.len() + 1
     }
 
-    /// Side of a level, in pixels.
-    pub(crate) fn side_px(&self, level: usize) -> usize {
-        self.image.width() >> level
+    /// A Laplacian level, 0 the finest.
+    pub(crate) fn laplacian(&self, level: usize) -> LaplacianLevel<'_> {
+        LaplacianLevel {
+            gaussian: match level.checked_sub(1).and_then(|finer| self.coarser.get(finer)) {
+                Some(gaussian) => GaussianLevel::Floats(gaussian),
+                None => GaussianLevel::Bytes(self.image),
+            },
+            coarser: self.coarser.get(level),
+        }
     }
 
-    /// The square of 7x7 pixels of channel `c` of a Laplacian level whose first is at (x, y), `[column,row]`:
-    /// the pixels of [`laplacian_pyramid`], bit for bit. It must lie within the level.
-    pub(crate) fn laplacian_square(&self, level: usize, c: usize, x: usize, y: usize, out: &mut [f32]) {
-        let width = self.side_px(level);
+    /// The Gaussian levels below the image, finest first.
+    pub(crate) fn into_coarser(self) -> Vec<Planar<f32>> {
+        self.coarser
+    }
+}
+
+/// A level of a Gaussian pyramid: the image itself, or what it was reduced to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GaussianLevel<'a> {
+    Bytes(&'a Planar<u8>),
+    Floats(&'a Planar<f32>),
+}
+
+/// A Laplacian level that is not made as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaplacianLevel<'a> {
+    pub(crate) gaussian: GaussianLevel<'a>,
+    /// The next Gaussian level; none for the coarsest.
+    pub(crate) coarser: Option<&'a Planar<f32>>,
+}
+
+impl LaplacianLevel<'_> {
+    /// Side in pixels.
+    pub(crate) fn side_px(&self) -> usize {
+        match self.gaussian {
+            GaussianLevel::Bytes(image) => image.width(),
+            GaussianLevel::Floats(level) => level.width(),
+        }
+    }
+
+    /// The square of 7x7 pixels of channel `c` whose first is at (x, y), `[column,row]`: the pixels of
+    /// [`laplacian_pyramid`], bit for bit. It must lie within the level.
+    pub(crate) fn square(&self, c: usize, x: usize, y: usize, out: &mut [f32]) {
+        let width = self.side_px();
         let mut square = [[0.0_f32; SQUARE_PX]; SQUARE_PX];
         for (row, values) in square.iter_mut().enumerate() {
             let at = (y + row) * width + x;
-            match level.checked_sub(1).and_then(|finer| self.coarser.get(finer)) {
-                Some(gaussian) => values.copy_from_slice(&gaussian.plane(c)[at..at + SQUARE_PX]),
-                None => {
-                    for (value, &byte) in values.iter_mut().zip(&self.image.plane(c)[at..at + SQUARE_PX]) {
+            match self.gaussian {
+                GaussianLevel::Floats(level) => values.copy_from_slice(&level.plane(c)[at..at + SQUARE_PX]),
+                GaussianLevel::Bytes(image) => {
+                    for (value, &byte) in values.iter_mut().zip(&image.plane(c)[at..at + SQUARE_PX]) {
                         *value = f32::from(byte);
                     }
                 }
             }
         }
-        if let Some(coarse) = self.coarser.get(level) {
+        if let Some(coarse) = self.coarser {
             subtract_expanded_square(&mut square, coarse.plane(c), width / 2, x, y);
         }
         for (row, values) in square.iter().enumerate() {
@@ -350,12 +386,13 @@ mod tests {
         let gaussian = GaussianPyramid::new(&image).unwrap();
         assert_eq!(gaussian.levels(), whole.len());
         for (i, level) in whole.iter().enumerate() {
-            let side = gaussian.side_px(i);
+            let laplacian = gaussian.laplacian(i);
+            let side = laplacian.side_px();
             assert_eq!(side, level.width());
             for c in 0..3 {
                 for (y, x) in (0..=side - 7).flat_map(|y| (0..=side - 7).map(move |x| (y, x))) {
                     let mut square = [0.0; 49];
-                    gaussian.laplacian_square(i, c, x, y, &mut square);
+                    laplacian.square(c, x, y, &mut square);
                     for (at, value) in square.iter().enumerate() {
                         let pixel = level.plane(c)[(y + at % 7) * side + x + at / 7];
                         assert_eq!(value.to_bits(), pixel.to_bits(), "level {i}, ({x}, {y}), {at}");

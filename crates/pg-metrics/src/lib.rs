@@ -5,22 +5,22 @@
 //! same, bit for bit, for any number of threads and any batching: parallel work is cut into fixed
 //! pieces and sums run in a fixed order.
 
-mod descriptor_set;
 mod error;
 mod feature_extractor;
+mod half_distances;
 mod half_normalisation;
 mod image_pairs;
 mod interval;
 mod laplacian_pyramid;
+mod moments;
 mod ms_ssim;
+mod one_dimensional;
 mod patch_descriptors;
 mod projection;
-mod radix_sort;
 mod random_streams;
 mod sliced_wasserstein;
-mod sorted_distance;
+mod swd_description;
 
-pub use descriptor_set::{DescriptorSet, ImageDescriptors, SWD_LOWEST_PX, SwdSettings, swd_resolutions};
 pub use error::MetricsError;
 pub use feature_extractor::{FeatureExtractor, Features};
 pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
@@ -31,10 +31,14 @@ pub use ms_ssim::{
     scale_similarities,
 };
 pub use patch_descriptors::{
-    ChannelStatistics, DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, PATCH_PX, PatchCentre, Side,
+    ChannelStatistics, DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, ImageKey, PATCH_PX, PatchCentre, Side,
     channel_statistics, draw_centres, extract_descriptors, normalise_descriptors,
 };
 pub use projection::{draw_directions, projected_distances};
 pub use sliced_wasserstein::{
-    LevelDistance, SWD_UNIT_SCALE, SwdLevelScore, SwdScore, compare_level, summarise,
+    LevelDistance, SWD_UNIT_SCALE, SwdLevelScore, SwdScore, compare_level, sliced_wasserstein, summarise,
+};
+pub use swd_description::{
+    ImageRecord, KeptLevel, LevelForm, LevelRecord, SWD_LOWEST_PX, SwdDescriber, SwdLayout, SwdSettings,
+    swd_resolutions,
 };

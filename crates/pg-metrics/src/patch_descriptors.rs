@@ -1,11 +1,13 @@
 //! Local patch descriptors of a pyramid level (ProGAN, arXiv:1710.10196, section 5).
 
+use multiversion::multiversion;
 use pg_image::Planar;
 use rand::Rng as _;
 use rayon::prelude::*;
 
-use crate::laplacian_pyramid::GaussianPyramid;
-use crate::random_streams::{Purpose, below, seek, stream};
+use crate::laplacian_pyramid::LaplacianLevel;
+use crate::moments::RunMoments;
+use crate::random_streams::{Purpose, below, seek_key, stream};
 
 /// Side of the square neighbourhood of a descriptor, in pixels.
 pub const PATCH_PX: usize = 7;
@@ -14,10 +16,10 @@ pub const DESCRIPTOR_CHANNELS: usize = 3;
 /// Values of one descriptor: 7 x 7 x 3.
 pub const DESCRIPTOR_LENGTH: usize = PATCH_PX * PATCH_PX * DESCRIPTOR_CHANNELS;
 
-const PATCH_AREA: usize = PATCH_PX * PATCH_PX;
+pub(crate) const PATCH_AREA: usize = PATCH_PX * PATCH_PX;
 const HALF: usize = PATCH_PX / 2;
-/// Descriptors summed in one piece; fixed, so that sums do not depend on the number of threads.
-const SUM_CHUNK: usize = 1024;
+/// Descriptors that a thread normalises at a time.
+const NORMALISED_TOGETHER: usize = 1024;
 
 /// Which of the two compared sets an image belongs to; the sides draw from independent streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +39,39 @@ pub struct PatchCentre {
     pub y: usize,
 }
 
+/// What the patch positions of an image are drawn by: its file's name and its coarsest level.
+///
+/// So they are the same in whatever set and order the image is met, and parts of a set can be described on
+/// their own; images that are all alike still differ by their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageKey(pub u64);
+
+impl ImageKey {
+    /// `name` is the last part of the path; `coarsest` the coarsest Gaussian level.
+    #[must_use]
+    pub fn new(name: &str, coarsest: &Planar<f32>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(name.as_bytes());
+        for value in coarsest.data() {
+            hasher.update(&value.to_le_bytes());
+        }
+        let mut key = [0; 8];
+        key.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        Self(u64::from_le_bytes(key))
+    }
+}
+
 /// Draws the `count` patch centres of one image at one level, uniformly over all positions where the
 /// 7x7 window fits, i.e. `3..=level_px-4` on both axes.
 ///
-/// They depend on `seed`, `side`, `level_px` (at least 7) and `image_index` only: not on other
-/// images, not on the order of work. x is drawn before y.
+/// They depend on `seed`, `side`, `level_px` (at least 7) and `image` only: not on other images, not on
+/// the order of work. x is drawn before y.
 #[must_use]
 pub fn draw_centres(
     seed: u64,
     side: Side,
     level_px: usize,
-    image_index: usize,
+    image: ImageKey,
     count: usize,
 ) -> Vec<PatchCentre> {
     let purpose = match side {
@@ -55,7 +79,7 @@ pub fn draw_centres(
         Side::Fake => Purpose::FakePatches,
     };
     let mut rng = stream(seed, purpose, level_px);
-    seek(&mut rng, image_index);
+    seek_key(&mut rng, image.0);
     let positions = (level_px + 1).saturating_sub(PATCH_PX);
     let mut coordinate = || HALF + below(rng.next_u32(), positions);
     (0..count).map(|_| PatchCentre { x: coordinate(), y: coordinate() }).collect()
@@ -89,11 +113,11 @@ pub fn extract_descriptors(level: &Planar<f32>, centres: &[PatchCentre]) -> Vec<
 }
 
 /// [`extract_descriptors`] of a level that is not made as a whole. Every window must lie inside it.
-pub(crate) fn cut_descriptors(pyramid: &GaussianPyramid, level: usize, centres: &[PatchCentre]) -> Vec<f32> {
+pub(crate) fn cut_descriptors(level: &LaplacianLevel<'_>, centres: &[PatchCentre]) -> Vec<f32> {
     let mut out = vec![0.0_f32; centres.len() * DESCRIPTOR_LENGTH];
     for (descriptor, centre) in out.chunks_exact_mut(DESCRIPTOR_LENGTH).zip(centres) {
         for (c, patch) in descriptor.chunks_exact_mut(PATCH_AREA).enumerate() {
-            pyramid.laplacian_square(level, c, centre.x - HALF, centre.y - HALF, patch);
+            level.square(c, centre.x - HALF, centre.y - HALF, patch);
         }
     }
     out
@@ -109,14 +133,21 @@ pub struct ChannelStatistics {
     pub standard_deviation: [f64; DESCRIPTOR_CHANNELS],
 }
 
-/// Statistics of a set of descriptors of 147 values each; sums are f64, in two passes. An empty set has
-/// mean and deviation 0.
+impl ChannelStatistics {
+    /// What values less the mean are multiplied by; 0 for a channel without any variation.
+    pub(crate) fn scale(&self) -> [f64; DESCRIPTOR_CHANNELS] {
+        // Equal values may leave a rounding residue of the mean behind: that is no variation either.
+        std::array::from_fn(|c| {
+            let residue = 1e-12 * self.mean[c].abs();
+            if self.standard_deviation[c] > residue { 1.0 / self.standard_deviation[c] } else { 0.0 }
+        })
+    }
+}
+
+/// Statistics of a set of descriptors of 147 values each; sums are f64. An empty set has mean and deviation 0.
 #[must_use]
 pub fn channel_statistics(descriptors: &[f32]) -> ChannelStatistics {
-    let count = (descriptors.len() / DESCRIPTOR_LENGTH * PATCH_AREA).max(1) as f64;
-    let mean = channel_sums(descriptors, |_, v| v).map(|sum| sum / count);
-    let variance = channel_sums(descriptors, |c, v| (v - mean[c]) * (v - mean[c])).map(|sum| sum / count);
-    ChannelStatistics { mean, standard_deviation: variance.map(f64::sqrt) }
+    RunMoments::new(descriptors, &[descriptors.len() / DESCRIPTOR_LENGTH]).statistics()
 }
 
 /// Subtracts the mean and divides by the standard deviation, per colour channel, in place.
@@ -124,44 +155,25 @@ pub fn channel_statistics(descriptors: &[f32]) -> ChannelStatistics {
 /// `descriptors` holds any number of descriptors of 147 values. A channel without any variation (all
 /// values equal, deviation 0) becomes 0 throughout. Computed in f64 and rounded once.
 pub fn normalise_descriptors(descriptors: &mut [f32], statistics: &ChannelStatistics) {
-    let ChannelStatistics { mean, standard_deviation } = statistics;
-    // Equal values may leave a rounding residue of the mean behind: that is no variation either.
-    let scale: [f64; DESCRIPTOR_CHANNELS] = std::array::from_fn(|c| {
-        let residue = 1e-12 * mean[c].abs();
-        if standard_deviation[c] > residue { 1.0 / standard_deviation[c] } else { 0.0 }
-    });
-    descriptors.par_chunks_mut(DESCRIPTOR_LENGTH * SUM_CHUNK).for_each(|chunk| {
-        for descriptor in chunk.chunks_exact_mut(DESCRIPTOR_LENGTH) {
-            for (c, patch) in descriptor.chunks_exact_mut(PATCH_AREA).enumerate() {
-                for v in patch {
-                    *v = ((f64::from(*v) - mean[c]) * scale[c]) as f32;
-                }
-            }
-        }
+    let scale = statistics.scale();
+    let means = std::array::from_fn(|k| statistics.mean[k / PATCH_AREA]);
+    let scales = std::array::from_fn(|k| scale[k / PATCH_AREA]);
+    descriptors.par_chunks_mut(DESCRIPTOR_LENGTH * NORMALISED_TOGETHER).for_each(|chunk| {
+        normalise(chunk.as_chunks_mut::<DESCRIPTOR_LENGTH>().0, &means, &scales);
     });
 }
 
-/// Sums `f(channel, value)` per channel: fixed chunks in parallel, their sums added in order.
-fn channel_sums(descriptors: &[f32], f: impl Fn(usize, f64) -> f64 + Sync) -> [f64; DESCRIPTOR_CHANNELS] {
-    let partial: Vec<[f64; DESCRIPTOR_CHANNELS]> = descriptors
-        .par_chunks(DESCRIPTOR_LENGTH * SUM_CHUNK)
-        .map(|chunk| {
-            let mut sums = [0.0; DESCRIPTOR_CHANNELS];
-            for descriptor in chunk.chunks_exact(DESCRIPTOR_LENGTH) {
-                for (c, patch) in descriptor.chunks_exact(PATCH_AREA).enumerate() {
-                    sums[c] += patch.iter().map(|&v| f(c, f64::from(v))).sum::<f64>();
-                }
-            }
-            sums
-        })
-        .collect();
-    let mut total = [0.0; DESCRIPTOR_CHANNELS];
-    for sums in partial {
-        for (t, s) in total.iter_mut().zip(sums) {
-            *t += s;
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn normalise(
+    descriptors: &mut [[f32; DESCRIPTOR_LENGTH]],
+    means: &[f64; DESCRIPTOR_LENGTH],
+    scales: &[f64; DESCRIPTOR_LENGTH],
+) {
+    for descriptor in descriptors {
+        for k in 0..DESCRIPTOR_LENGTH {
+            descriptor[k] = ((f64::from(descriptor[k]) - means[k]) * scales[k]) as f32;
         }
     }
-    total
 }
 
 #[cfg(test)]
@@ -201,15 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn names_and_pictures_have_keys_of_their_own() {
+        let key = |name, grey| ImageKey::new(name, &Planar::filled(3, 16, 16, grey));
+        let keys = [key("a.png", 1.0), key("b.png", 1.0), key("a.png", 1.5)];
+        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
+        assert_eq!(keys[0], key("a.png", 1.0));
+    }
+
+    #[test]
     fn centres_cover_all_positions_and_both_sides_differ() {
-        let centres = draw_centres(1, Side::Real, 16, 3, 4000);
+        let image = ImageKey(3);
+        let centres = draw_centres(1, Side::Real, 16, image, 4000);
         let xs: std::collections::BTreeSet<_> = centres.iter().map(|p| p.x).collect();
         let ys: std::collections::BTreeSet<_> = centres.iter().map(|p| p.y).collect();
         assert_eq!(xs.iter().copied().collect::<Vec<_>>(), (3..=12).collect::<Vec<_>>());
         assert_eq!(ys, xs);
-        assert_ne!(centres, draw_centres(1, Side::Fake, 16, 3, 4000));
-        assert_ne!(centres, draw_centres(2, Side::Real, 16, 3, 4000));
-        assert_eq!(centres[..7], draw_centres(1, Side::Real, 16, 3, 7));
+        assert_ne!(centres, draw_centres(1, Side::Fake, 16, image, 4000));
+        assert_ne!(centres, draw_centres(2, Side::Real, 16, image, 4000));
+        assert_ne!(centres, draw_centres(1, Side::Real, 16, ImageKey(1 << 13), 4000));
+        assert_eq!(centres[..7], draw_centres(1, Side::Real, 16, image, 7));
     }
 
     proptest! {

@@ -1,16 +1,18 @@
 //! Projecting descriptor sets on random directions.
 
-use ndarray::parallel::prelude::*;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, linalg::general_mat_mul, s};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand_distr::{Distribution as _, StandardNormal};
+use rayon::prelude::*;
 
 use crate::MetricsError;
+use crate::one_dimensional::Workspace;
 use crate::patch_descriptors::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH};
 use crate::random_streams::{Purpose, seek, stream};
-use crate::sorted_distance::SortScratch;
 
-/// Directions projected at a time: bounds the working memory to 2 * 32 floats per descriptor.
-const DIRECTION_BLOCK: usize = 32;
+/// Directions projected at a time.
+pub(crate) const DIRECTION_BLOCK: usize = 64;
 
 /// Descriptors in one matrix product; fixed, so that results do not depend on the number of threads.
 const PROJECTION_CHUNK: usize = 2048;
@@ -36,8 +38,7 @@ pub fn draw_directions(seed: u64, level_px: usize, repeat: usize, count: usize) 
 /// The one-dimensional Wasserstein-1 distance of two descriptor sets along each direction.
 ///
 /// `real` and `fake` are `[n, 147]` each with the same n, `directions` `[147, D]`; the result has D
-/// distances, not scaled: the mean over n of |sorted real projection - sorted fake projection|,
-/// summed in f64.
+/// distances, not scaled: the mean over n of |sorted real projection - sorted fake projection|.
 ///
 /// # Errors
 /// [`MetricsError::SetsDiffer`] when the sets have different sizes,
@@ -47,68 +48,67 @@ pub fn projected_distances(
     fake: &[f32],
     directions: &ArrayView2<'_, f32>,
 ) -> Result<Vec<f64>, MetricsError> {
-    project_and_compare(real, fake, directions, |scratch, _, a, b| scratch.distance(a, b))
+    project_and_compare(real, fake, directions, |workspace, _, a, b| workspace.distance(a, b))
 }
 
 /// Projects block by block and calls `compare` with each direction's number and its two projections.
+///
+/// Memory: 512 bytes per descriptor and side, the projections of a block.
 pub(crate) fn project_and_compare<R: Send>(
     real: &[f32],
     fake: &[f32],
     directions: &ArrayView2<'_, f32>,
-    compare: impl Fn(&mut SortScratch, usize, &[f32], &[f32]) -> R + Sync,
+    compare: impl Fn(&mut Workspace, usize, &[f32], &[f32]) -> R + Sync,
 ) -> Result<Vec<R>, MetricsError> {
-    if real.len() != fake.len() {
-        let (real, fake) = (real.len() / DESCRIPTOR_LENGTH, fake.len() / DESCRIPTOR_LENGTH);
+    let [count, fakes] = [real, fake].map(|set| set.len() / DESCRIPTOR_LENGTH);
+    if count != fakes {
         let what = "number of descriptors";
-        return Err(MetricsError::SetsDiffer { what, real: real.to_string(), fake: fake.to_string() });
+        return Err(MetricsError::SetsDiffer { what, real: count.to_string(), fake: fakes.to_string() });
     }
-    let count = real.len() / DESCRIPTOR_LENGTH;
-    let (real, fake) = (as_matrix(real)?, as_matrix(fake)?);
+    for set in [real, fake] {
+        if !set.len().is_multiple_of(DESCRIPTOR_LENGTH) {
+            let (name, expected) = ("number of descriptor values", "a multiple of 147");
+            return Err(MetricsError::Parameter { name, expected, actual: set.len().to_string() });
+        }
+    }
     if directions.nrows() != DESCRIPTOR_LENGTH {
         let actual = directions.nrows().to_string();
         return Err(MetricsError::Parameter { name: "length of a direction", expected: "147", actual });
     }
-
+    let block = DIRECTION_BLOCK.min(directions.ncols());
+    let [mut real_projections, mut fake_projections] = [(); 2].map(|()| vec![0.0_f32; block * count]);
     let mut results = Vec::with_capacity(directions.ncols());
-    let rows = DIRECTION_BLOCK.min(directions.ncols());
-    let mut real_projections = Array2::<f32>::zeros((rows, count));
-    let mut fake_projections = Array2::<f32>::zeros((rows, count));
     for block in directions.axis_chunks_iter(Axis(1), DIRECTION_BLOCK) {
-        project(&real, &block, &mut real_projections);
-        project(&fake, &block, &mut fake_projections);
+        project(real, &block, &mut real_projections[..block.ncols() * count]);
+        project(fake, &block, &mut fake_projections[..block.ncols() * count]);
         let first = results.len();
-        let compared: Vec<R> = (0..block.ncols())
-            .into_par_iter()
-            .map_init(SortScratch::default, |scratch, d| {
-                let (a, b) = (real_projections.row(d), fake_projections.row(d));
-                let (a, b) = (a.as_slice().unwrap_or_default(), b.as_slice().unwrap_or_default());
-                compare(scratch, first + d, a, b)
-            })
+        let projections = real_projections
+            .par_chunks_exact(count.max(1))
+            .zip(fake_projections.par_chunks_exact(count.max(1)));
+        let compared: Vec<R> = projections
+            .take(block.ncols())
+            .enumerate()
+            .map_init(Workspace::default, |workspace, (d, (a, b))| compare(workspace, first + d, a, b))
             .collect();
         results.extend(compared);
     }
     Ok(results)
 }
 
-fn as_matrix(descriptors: &[f32]) -> Result<ArrayView2<'_, f32>, MetricsError> {
-    ArrayView2::from_shape((descriptors.len() / DESCRIPTOR_LENGTH, DESCRIPTOR_LENGTH), descriptors).map_err(
-        |_| MetricsError::Parameter {
-            name: "number of descriptor values",
-            expected: "a multiple of 147",
-            actual: descriptors.len().to_string(),
-        },
-    )
-}
-
 /// `out[d, i] = direction d . descriptor i`, in parallel over fixed chunks of descriptors.
-/// `directions` is `[147, d]`, `descriptors` `[n, 147]`, `out` `[at least d, n]`.
-fn project(descriptors: &ArrayView2<'_, f32>, directions: &ArrayView2<'_, f32>, out: &mut Array2<f32>) {
-    let directions_by_row = directions.t();
-    let mut used = out.slice_mut(s![..directions.ncols(), ..]);
-    used.axis_chunks_iter_mut(Axis(1), PROJECTION_CHUNK)
-        .into_par_iter()
-        .zip(descriptors.axis_chunks_iter(Axis(0), PROJECTION_CHUNK))
-        .for_each(|(mut out, chunk)| general_mat_mul(1.0, &directions_by_row, &chunk.t(), 0.0, &mut out));
+/// `directions` is `[147, d]`, `descriptors` `[n, 147]`, `out` `[d, n]`.
+fn project(descriptors: &[f32], directions: &ArrayView2<'_, f32>, out: &mut [f32]) {
+    let (count, columns) = (descriptors.len() / DESCRIPTOR_LENGTH, directions.ncols());
+    let directions = Mat::from_fn(DESCRIPTOR_LENGTH, columns, |k, d| directions[[k, d]]);
+    // [n, d] with each direction's projections side by side.
+    let out = MatMut::from_column_major_slice_mut(out, count, columns);
+    let chunks = count.div_ceil(PROJECTION_CHUNK);
+    out.par_row_chunks_mut(PROJECTION_CHUNK).enumerate().take(chunks).for_each(|(chunk, out)| {
+        let rows = out.nrows();
+        let values = &descriptors[chunk * PROJECTION_CHUNK * DESCRIPTOR_LENGTH..][..rows * DESCRIPTOR_LENGTH];
+        let descriptors = MatRef::from_row_major_slice(values, rows, DESCRIPTOR_LENGTH);
+        matmul(out, Accum::Replace, descriptors, directions.as_ref(), 1.0, Par::Seq);
+    });
 }
 
 /// Sum of each direction's components of each channel: what a shift of the channel means does to a
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_projection_and_radix_sort_agree_with_the_definition() {
+    fn blocks_of_directions_agree_with_the_definition() {
         let directions = draw_directions(3, 64, 0, 45);
         for n in [1, 7, 1500, 2 * PROJECTION_CHUNK + 3] {
             let (real, fake) = (noise(1, n * DESCRIPTOR_LENGTH), noise(2, n * DESCRIPTOR_LENGTH));

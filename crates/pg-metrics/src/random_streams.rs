@@ -29,6 +29,11 @@ pub(crate) fn seek(rng: &mut ChaCha8Rng, index: usize) {
     rng.set_word_pos((index as u128) << 32);
 }
 
+/// Moves `rng` to the block of `key`: each of 2^51 blocks has 2^17 words, two for each of 65536 positions.
+pub(crate) fn seek_key(rng: &mut ChaCha8Rng, key: u64) {
+    rng.set_word_pos(u128::from(key >> 13) << 17);
+}
+
 /// A number in `0..bound` out of 32 random bits, by multiplication; the probabilities of two numbers
 /// differ by at most 2^-32. `bound` must fit in 32 bits.
 pub(crate) fn below(random_bits: u32, bound: usize) -> usize {
@@ -66,6 +71,13 @@ mod tests {
             assert!(drawn[i + 1..].iter().all(|b| b != a));
         }
         assert_eq!(drawn[3], first(Purpose::RealPatches, 64, 1));
+        let of_key = |key| {
+            let mut rng = stream(7, Purpose::RealPatches, 64);
+            seek_key(&mut rng, key);
+            rng.next_u64()
+        };
+        assert_eq!(of_key(0), drawn[0]);
+        assert_ne!(of_key(u64::MAX), of_key(u64::MAX - (1 << 13)));
     }
 
     #[test]

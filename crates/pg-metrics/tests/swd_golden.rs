@@ -7,9 +7,8 @@
 use ndarray::{Array2, Ix2};
 use pg_image::Planar;
 use pg_metrics::{
-    ChannelStatistics, DescriptorSet, PatchCentre, Side, SwdScore, SwdSettings, channel_statistics,
-    compare_level, extract_descriptors, laplacian_pyramid, normalise_descriptors, projected_distances,
-    summarise,
+    ChannelStatistics, PatchCentre, SwdScore, SwdSettings, channel_statistics, extract_descriptors,
+    laplacian_pyramid, normalise_descriptors, projected_distances, sliced_wasserstein,
 };
 use pg_testkit::closeness::{Tolerance, assert_close};
 use pg_testkit::golden;
@@ -47,15 +46,7 @@ fn descriptors_at_golden_positions(set: &str) -> Vec<Vec<f32>> {
 }
 
 fn score(real: &[Planar<u8>], fake: &[Planar<u8>], seed: u64) -> SwdScore {
-    let settings = SwdSettings { seed, ..SwdSettings::default() };
-    let mut real_set = DescriptorSet::new(Side::Real, 128, real.len(), settings).unwrap();
-    let mut fake_set = DescriptorSet::new(Side::Fake, 128, fake.len(), settings).unwrap();
-    real_set.add_batch(0, real).unwrap();
-    fake_set.add_batch(0, fake).unwrap();
-    let levels: Vec<_> = (0..RESOLUTIONS.len())
-        .map(|level| compare_level(&mut real_set, &mut fake_set, level).unwrap())
-        .collect();
-    summarise(&levels)
+    sliced_wasserstein(real, fake, &SwdSettings { seed, ..SwdSettings::default() }).unwrap()
 }
 
 /// Values per level, then their mean.

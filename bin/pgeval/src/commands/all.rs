@@ -13,25 +13,32 @@ use serde_json::{Value, json};
 
 use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
-use crate::metric_result::MetricResult;
+use crate::metric_result::{FloorValue, MetricResult, members};
 use crate::report_data::{ReportPictures, report};
 
 pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
     let sides = swd::Sides::open(&args.swd, notes)?;
     let count = sides.image_count;
-    let pictures = args.report.as_ref().map(|_| ReportPictures::new(count, count));
+    let real_count = sides.real.images().map_or(0, |_| count);
+    let pictures = args.report.as_ref().map(|_| ReportPictures::new(real_count, count));
     let pairs = consecutive_pairs(count)?;
-    let scorer = PairScorer::new(pairs.len());
+    let scorer = PairScorer::new("FAKE", pairs.len());
+    let floor_scorer = (args.swd.floor && real_count > 0).then(|| PairScorer::new("REAL", pairs.len()));
     let see = |side: Side, index: usize, image: &Planar<u8>| -> Result<()> {
         if let Some(pictures) = &pictures {
             pictures.see(side, index, image);
         }
-        if side == Side::Fake { scorer.see(index, image) } else { Ok(()) }
+        match (side, &floor_scorer) {
+            (Side::Fake, _) => scorer.see(index, image),
+            (Side::Real, Some(floor)) => floor.see(index, image),
+            (Side::Real, None) => Ok(()),
+        }
     };
     let distance = sides.score(&args.swd, common, interrupt, &see)?;
-    for warning in sides.encoding_warnings() {
-        notes.warning(warning);
+    sides.warn_of_images(notes);
+    if real_count == 0 {
+        say_what_statistics_lack(args, notes);
     }
 
     let like = MsSsimArgs {
@@ -39,13 +46,23 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         pairs: None,
         seed: None,
         consecutive: true,
-        shared: args.swd.shared,
+        json: args.swd.json,
+        input: args.swd.input,
     };
     let score = diversity(&pairs, &scorer.scores())?;
-    let metrics = [
-        sides.result(&distance, &args.swd),
-        ms_ssim_command::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len()),
-    ];
+    let mut likeness =
+        ms_ssim_command::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len());
+    if let Some(floor) = floor_scorer {
+        let floor = diversity(&pairs, &floor.scores())?;
+        likeness.floor = Some(FloorValue {
+            value: floor.value,
+            interval: floor.interval,
+            levels: Vec::new(),
+            definition: "even with odd images of REAL, in consecutive pairs",
+            counts: members(json!({ "images": 2 * pairs.len(), "pairs": pairs.len() })),
+        });
+    }
+    let metrics = [sides.result(&distance, &args.swd), likeness];
     let result = json!({ "metrics": metrics, "provenance": provenance(args, &sides) });
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;
@@ -55,7 +72,7 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         let page = page(args, &result, pictures)?;
         write(path, "--report", |file| file.write_all(page.as_bytes()))?;
     }
-    if args.swd.shared.json {
+    if args.swd.json {
         Output.json(&result)?;
     } else {
         print_table(&metrics, args)?;
@@ -63,11 +80,28 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     Ok(ExitStatus::Done)
 }
 
+/// A statistics file knows its images only as far as the distance needs them.
+fn say_what_statistics_lack(args: &AllArgs, notes: StderrNotes) {
+    if args.report.is_some() {
+        notes.note(
+            "--report: REAL is a statistics file, so the page has no pictures to compare with the real ones",
+        );
+    }
+    if args.swd.floor {
+        notes
+            .note("--floor: REAL is a statistics file, so there are no real images for the floor of MS-SSIM");
+    }
+}
+
 fn provenance(args: &AllArgs, sides: &swd::Sides) -> Provenance {
-    Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), Some(args.swd.seed))
-        .setting("real", sides.real.describe())
-        .setting("fake", sides.fake.describe())
-        .count("images_read", 2 * sides.image_count)
+    Provenance::of_this_process(
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        Some(args.swd.protocol.seed),
+    )
+    .setting("real", sides.real.describe())
+    .setting("fake", sides.fake.describe())
+    .count("images_read", sides.images_read())
 }
 
 fn page(args: &AllArgs, result: &Value, pictures: &ReportPictures) -> Result<String> {
@@ -89,9 +123,13 @@ fn print_table(metrics: &[MetricResult], args: &AllArgs) -> std::io::Result<()> 
     Output.line("  metric        value  unit     95 % interval")?;
     for metric in metrics {
         let (low, high) = (metric.interval.low, metric.interval.high);
+        let floor = metric.floor.as_ref().map(|floor| format!(", floor {:.4}", floor.value));
         Output.line(format_args!(
-            "  {:<9}{:>10.4}  {:<7}  {low:.4} to {high:.4}",
-            metric.metric, metric.value, metric.unit
+            "  {:<9}{:>10.4}  {:<7}  {low:.4} to {high:.4}{}",
+            metric.metric,
+            metric.value,
+            metric.unit,
+            floor.unwrap_or_default()
         ))?;
     }
     Output.line("")?;
@@ -106,14 +144,15 @@ fn print_table(metrics: &[MetricResult], args: &AllArgs) -> std::io::Result<()> 
 ///
 /// Memory: the images whose partner has not come yet, no more than are decoded at a time.
 struct PairScorer {
+    role: &'static str,
     pairs: usize,
     waiting: Mutex<HashMap<usize, Planar<u8>>>,
     scores: Mutex<Vec<f64>>,
 }
 
 impl PairScorer {
-    fn new(pairs: usize) -> Self {
-        Self { pairs, waiting: Mutex::default(), scores: Mutex::new(vec![0.0; pairs]) }
+    fn new(role: &'static str, pairs: usize) -> Self {
+        Self { role, pairs, waiting: Mutex::default(), scores: Mutex::new(vec![0.0; pairs]) }
     }
 
     fn see(&self, index: usize, image: &Planar<u8>) -> Result<()> {
@@ -130,7 +169,7 @@ impl PairScorer {
         // The same bits whichever came first.
         let (first, second) = if index.is_multiple_of(2) { (image, &partner) } else { (&partner, image) };
         let score = ms_ssim(first, second)
-            .with_context(|| format!("compare images {} and {} of FAKE", 2 * pair, 2 * pair + 1))?;
+            .with_context(|| format!("compare images {} and {} of {}", 2 * pair, 2 * pair + 1, self.role))?;
         held(&self.scores)[pair] = score;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, Provenance};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, Provenance, StderrNotes};
 use pg_image::Planar;
 use pg_metrics::{
     DiversityScore, ImagePair, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, consecutive_pairs, distinct_pair_count,
@@ -25,7 +25,7 @@ const BATCH: usize = 64;
 const KEPT_BYTES: usize = 1 << 30;
 
 pub(crate) fn run(args: &MsSsimArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
-    let set = ImageSet::open("IMAGES", &args.images, args.shared.max_pixels)?;
+    let set = ImageSet::open("IMAGES", &args.images, args.input, None)?;
     check(&set)?;
     let seed = args.seed.unwrap_or(0);
     let pairs = choose_pairs(args, seed, set.len())?;
@@ -47,8 +47,11 @@ pub(crate) fn run(args: &MsSsimArgs, common: &CommonArgs, interrupt: &Interrupt)
     }
     progress.finish();
 
+    if let Some(warning) = set.size_warning("IMAGES") {
+        StderrNotes::new(common.quiet).warning(warning);
+    }
     let score = diversity(&pairs, &scores)?;
-    if args.shared.json {
+    if args.json {
         let provenance_seed = (!args.consecutive).then_some(seed);
         Output.json(&result(&score, args, provenance_seed, &set, used.len(), pairs.len()))?;
     } else {
@@ -135,7 +138,9 @@ pub(super) fn result(
     let provenance = Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), seed)
         .setting("pairs", args.pairs)
         .setting("consecutive", args.consecutive)
-        .setting("max_pixels", args.shared.max_pixels)
+        .setting("fit", args.input.fit.name())
+        .setting("resolution", args.input.resolution)
+        .setting("max_pixels", args.input.max_pixels)
         .setting("images", set.describe())
         .count("images_read", images_used);
     MetricResult {
@@ -145,11 +150,13 @@ pub(super) fn result(
         direction: "lower",
         levels: Vec::new(),
         interval: score.interval,
+        floor: None,
         counts: members(json!({ "images": images_used, "pairs": pairs })),
         protocol: members(json!({
             "definition": "Wang, Simoncelli, Bovik 2003; diversity as in arXiv:1710.10196, section 5",
             "width_px": set.width_px(),
             "height_px": set.height_px(),
+            "fit": args.input.fit.name(),
             "scales": MS_SSIM_SCALES,
             "pairing": if args.consecutive { "consecutive" } else { "drawn" },
             "pairs": pairs,

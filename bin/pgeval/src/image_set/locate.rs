@@ -1,5 +1,7 @@
 //! What a path given for REAL, FAKE or IMAGES names.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -9,12 +11,40 @@ use pg_shard::format::BUILD_FILE;
 use pg_shard::{Dataset, Level, Manifest};
 use pg_sources::{Source as ForeignSource, SourceError, SourceFormat};
 
+/// How the header of a statistics file begins, after its length.
+const STATS_HEADER: &[u8] = br#"{"__metadata__":{"format":"pgstats""#;
+
 /// Where images come from.
 #[derive(Debug)]
 pub(super) enum Source {
     Folder(Vec<PathBuf>),
     Zip(ForeignSource),
-    Dataset(Level),
+    Dataset(DatasetLevel),
+}
+
+/// A level of a dataset, and what its images' files were called.
+#[derive(Debug)]
+pub(super) struct DatasetLevel {
+    pub(super) level: Level,
+    pub(super) file_names: Vec<String>,
+}
+
+impl DatasetLevel {
+    fn open(dataset: &Dataset, resolution: Resolution) -> Result<Self> {
+        let level = dataset.level(resolution)?;
+        let mut file_names = Vec::with_capacity(dataset.len());
+        for shard in 0..dataset.manifest().shards.len() {
+            for line in dataset.index_of_shard(shard)? {
+                file_names.push(last_part(&line.path).to_owned());
+            }
+        }
+        Ok(Self { level, file_names })
+    }
+}
+
+/// What follows the last `/` of a path.
+pub(super) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// Opens what is at `path`, given for the argument called `role`.
@@ -25,7 +55,10 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
             let dataset = open_dataset(role, path)?;
             let finest = dataset.resolutions().last().copied();
             let finest = finest.with_context(|| format!("{role} {} has no levels", path.display()))?;
-            return Ok(Source::Dataset(dataset.level(finest)?));
+            let opened = DatasetLevel::open(&dataset, finest);
+            return Ok(Source::Dataset(
+                opened.with_context(|| format!("open {role} {} as a dataset", path.display()))?,
+            ));
         }
         let paths = list_images(path).with_context(|| format!("list the images of {role}"))?;
         return Ok(Source::Folder(paths));
@@ -56,10 +89,28 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
         );
     };
     let dataset = open_dataset(role, folder)?;
-    Ok(Source::Dataset(dataset.level(resolution).with_context(|| format!("open {role} {}", path.display()))?))
+    let opened = DatasetLevel::open(&dataset, resolution);
+    Ok(Source::Dataset(opened.with_context(|| format!("open {role} {}", path.display()))?))
+}
+
+/// Whether `path` is a statistics file, by its name or its first bytes.
+pub(crate) fn is_stats_file(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let mut start = [0; 64];
+    let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok();
+    path.extension().is_some_and(|extension| extension == "pgstats")
+        || (is_read && start[8..].starts_with(STATS_HEADER))
 }
 
 fn open_zip(role: &str, path: &Path) -> Result<Source> {
+    if is_stats_file(path) {
+        bail!(
+            "{role} {} is a statistics file, which holds no images; it can be given as REAL only",
+            path.display()
+        );
+    }
     match SourceFormat::detect(path) {
         Ok(SourceFormat::Zip) => {}
         Err(error @ SourceError::Io { .. }) => {

@@ -2,18 +2,23 @@
 
 mod encodings;
 mod locate;
+mod sizes;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pg_image::files::{DecodeLimits, FilesError, decode_bytes, read_bytes};
-use pg_image::{Planar, Raster};
+use pg_image::{Fit, Planar, Raster, fit};
 use pg_sources::{Content, SourceError};
 use serde_json::{Value, json};
 
 use encodings::SeenEncodings;
 pub(crate) use encodings::encoding_warnings;
-use locate::{Source, locate};
+pub(crate) use locate::is_stats_file;
+use locate::{DatasetLevel, Source, last_part, locate};
+use sizes::SeenSizes;
+
+use crate::args::ImageArgs;
 
 /// A set of RGB images of one size, numbered in a fixed order: by path, or as in the dataset.
 #[derive(Debug)]
@@ -23,22 +28,28 @@ pub(crate) struct ImageSet {
     limits: DecodeLimits,
     width_px: usize,
     height_px: usize,
+    /// What makes squares of `width_px` of images of other sizes; `None` where all must have one size.
+    fit: Option<Fit>,
     /// Of image files; a dataset does not know.
     encodings: Option<SeenEncodings>,
+    sizes: SeenSizes,
 }
 
 impl ImageSet {
     /// Opens what `path`, given for the argument called `role`, names.
     ///
-    /// A folder or zip is listed and its first image decoded, for the size that all others must have.
-    pub(crate) fn open(role: &str, path: &Path, max_pixels: u64) -> Result<Self> {
+    /// A folder or zip is listed and its first image decoded, for the size that all others must have, or are
+    /// brought to by `--fit`. `side_px` says that size where another set decides it.
+    pub(crate) fn open(role: &str, path: &Path, input: ImageArgs, side_px: Option<usize>) -> Result<Self> {
         let mut set = Self {
             argument: path.display().to_string(),
             source: locate(role, path)?,
-            limits: DecodeLimits { max_pixels, ..DecodeLimits::default() },
+            limits: input.limits(),
             width_px: 0,
             height_px: 0,
+            fit: None,
             encodings: None,
+            sizes: SeenSizes::default(),
         };
         if set.len() == 0 {
             let argument = &set.argument;
@@ -49,12 +60,27 @@ impl ImageSet {
                 Source::Dataset(_) => bail!("{role} {argument} is a dataset without images"),
             }
         }
-        if let Source::Dataset(level) = &set.source {
-            (set.width_px, set.height_px) = (level.resolution().pixels(), level.resolution().pixels());
-        } else {
-            let first = set.decode_file(role, 0)?;
-            (set.width_px, set.height_px) = (first.width(), first.height());
-            set.encodings = Some(SeenEncodings::new(set.len()));
+        if let Source::Dataset(of) = &set.source {
+            let side = of.level.resolution().pixels();
+            if let Some(asked) = input.resolution.filter(|&asked| asked != side) {
+                bail!(
+                    "{role} {}: its images have {side} px, --resolution asks for {asked}; of a dataset, DATASET@{asked} picks that level",
+                    set.argument
+                );
+            }
+            (set.width_px, set.height_px) = (side, side);
+            return Ok(set);
+        }
+        set.encodings = Some(SeenEncodings::new(set.len()));
+        let first = set.decode_file(role, 0)?;
+        (set.width_px, set.height_px) = (first.width(), first.height());
+        let how = input.fit.fit();
+        if how != Fit::Strict || input.resolution.is_some() {
+            let within = first.width().min(first.height());
+            let largest = if within == 0 { 0 } else { 1 << within.ilog2() };
+            let side = input.resolution.or(side_px).unwrap_or(largest);
+            set.fit = Some(how);
+            (set.width_px, set.height_px) = (side, side);
         }
         Ok(set)
     }
@@ -64,7 +90,7 @@ impl ImageSet {
         match &self.source {
             Source::Folder(paths) => paths.len(),
             Source::Zip(zip) => zip.items().len(),
-            Source::Dataset(level) => level.len(),
+            Source::Dataset(of) => of.level.len(),
         }
     }
 
@@ -97,18 +123,32 @@ impl ImageSet {
         }
     }
 
+    /// The last part of the path of image `index`, of a dataset that of the file that it was packed from: what
+    /// it is called wherever it lies.
+    pub(crate) fn file_name(&self, index: usize) -> String {
+        match &self.source {
+            Source::Dataset(of) => of.file_names.get(index).cloned().unwrap_or_else(|| index.to_string()),
+            _ => last_part(&self.name(index)).to_owned(),
+        }
+    }
+
     /// Image `index`, `[3,H,W]`; grey is repeated to RGB. Several threads may read at once.
     pub(crate) fn read(&self, index: usize) -> Result<Planar<u8>> {
-        if let Source::Dataset(level) = &self.source {
+        if let Source::Dataset(DatasetLevel { level, .. }) = &self.source {
             let bytes = level.image(index).with_context(|| format!("read {}", self.argument))?;
             let data = if level.channels() == 1 { bytes.repeat(3) } else { bytes.into_owned() };
             return Planar::from_data(3, self.height_px, self.width_px, data)
                 .with_context(|| format!("{} is not of the dataset's size", self.name(index)));
         }
-        let image = self.decode_file("image", index)?;
+        let mut image = self.decode_file("image", index)?;
+        if let Some(how) = self.fit {
+            self.sizes.note(index, image.width(), image.height());
+            image = fit(image, self.width_px, how)
+                .with_context(|| format!("{} cannot be used", self.name(index)))?;
+        }
         if (image.width(), image.height()) != (self.width_px, self.height_px) {
             bail!(
-                "{} has {}x{} pixels, expected {}x{} as {}; bring all images to one size, e.g. with `pgprep pack --fit crop`",
+                "{} has {}x{} pixels, expected {}x{} as {}; --fit crop, pad or stretch brings all images to one size",
                 self.name(index),
                 image.width(),
                 image.height(),
@@ -161,7 +201,27 @@ impl ImageSet {
             described["encodings"] =
                 encodings.counts().into_iter().map(|(k, n)| (k, Value::from(n))).collect();
         }
+        if !self.sizes.is_empty() {
+            described["sizes"] = self.sizes.listed().into_iter().map(|(k, n)| (k, Value::from(n))).collect();
+        }
         described
+    }
+
+    /// What is to be said of the sizes of the images that were read: that they were not all of one.
+    pub(crate) fn size_warning(&self, role: &str) -> Option<String> {
+        let sizes = self.sizes.listed();
+        (sizes.len() > 1).then(|| {
+            let some: Vec<String> = sizes.iter().take(4).map(|(size, n)| format!("{n} of {size}")).collect();
+            let more = if sizes.len() > 4 { ", ..." } else { "" };
+            format!(
+                "{role} {} has images of {} sizes ({}{more}), brought to {}x{}: scaling changes every score",
+                self.argument,
+                sizes.len(),
+                some.join(", "),
+                self.width_px,
+                self.height_px
+            )
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Both sides' descriptors along one direction, as the sliced Wasserstein distance sees them.
 
 use pg_metrics::{
-    DESCRIPTOR_LENGTH, Side, channel_statistics, draw_centres, draw_directions, extract_descriptors,
-    laplacian_pyramid, normalise_descriptors,
+    DESCRIPTOR_LENGTH, ImageKey, Side, channel_statistics, draw_centres, draw_directions,
+    extract_descriptors, laplacian_pyramid, normalise_descriptors,
 };
 use pg_report::ProjectionHistogram;
 
@@ -60,7 +60,7 @@ fn descriptors(
         let wanted = pyramid.iter().find(|level| Some(level.width()) == level_px);
         let level = wanted.or(pyramid.first())?;
         px = level.width();
-        let centres = draw_centres(SEED, side, px, index, PATCHES_PER_IMAGE);
+        let centres = draw_centres(SEED, side, px, ImageKey((index as u64) << 32), PATCHES_PER_IMAGE);
         all.extend(extract_descriptors(level, &centres));
         images += 1;
     }

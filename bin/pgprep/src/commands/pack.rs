@@ -11,7 +11,7 @@ use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage, epoch_order};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
-use crate::args::{FitChoice, PackArgs};
+use crate::args::PackArgs;
 use crate::commands::TOOL;
 use crate::commands::align::finished_dataset;
 use crate::dataset_labels::labels_blake3;
@@ -57,12 +57,7 @@ impl PackJob {
             .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
         let labels = labels(&source, args)?;
         let first = first_readable(&source, &limits)?;
-        let (how, how_name) = match args.fit {
-            FitChoice::Crop => (Fit::Crop, "crop"),
-            FitChoice::Pad => (Fit::Pad, "pad"),
-            FitChoice::Stretch => (Fit::Stretch, "stretch"),
-            FitChoice::Strict => (Fit::Strict, "strict"),
-        };
+        let (how, how_name) = (args.fit.fit(), args.fit.name());
         let size = match args.resolution {
             Some(pixels) => resolution(pixels, "--resolution")?,
             None => fitting_resolution(&first, how)?,

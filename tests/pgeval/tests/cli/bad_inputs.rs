@@ -106,7 +106,7 @@ fn sizes_that_have_no_pyramid() {
             save(&sandbox.path(format!("{folder}/{i}.png")), &waves(i, width, height));
         }
         let size = format!("{folder}/0.png has {width}x{height} pixels");
-        swd_refuses(&sandbox, folder, &[&size, "power of two of at least 16", "pgprep pack"]);
+        swd_refuses(&sandbox, folder, &[&size, "power of two of at least 16", "--fit crop"]);
     }
     refuses(&sandbox, &["ms-ssim", "tiny"], &["tiny/0.png has 8x8 pixels", "at least 16"]);
 }

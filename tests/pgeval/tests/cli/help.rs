@@ -9,8 +9,9 @@ fn help_groups_the_flags_and_ends_with_examples() {
     let sandbox = Sandbox::new();
     for (arguments, headings) in [
         (&["--help"][..], &["Commands:", "Common options:"][..]),
-        (&["swd", "--help"], &["Arguments:", "Protocol:", "Output:", "Input limits:", "Common options:"]),
-        (&["ms-ssim", "--help"], &["Arguments:", "Protocol:", "Output:", "Input limits:", "Common options:"]),
+        (&["swd", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
+        (&["ms-ssim", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
+        (&["stats", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
         (&["gate", "--help"], &["Arguments:", "Judgement:", "Output:", "Common options:"]),
     ] {
         let help = sandbox.run("pgeval", arguments).with_status(0).stdout;
@@ -41,7 +42,7 @@ fn only_metrics_that_exist_are_offered() {
     let commands =
         help.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["swd", "ms-ssim", "all", "gate", "help"]);
+    assert_eq!(names, ["swd", "ms-ssim", "all", "stats", "gate", "help"]);
 }
 
 #[test]

@@ -5,10 +5,12 @@
 mod all;
 mod bad_inputs;
 mod datasets;
+mod fit;
 mod gate;
 mod help;
 mod ms_ssim;
 mod page;
+mod stats;
 mod support;
 mod swd;
 mod zips;

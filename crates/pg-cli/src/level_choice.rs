@@ -8,9 +8,9 @@ use pg_image::Resolution;
 /// Comma-separated parts: `64`; `4..256` or `4..=256`, both ends included; `64..` and `..64`, open ends
 /// meaning the finest and the coarsest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LevelChoice {
+pub struct LevelChoice {
     text: String,
-    parts: Vec<(Resolution, Option<Resolution>)>,
+    parts: Vec<(Option<Resolution>, Option<Resolution>)>,
 }
 
 impl FromStr for LevelChoice {
@@ -22,7 +22,7 @@ impl FromStr for LevelChoice {
     }
 }
 
-fn part(text: &str) -> Result<(Resolution, Option<Resolution>), String> {
+fn part(text: &str) -> Result<(Option<Resolution>, Option<Resolution>), String> {
     let side = |text: &str| {
         let side = text.parse().ok().and_then(|pixels| Resolution::new(pixels).ok());
         side.ok_or_else(|| {
@@ -31,27 +31,40 @@ fn part(text: &str) -> Result<(Resolution, Option<Resolution>), String> {
     };
     let Some((low, high)) = text.split_once("..") else {
         let only = side(text)?;
-        return Ok((only, Some(only)));
+        return Ok((Some(only), Some(only)));
     };
     let high = high.strip_prefix('=').unwrap_or(high);
-    let low = if low.is_empty() { Resolution::MIN } else { side(low)? };
+    let low = if low.is_empty() { None } else { Some(side(low)?) };
     let high = if high.is_empty() { None } else { Some(side(high)?) };
-    if high.is_some_and(|high| high < low) {
+    if high.is_some_and(|high| Some(high) < low) {
         return Err(format!("{text:?} is empty: write the coarser level first, as in 4..256"));
     }
     Ok((low, high))
 }
 
 impl LevelChoice {
-    /// The levels chosen of images of side `packed`, ascending.
-    pub(crate) fn of(&self, packed: Resolution) -> anyhow::Result<Vec<Resolution>> {
-        let named = self.parts.iter().flat_map(|&(low, high)| [Some(low), high]).flatten();
-        if let Some(beyond) = named.max().filter(|&r| r > packed) {
-            bail!("--levels {} cannot be used: the images have {packed} px, less than {beyond}", self.text);
+    /// The levels chosen of images of side `finest`, ascending, where the coarsest that there can be is
+    /// `coarsest`.
+    ///
+    /// # Errors
+    /// When a level is named that there cannot be.
+    pub fn of(&self, finest: Resolution, coarsest: Resolution) -> anyhow::Result<Vec<Resolution>> {
+        let named = || self.parts.iter().flat_map(|&(low, high)| [low, high]).flatten();
+        if let Some(beyond) = named().max().filter(|&r| r > finest) {
+            bail!("--levels {} cannot be used: the images have {finest} px, less than {beyond}", self.text);
         }
-        let chosen =
-            |r: &Resolution| self.parts.iter().any(|&(low, high)| (low..=high.unwrap_or(packed)).contains(r));
-        let mut levels: Vec<Resolution> = packed.down_to(Resolution::MIN).filter(chosen).collect();
+        if let Some(below) = named().min().filter(|&r| r < coarsest) {
+            bail!(
+                "--levels {} cannot be used: {coarsest} px is the coarsest level, {below} is below",
+                self.text
+            );
+        }
+        let chosen = |r: &Resolution| {
+            self.parts
+                .iter()
+                .any(|&(low, high)| (low.unwrap_or(coarsest)..=high.unwrap_or(finest)).contains(r))
+        };
+        let mut levels: Vec<Resolution> = finest.down_to(coarsest).filter(chosen).collect();
         levels.reverse();
         Ok(levels)
     }
@@ -64,7 +77,7 @@ mod tests {
     fn levels(text: &str, packed: u64) -> Result<Vec<usize>, String> {
         let choice: LevelChoice = text.parse()?;
         let packed = Resolution::new(packed).unwrap();
-        let levels = choice.of(packed).map_err(|e| e.to_string())?;
+        let levels = choice.of(packed, Resolution::MIN).map_err(|e| e.to_string())?;
         Ok(levels.into_iter().map(Resolution::pixels).collect())
     }
 
@@ -86,5 +99,14 @@ mod tests {
         assert!(levels("16..4", 64).unwrap_err().contains("coarser level first"));
         let error = levels("4..128", 64).unwrap_err();
         assert_eq!(error, "--levels 4..128 cannot be used: the images have 64 px, less than 128");
+    }
+
+    #[test]
+    fn open_ends_stop_at_the_coarsest_level_and_named_ones_must_not_pass_it() {
+        let [r16, r64] = [16, 64].map(|side| Resolution::new(side).unwrap());
+        let of = |text: &str| text.parse::<LevelChoice>().unwrap().of(r64, r16).map_err(|e| e.to_string());
+        assert_eq!(of("..32").unwrap().len(), 2);
+        let error = of("8..32").unwrap_err();
+        assert_eq!(error, "--levels 8..32 cannot be used: 16 px is the coarsest level, 8 is below");
     }
 }

@@ -1,0 +1,32 @@
+//! `pgeval stats`
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::{ImageArgs, SwdProtocolArgs};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatsArgs {
+    /// The reference: a folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
+    #[arg(value_name = "REAL", required_unless_present = "merge")]
+    pub(crate) real: Option<PathBuf>,
+
+    /// Make one file of several, of different images described in the same way, in this order
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["real", "images", "levels", "seed", "patches_per_image", "fit", "resolution", "max_pixels"])]
+    pub(crate) merge: Vec<PathBuf>,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) protocol: SwdProtocolArgs,
+
+    /// Print one JSON object about the file instead of a few lines
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) input: ImageArgs,
+}

@@ -1,0 +1,107 @@
+//! The result of a comparison, as JSON and as a table.
+
+use pg_cli::{Output, Provenance};
+use pg_metrics::{ConfidenceInterval, PATCH_PX, SwdScore};
+use serde_json::json;
+
+use super::sides::{Scored, Sides};
+use crate::args::SwdArgs;
+use crate::metric_result::{FloorValue, LevelValue, MetricResult, members};
+
+pub(super) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricResult {
+    let (real, fake, count) = (&sides.real, &sides.fake, sides.image_count);
+    let provenance = Provenance::of_this_process(
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        Some(args.protocol.seed),
+    )
+    .setting("images", args.protocol.images)
+    .setting("levels", sides.layout().compared_px())
+    .setting("patches_per_image", args.protocol.patches_per_image)
+    .setting("directions_per_repeat", args.directions_per_repeat)
+    .setting("repeats", args.repeats)
+    .setting("floor", args.floor)
+    .setting("fit", args.input.fit.name())
+    .setting("resolution", args.input.resolution)
+    .setting("max_pixels", args.input.max_pixels)
+    .setting("real", real.describe())
+    .setting("fake", fake.describe())
+    .count("images_read", sides.images_read());
+    MetricResult {
+        metric: "swd",
+        value: scored.score.value,
+        unit: "x1e-3",
+        direction: "lower",
+        levels: levels(&scored.score),
+        interval: scored.score.interval,
+        floor: scored.floor.as_ref().map(|floor| FloorValue {
+            value: floor.score.value,
+            interval: floor.score.interval,
+            levels: levels(&floor.score),
+            definition: "even against odd images of REAL",
+            counts: members(json!({ "even": floor.image_count, "odd": floor.image_count })),
+        }),
+        counts: members(json!({ "real": count, "fake": count })),
+        protocol: members(json!({
+            "definition": "arXiv:1710.10196, section 5",
+            "resolution": sides.layout().resolution_px(),
+            "fit": args.input.fit.name(),
+            "patch_px": PATCH_PX,
+            "patches_per_image": args.protocol.patches_per_image,
+            "directions_per_repeat": args.directions_per_repeat,
+            "repeats": args.repeats,
+            "seed": args.protocol.seed,
+            "images_available": { "real": real.len(), "fake": fake.len() },
+            "images_used": "the first of each side",
+            "interval": "spread of balanced half-samples of the images, plus that of the directions; Student's t",
+        })),
+        provenance,
+    }
+}
+
+fn levels(score: &SwdScore) -> Vec<LevelValue> {
+    let level = |level: &pg_metrics::SwdLevelScore| LevelValue {
+        resolution: level.resolution_px,
+        value: level.value,
+        interval: level.interval,
+    };
+    score.levels.iter().map(level).collect()
+}
+
+pub(super) fn print_table(scored: &Scored, args: &SwdArgs, sides: &Sides) -> std::io::Result<()> {
+    let (score, floor) = (&scored.score, scored.floor.as_ref().map(|floor| &floor.score));
+    Output.line("Sliced Wasserstein distance, x1e-3 (lower is nearer)")?;
+    Output.line("")?;
+    let heading = if floor.is_some() { "         floor" } else { "" };
+    Output.line(format_args!("  level        value    95 % interval{heading}"))?;
+    let row = |name: &str, value: f64, interval: ConfidenceInterval, floor: Option<f64>| {
+        let interval = format!("{:.2} to {:.2}", interval.low, interval.high);
+        match floor {
+            Some(floor) => {
+                Output.line(format_args!("  {name:<9}{value:>9.2}    {interval:<16}{floor:>11.2}"))
+            }
+            None => Output.line(format_args!("  {name:<9}{value:>9.2}    {interval}")),
+        }
+    };
+    for (i, level) in score.levels.iter().enumerate() {
+        let name = format!("{0}x{0}", level.resolution_px);
+        let floor = floor.and_then(|floor| floor.levels.get(i));
+        row(&name, level.value, level.interval, floor.map(|level| level.value))?;
+    }
+    row("average", score.value, score.interval, floor.map(|floor| floor.value))?;
+    Output.line("")?;
+    let sets = [
+        ("real", sides.real.len(), sides.real.argument()),
+        ("fake", sides.fake.len(), sides.fake.argument().to_owned()),
+    ];
+    for (role, len, argument) in sets {
+        Output.line(format_args!("  {role}  {} of {len} images, {argument}", sides.image_count))?;
+    }
+    if let Some(floor) = &scored.floor {
+        Output.line(format_args!("  floor {} real images against {0} others", floor.image_count))?;
+    }
+    Output.line(format_args!(
+        "  {} patches per image and level, {} x {} directions, seed {}",
+        args.protocol.patches_per_image, args.repeats, args.directions_per_repeat, args.protocol.seed
+    ))
+}

@@ -1,0 +1,225 @@
+//! The two sides of a comparison.
+
+use anyhow::{Context as _, Result, bail};
+use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
+use pg_image::Planar;
+use pg_metrics::{Side, SwdLayout, SwdScore, SwdSettings, compare_level, summarise, swd_resolutions};
+use pg_stats::Stats;
+
+use super::reference::Reference;
+use super::shown;
+use crate::args::SwdArgs;
+use crate::commands::nothing_kept;
+use crate::described::{compared_levels, describe, described_in_scratch};
+use crate::image_set::{ImageSet, encoding_warnings};
+use crate::metric_result::MetricResult;
+
+/// Called with every image that was read.
+pub(crate) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
+
+/// What is compared.
+#[derive(Debug)]
+pub(crate) struct Sides {
+    pub(crate) real: Reference,
+    pub(crate) fake: ImageSet,
+    /// The first images of each side that count.
+    pub(crate) image_count: usize,
+    layout: SwdLayout,
+}
+
+/// The distance and, where asked for, its floor.
+#[derive(Debug)]
+pub(crate) struct Scored {
+    pub(super) score: SwdScore,
+    pub(super) floor: Option<Floor>,
+}
+
+/// The distance between two halves of the real images.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    pub(super) score: SwdScore,
+    /// Images of each half.
+    pub(super) image_count: usize,
+}
+
+impl Sides {
+    pub(crate) fn open(args: &SwdArgs, notes: StderrNotes) -> Result<Self> {
+        let real = Reference::open(args)?;
+        let fake = ImageSet::open("FAKE", &args.fake, args.input, Some(real.size_px().0))?;
+        let resolution_px = common_resolution(&real, &fake)?;
+        let image_count = common_count(args, &real, &fake, notes)?;
+        let available = match &real {
+            Reference::Images(_) => swd_resolutions(resolution_px)?,
+            Reference::Stats(stats) => stats.protocol().levels.clone(),
+        };
+        let compared = compared_levels(&args.protocol, resolution_px)?.unwrap_or_else(|| available.clone());
+        if let Some(missing) = compared.iter().find(|px| !available.contains(px)) {
+            let has: Vec<String> = available.iter().map(usize::to_string).collect();
+            bail!(
+                "REAL {} was made without the level {missing}: it has {}; leave --levels out to compare these",
+                real.argument(),
+                has.join(",")
+            );
+        }
+        let layout = SwdLayout::new(resolution_px, &compared, &args.settings())?;
+        Ok(Self { real, fake, image_count, layout })
+    }
+
+    /// Reads every image once; `see` gets it too, from several threads.
+    pub(crate) fn score(
+        &self,
+        args: &SwdArgs,
+        common: &CommonArgs,
+        interrupt: &Interrupt,
+        see: &Seen<'_>,
+    ) -> Result<Scored> {
+        let settings = args.settings();
+        let sets_read = if self.real.images().is_some() { 2 } else { 1 };
+        let images = sets_read * self.image_count as u64;
+        let progress = Progress::new(common.progress_style(), "describe", "images", images);
+        let collect = |side, set: &ImageSet| -> Result<Stats> {
+            let writer = described_in_scratch(self.layout.clone(), side, settings.seed, self.image_count)?;
+            describe(&writer, set, &progress, interrupt, &|index, image| see(side, index, image))?;
+            writer.finish().context("keep what was found in the images")
+        };
+        let made;
+        let real = match &self.real {
+            Reference::Stats(stats) => stats,
+            Reference::Images(set) => {
+                made = collect(Side::Real, set)?;
+                &made
+            }
+        };
+        let fake = collect(Side::Fake, &self.fake)?;
+        progress.finish();
+
+        let halves = self.halves(args)?;
+        let levels = self.layout.compared_px();
+        let passes = if halves.is_some() { 2 } else { 1 };
+        let progress =
+            Progress::new(common.progress_style(), "compare", "levels", passes * levels.len() as u64);
+        let compare = |sides: [(&Stats, &[usize]); 2]| -> Result<SwdScore> {
+            self.compare(sides, &settings, &progress, interrupt)
+        };
+        let all: Vec<usize> = (0..self.image_count).collect();
+        let score = compare([(real, &all), (&fake, &all)])?;
+        let floor = halves.map(|[even, odd]| -> Result<Floor> {
+            Ok(Floor { score: compare([(real, &even), (real, &odd)])?, image_count: even.len() })
+        });
+        let floor = floor.transpose()?;
+        progress.finish();
+        Ok(Scored { score, floor })
+    }
+
+    /// One level at a time: what they hold at once is all that is in memory.
+    fn compare(
+        &self,
+        [a, b]: [(&Stats, &[usize]); 2],
+        settings: &SwdSettings,
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<SwdScore> {
+        let mut levels = Vec::new();
+        for &px in self.layout.compared_px() {
+            interrupt.check(nothing_kept)?;
+            let (a, b) = (a.0.descriptors(px, a.1)?, b.0.descriptors(px, b.1)?);
+            levels.push(compare_level(a, b, px, settings)?);
+            progress.advance(1);
+        }
+        Ok(summarise(&levels))
+    }
+
+    /// The real images of even and of odd number, where the floor is asked for; as many of each.
+    fn halves(&self, args: &SwdArgs) -> Result<Option<[Vec<usize>; 2]>> {
+        if !args.floor {
+            return Ok(None);
+        }
+        let half = self.image_count / 2;
+        if half < 2 {
+            bail!(
+                "--floor compares two halves of REAL: it needs at least 4 images, there are {}",
+                self.image_count
+            );
+        }
+        Ok(Some([0, 1].map(|first| (0..half).map(|i| 2 * i + first).collect())))
+    }
+
+    pub(crate) fn result(&self, scored: &Scored, args: &SwdArgs) -> MetricResult {
+        shown::result(scored, args, self)
+    }
+
+    pub(super) fn layout(&self) -> &SwdLayout {
+        &self.layout
+    }
+
+    /// Number of images decoded.
+    pub(crate) fn images_read(&self) -> usize {
+        self.real.images().map_or(1, |_| 2) * self.image_count
+    }
+
+    /// Once the images were read.
+    pub(crate) fn warn_of_images(&self, notes: StderrNotes) {
+        let sets: Vec<(&str, &ImageSet)> =
+            self.real.images().map(|set| ("REAL", set)).into_iter().chain([("FAKE", &self.fake)]).collect();
+        for (role, set) in &sets {
+            if let Some(warning) = set.size_warning(role) {
+                notes.warning(warning);
+            }
+        }
+        for warning in encoding_warnings(&sets) {
+            notes.warning(warning);
+        }
+    }
+}
+
+fn common_resolution(real: &Reference, fake: &ImageSet) -> Result<usize> {
+    let sides = [(real.size_px(), real.name(0)), ((fake.width_px(), fake.height_px()), fake.name(0))];
+    for ((width_px, height_px), name) in sides {
+        if width_px != height_px || swd_resolutions(width_px).is_err() {
+            bail!(
+                "{name} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them"
+            );
+        }
+    }
+    let (width_px, height_px) = real.size_px();
+    if width_px != fake.width_px() {
+        bail!(
+            "REAL {} has images of {width_px}x{height_px} pixels, FAKE {} of {}x{}; score both at one size: of a dataset, DATASET@{} picks that level, of image files --fit stretch --resolution {3} makes it",
+            real.argument(),
+            fake.argument(),
+            fake.width_px(),
+            fake.height_px(),
+            width_px.min(fake.width_px()),
+        );
+    }
+    Ok(width_px)
+}
+
+/// Both sides must have the same number of descriptors: cut to the smaller, and say so.
+fn common_count(args: &SwdArgs, real: &Reference, fake: &ImageSet, notes: StderrNotes) -> Result<usize> {
+    let asked_for = args.protocol.images;
+    let sides = [
+        ("REAL", real.argument(), real.len(), real.name(0)),
+        ("FAKE", fake.argument().to_owned(), fake.len(), fake.name(0)),
+    ];
+    for (role, argument, len, first) in sides {
+        if len < 2 {
+            bail!(
+                "{role} {argument} holds 1 image ({first}): the sliced Wasserstein distance needs at least 2; give more images"
+            );
+        }
+        if let Some(asked) = asked_for.filter(|&asked| asked > len) {
+            notes.warning(format_args!("--images {asked}: {role} {argument} holds only {len} images"));
+        }
+    }
+    let smaller = real.len().min(fake.len());
+    let count = asked_for.unwrap_or(smaller).min(smaller);
+    if asked_for.is_none() && real.len() != fake.len() {
+        notes.note(format_args!(
+            "REAL has {} images, FAKE {}: the first {count} of each are compared",
+            real.len(),
+            fake.len()
+        ));
+    }
+    Ok(count)
+}

@@ -1,0 +1,84 @@
+//! Describing a set of images for the sliced Wasserstein distance: into a statistics file that stays, or into a
+//! scratch file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Error, Result};
+use pg_cli::{Interrupt, Progress};
+use pg_image::{Planar, Resolution};
+use pg_metrics::{SWD_LOWEST_PX, Side, SwdLayout};
+use pg_stats::{StatsError, StatsWriter};
+use rayon::prelude::*;
+
+use crate::args::SwdProtocolArgs;
+use crate::commands::nothing_kept;
+use crate::image_set::ImageSet;
+
+/// Images decoded and described at a time; bounds memory, has no effect on results.
+const BATCH_IMAGES: usize = 64;
+
+/// The levels that `--levels` picks for images of side `resolution_px`; `None` when it was not given.
+pub(crate) fn compared_levels(args: &SwdProtocolArgs, resolution_px: usize) -> Result<Option<Vec<usize>>> {
+    let Some(choice) = &args.levels else { return Ok(None) };
+    let resolution = |px: usize| Resolution::new(px as u64);
+    let levels = choice.of(resolution(resolution_px)?, resolution(SWD_LOWEST_PX)?)?;
+    Ok(Some(levels.into_iter().rev().map(Resolution::pixels).collect()))
+}
+
+/// Room for `image_count` images that are compared at once.
+pub(crate) fn described_in_scratch(
+    layout: SwdLayout,
+    side: Side,
+    seed: u64,
+    image_count: usize,
+) -> Result<StatsWriter> {
+    let folder = scratch_folder();
+    StatsWriter::scratch(&folder, layout, side, seed, image_count)
+        .context("the scratch file cannot be made; TMPDIR names another folder")
+}
+
+/// `$TMPDIR`, or /var/tmp, which is on disk where /tmp may be in memory.
+fn scratch_folder() -> PathBuf {
+    let on_disk = Path::new("/var/tmp");
+    if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() {
+        return on_disk.to_owned();
+    }
+    std::env::temp_dir()
+}
+
+/// Reads the first images of `set`, each once, as many as `writer` has room for; `see` gets them too.
+pub(crate) fn describe(
+    writer: &StatsWriter,
+    set: &ImageSet,
+    progress: &Progress,
+    interrupt: &Interrupt,
+    see: &(dyn Fn(usize, &Planar<u8>) -> Result<()> + Sync),
+) -> Result<()> {
+    let count = writer.image_count();
+    for start in (0..count).step_by(BATCH_IMAGES) {
+        interrupt.check(nothing_kept)?;
+        let end = (start + BATCH_IMAGES).min(count);
+        let batch: Vec<Result<()>> = (start..end)
+            .into_par_iter()
+            .map(|index| {
+                let image = set.read(index)?;
+                see(index, &image)?;
+                let put = writer.put(index, &set.file_name(index), &image);
+                put.map_err(|error| explained(error, writer, || set.name(index)))
+            })
+            .collect();
+        // The first failure in the order of the images, whichever was met first.
+        batch.into_iter().collect::<Result<()>>()?;
+        progress.advance((end - start) as u64);
+    }
+    Ok(())
+}
+
+fn explained(error: StatsError, writer: &StatsWriter, name: impl Fn() -> String) -> Error {
+    if matches!(error, StatsError::Io { .. }) {
+        let megabytes = writer.file_bytes() >> 20;
+        return Error::new(error)
+            .context(format!("what is kept of the images takes {megabytes} MB on disk; make room, or have it elsewhere (TMPDIR for scratch files)"));
+    }
+    Error::new(error).context(name())
+}

@@ -1,0 +1,155 @@
+//! Statistics files in place of REAL, and merged.
+
+use pg_testkit::sandbox::Sandbox;
+use serde_json::Value;
+
+use crate::support::{draw_folder, json_of, pgeval};
+
+const PROTOCOL: [&str; 2] = ["--patches-per-image", "40"];
+const DIRECTIONS: [&str; 4] = ["--directions-per-repeat", "16", "--repeats", "2"];
+
+/// The folders `real`, of the folders `a` and `b`, and `fake`.
+fn drawn() -> Sandbox {
+    let sandbox = Sandbox::new();
+    draw_folder(&sandbox, "real/a", 5, 64, 0);
+    draw_folder(&sandbox, "real/b", 4, 64, 20);
+    draw_folder(&sandbox, "fake", 9, 64, 50);
+    sandbox
+}
+
+fn make(sandbox: &Sandbox, real: &str, output: &str, more: &[&str]) -> Value {
+    let arguments = [&["stats", real, "-o", output, "--json"], &PROTOCOL[..], more].concat();
+    json_of(sandbox, &arguments)
+}
+
+fn score(sandbox: &Sandbox, real: &str, more: &[&str]) -> Value {
+    let arguments = [&["swd", real, "fake", "--json"], &PROTOCOL[..], &DIRECTIONS[..], more].concat();
+    json_of(sandbox, &arguments)
+}
+
+#[test]
+fn a_statistics_file_scores_as_the_images_that_it_was_made_from() {
+    let sandbox = drawn();
+    let about = make(&sandbox, "real", "real.pgstats", &[]);
+    assert_eq!(about["images"], 9);
+    let bytes = std::fs::metadata(sandbox.path("real.pgstats")).unwrap().len();
+    assert_eq!(about["bytes"].as_u64(), Some(bytes));
+    for more in [&[][..], &["--floor"], &["--images", "6"], &["--levels", "..32"]] {
+        let (images, stats) = (score(&sandbox, "real", more), score(&sandbox, "real.pgstats", more));
+        for member in ["value", "levels", "interval", "floor", "counts"] {
+            assert_eq!(images[member], stats[member], "{member} with {more:?}");
+        }
+        let real = &stats["provenance"]["settings"]["real"];
+        assert_eq!((&real["kind"], &real["content"]), (&Value::from("pgstats"), &about["content"]));
+    }
+}
+
+#[test]
+fn merged_parts_are_one_run_over_the_union_of_the_images() {
+    let sandbox = drawn();
+    let whole = make(&sandbox, "real", "real.pgstats", &[]);
+    make(&sandbox, "real/a", "a.pgstats", &[]);
+    make(&sandbox, "real/b", "b.pgstats", &[]);
+    let merged = json_of(&sandbox, &["stats", "--merge", "a.pgstats", "b.pgstats", "-o", "ab", "--json"]);
+    assert_eq!(merged["content"], whole["content"]);
+    assert_eq!(merged["images"], 9);
+    let members =
+        |result: Value| [result["value"].clone(), result["levels"].clone(), result["floor"].clone()];
+    // By its first bytes, without the name's ending.
+    let [whole, merged] = ["real", "ab"].map(|real| members(score(&sandbox, real, &["--floor"])));
+    assert_eq!(merged, whole);
+}
+
+#[test]
+fn the_file_does_not_depend_on_the_number_of_threads() {
+    let sandbox = drawn();
+    let bytes = |threads: &str| {
+        make(&sandbox, "real", "real.pgstats", &["--threads", threads]);
+        std::fs::read(sandbox.path("real.pgstats")).unwrap()
+    };
+    let expected = bytes("1");
+    assert_eq!(bytes("2"), expected);
+    assert_eq!(bytes("3"), expected);
+}
+
+#[track_caller]
+fn refused(sandbox: &Sandbox, arguments: &[&str], expected: &[&str]) {
+    let stderr = pgeval(sandbox, arguments).with_status(2).stderr;
+    for text in expected {
+        assert!(stderr.contains(text), "{text:?} not in\n{stderr}");
+    }
+}
+
+#[test]
+fn another_protocol_or_resolution_is_refused_by_name() {
+    let sandbox = drawn();
+    make(&sandbox, "real", "real.pgstats", &["--levels", "64,16"]);
+    draw_folder(&sandbox, "small", 3, 32, 0);
+    refused(
+        &sandbox,
+        &["swd", "real.pgstats", "fake"],
+        &["patches per image 40", "has 128", "--patches-per-image 40"],
+    );
+    let with = |more: &[&'static str]| [&["swd", "real.pgstats", "fake"][..], &PROTOCOL, more].concat();
+    refused(
+        &sandbox,
+        &with(&["--seed", "3"]),
+        &["real.pgstats was made with the seed 0", "has 3", "--seed 0"],
+    );
+    refused(&sandbox, &with(&["--levels", "32"]), &["made without the level 32", "it has 64,16"]);
+    let small = [&["swd", "real.pgstats", "small"][..], &PROTOCOL].concat();
+    refused(&sandbox, &small, &["64x64", "32x32", "--fit stretch --resolution 32"]);
+    let scaled = [&small[..], &["--fit", "stretch", "--resolution", "32"]].concat();
+    refused(&sandbox, &scaled, &["made with the resolution 64", "has 32"]);
+}
+
+#[test]
+fn what_cannot_be_merged_is_named() {
+    let sandbox = drawn();
+    make(&sandbox, "real/a", "a.pgstats", &[]);
+    make(&sandbox, "real/b", "b.pgstats", &["--seed", "1"]);
+    let merge = |parts: &[&'static str]| [&["stats", "-o", "ab", "--merge"][..], parts].concat();
+    refused(
+        &sandbox,
+        &merge(&["a.pgstats", "b.pgstats"]),
+        &["b.pgstats", "a.pgstats", "its seed is 1, expected 0"],
+    );
+    refused(&sandbox, &merge(&["a.pgstats", "a.pgstats"]), &["image 0 of a.pgstats is image 0 of a.pgstats"]);
+    refused(&sandbox, &merge(&["a.pgstats", "real/b/000.png"]), &["real/b/000.png is no statistics file"]);
+    refused(&sandbox, &merge(&["none.pgstats"]), &["cannot open none.pgstats"]);
+    assert!(!sandbox.path("ab").exists());
+}
+
+#[test]
+fn a_statistics_file_holds_no_images() {
+    let sandbox = drawn();
+    make(&sandbox, "real", "real.pgstats", &[]);
+    let say = ["real.pgstats is a statistics file", "as REAL only"];
+    refused(&sandbox, &["swd", "fake", "real.pgstats"], &say);
+    refused(&sandbox, &["ms-ssim", "real.pgstats"], &say);
+    let arguments = [
+        &["all", "real.pgstats", "fake", "-o", "result.json", "--report", "page.html", "--floor"][..],
+        &PROTOCOL,
+        &DIRECTIONS,
+    ];
+    let finished = sandbox.run("pgeval", arguments.concat()).with_status(0);
+    assert!(finished.stderr.contains("no pictures"), "{}", finished.stderr);
+    let result: Value = serde_json::from_slice(&std::fs::read(sandbox.path("result.json")).unwrap()).unwrap();
+    assert!(result["metrics"][0]["floor"]["value"].is_number());
+    assert_eq!(result["metrics"][1].get("floor"), None);
+}
+
+#[test]
+fn a_damaged_file_is_told_from_a_good_one() {
+    let sandbox = drawn();
+    make(&sandbox, "real", "real.pgstats", &[]);
+    let path = sandbox.path("real.pgstats");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let arguments = [&["swd", "real.pgstats", "fake"][..], &PROTOCOL].concat();
+    refused(&sandbox, &arguments, &["real.pgstats is damaged: level 16 of image 8"]);
+    std::fs::write(&path, &bytes[..last]).unwrap();
+    refused(&sandbox, &arguments, &["real.pgstats is damaged", &format!("it has {last} bytes")]);
+}
