@@ -1,0 +1,56 @@
+//! How often the 95 % intervals hold the truth, on synthetic images: the table of docs/benchmarks.md.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "an experiment may panic, and shows what it found"
+)]
+
+#[path = "../tests/interval_coverage/experiment.rs"]
+mod experiment;
+
+use experiment::{Coverage, Pairing, Source, of_ms_ssim, of_swd};
+
+const TRIALS: usize = 400;
+const TRUTH_RUNS: usize = 1600;
+
+const SMOOTH: Source = Source { wavelength_px: 9.0, contrast: 70.0, noise: 8.0 };
+const ROUGH: Source = Source { wavelength_px: 7.0, contrast: 60.0, noise: 20.0 };
+const NEAR: Source = Source { wavelength_px: 8.6, contrast: 67.0, noise: 9.0 };
+
+fn main() {
+    println!(
+        "{:<44} coverage    truth   st.dev.  half-width",
+        format!("{TRIALS} trials, truth of {TRUTH_RUNS} runs")
+    );
+    let swd = [
+        ("SWD, far, 20 images of 32 px", [SMOOTH, ROUGH], 32, 20),
+        ("SWD, far, 40 images of 32 px", [SMOOTH, ROUGH], 32, 40),
+        ("SWD, far, 200 images of 16 px", [SMOOTH, ROUGH], 16, 200),
+        ("SWD, near, 200 images of 16 px", [SMOOTH, NEAR], 16, 200),
+        ("SWD, near, 1000 images of 16 px", [SMOOTH, NEAR], 16, 1000),
+        ("SWD, one source, 40 images of 32 px", [SMOOTH, SMOOTH], 32, 40),
+        ("SWD, one source, 200 images of 16 px", [SMOOTH, SMOOTH], 16, 200),
+    ];
+    for (name, sources, side_px, images) in swd {
+        show(name, &of_swd(sources, side_px, images, TRIALS, TRUTH_RUNS));
+    }
+    let ms_ssim = [
+        ("MS-SSIM, 30 pairs of neighbours", 60, Pairing::Consecutive),
+        ("MS-SSIM, 300 pairs of neighbours", 600, Pairing::Consecutive),
+        ("MS-SSIM, 200 drawn pairs of 40 images", 40, Pairing::Drawn(200)),
+        ("MS-SSIM, 780 drawn pairs of 40 images, all", 40, Pairing::Drawn(780)),
+    ];
+    for (name, images, pairing) in ms_ssim {
+        show(name, &of_ms_ssim(SMOOTH, 16, images, pairing, TRIALS, TRUTH_RUNS));
+    }
+}
+
+fn show(name: &str, found: &Coverage) {
+    println!(
+        "{name:<44} {:>6.1} %  {:>8.4} {:>8.4}  {:>8.4}",
+        100.0 * found.share(),
+        found.truth,
+        found.standard_deviation,
+        found.half_width
+    );
+}

@@ -1,0 +1,38 @@
+//! The 95 % intervals hold the truth about as often as they say: a short form of the experiment that
+//! `cargo bench -p pg-metrics --bench interval_coverage` runs in full.
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
+mod experiment;
+
+use experiment::{Coverage, Pairing, Source, of_ms_ssim, of_swd};
+
+const TRIALS: usize = 200;
+const TRUTH_RUNS: usize = 400;
+
+const SMOOTH: Source = Source { wavelength_px: 9.0, contrast: 70.0, noise: 8.0 };
+const ROUGH: Source = Source { wavelength_px: 7.0, contrast: 60.0, noise: 20.0 };
+
+#[track_caller]
+fn assert_near_95_percent(coverage: &Coverage) {
+    let share = coverage.share();
+    assert!((0.90..=0.98).contains(&share), "{share} of {coverage:?}");
+    // The intervals are as wide as the values lie apart, and about the truth.
+    let width = coverage.half_width / coverage.standard_deviation;
+    assert!((1.7..2.6).contains(&width), "{width} of {coverage:?}");
+    assert!(coverage.truth > 0.0);
+}
+
+#[test]
+fn swd_between_sets_that_differ() {
+    assert_near_95_percent(&of_swd([SMOOTH, ROUGH], 16, 40, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn ms_ssim_of_consecutive_pairs() {
+    assert_near_95_percent(&of_ms_ssim(SMOOTH, 16, 60, Pairing::Consecutive, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn ms_ssim_of_drawn_pairs_that_share_images() {
+    assert_near_95_percent(&of_ms_ssim(SMOOTH, 16, 40, Pairing::Drawn(200), TRIALS, TRUTH_RUNS));
+}
