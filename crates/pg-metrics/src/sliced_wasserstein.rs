@@ -8,7 +8,7 @@ use pg_image::Planar;
 use rayon::prelude::*;
 
 use crate::MetricsError;
-use crate::half_distances::{self, Halves};
+use crate::half_distances::{Halves, buckets_for};
 use crate::half_normalisation::half_normalisations;
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
 use crate::moments::RunMoments;
@@ -100,7 +100,7 @@ pub fn compare_level(
                 if direction >= with_halves {
                     return (workspace.distance(a, b), Vec::new());
                 }
-                let projected = workspace.with_runs(a, b, &ends, half_distances::BUCKETS);
+                let projected = workspace.with_runs(a, b, &ends, buckets_for(a.len()));
                 (projected.distance, halves.distances(direction, &projected))
             })?;
         for (distance, of_halves) in compared {
