@@ -2,6 +2,7 @@
 //! scratch file.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Error, Result};
 use pg_cli::{Interrupt, Progress};
@@ -13,9 +14,6 @@ use rayon::prelude::*;
 use crate::args::SwdProtocolArgs;
 use crate::commands::nothing_kept;
 use crate::image_set::ImageSet;
-
-/// Images decoded and described at a time; bounds memory, has no effect on results.
-const BATCH_IMAGES: usize = 64;
 
 /// The levels that `--levels` picks for images of side `resolution_px`; `None` when it was not given.
 pub(crate) fn compared_levels(args: &SwdProtocolArgs, resolution_px: usize) -> Result<Option<Vec<usize>>> {
@@ -54,24 +52,26 @@ pub(crate) fn describe(
     interrupt: &Interrupt,
     see: &(dyn Fn(usize, &Planar<u8>) -> Result<()> + Sync),
 ) -> Result<()> {
-    let count = writer.image_count();
-    for start in (0..count).step_by(BATCH_IMAGES) {
+    let one = |index: usize| -> Result<()> {
         interrupt.check(nothing_kept)?;
-        let end = (start + BATCH_IMAGES).min(count);
-        let batch: Vec<Result<()>> = (start..end)
-            .into_par_iter()
-            .map(|index| {
-                let image = set.read(index)?;
-                see(index, &image)?;
-                let put = writer.put(index, &set.file_name(index), &image);
-                put.map_err(|error| explained(error, writer, || set.name(index)))
-            })
-            .collect();
-        // The first failure in the order of the images, whichever was met first.
-        batch.into_iter().collect::<Result<()>>()?;
-        progress.advance((end - start) as u64);
-    }
-    Ok(())
+        let image = set.read(index)?;
+        see(index, &image)?;
+        let put = writer.put(index, &set.file_name(index), &image);
+        put.map_err(|error| explained(error, writer, || set.name(index)))?;
+        progress.advance(1);
+        Ok(())
+    };
+    // The first failure in the order of the images, whichever is met first; what comes after it is left out.
+    let first_failed = AtomicUsize::new(usize::MAX);
+    let failures = (0..writer.image_count()).into_par_iter().with_max_len(1).filter_map(|index| {
+        if index > first_failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let error = one(index).err()?;
+        first_failed.fetch_min(index, Ordering::Relaxed);
+        Some((index, error))
+    });
+    failures.min_by_key(|(index, _)| *index).map_or(Ok(()), |(_, error)| Err(error))
 }
 
 fn explained(error: StatsError, writer: &StatsWriter, name: impl Fn() -> String) -> Error {
