@@ -5,8 +5,7 @@
 //! products of groups with weights, sixteen outputs at a time.
 
 use super::taps_of;
-use super::whole_numbers::{INPUTS, LANES, Unsure, Weights};
-use crate::raster::interleave;
+use super::whole_numbers::{GROUPS, INPUTS, LANES, Unsure, Weights};
 
 /// Outputs at each end whose groups are not all inside the picture.
 const ENDS: usize = 3;
@@ -60,51 +59,75 @@ impl QuarterLanczos {
         (channel * 4 + row) * self.stride() + PAD
     }
 
-    /// Groups of `[size,3,size]` with rows of zeros above and below, and how many come before the first.
-    pub(crate) fn narrow_square(&self) -> (Vec<u32>, usize) {
-        let stride = 3 * self.size;
-        (vec![0; (self.size + 2 * ENDS) * stride], ENDS * stride)
+    /// What a thread works with.
+    pub(crate) fn band(&self) -> Band {
+        Band {
+            strip: vec![0; 12 * self.stride()],
+            narrow: vec![0; HELD * 3 * self.size],
+            first: 0,
+            count: 0,
+            unsure: Unsure::default(),
+        }
     }
 
     /// The horizontal pass. `strip`: four rows of each channel in groups, as [`Self::start`] has them, with
     /// zeros between. `out`: `[3,size]`, groups of four outputs one below the other.
-    pub(crate) fn narrow(&self, strip: &[u32], scratch: &mut Scratch, out: &mut [u32]) {
-        let Scratch { bytes, unsure } = scratch;
-        bytes.resize(4 * self.size, 0);
-        let last = self.size - LANES;
+    fn narrow(&self, strip: &[u32], unsure: &mut Unsure, out: &mut [u32]) {
+        let (stride, last) = (self.stride(), self.size - LANES);
         for (channel, out) in out.chunks_exact_mut(self.size).enumerate() {
-            for (row, out) in bytes.chunks_exact_mut(self.size).enumerate() {
-                let inputs = &strip[self.start(row, channel) - ENDS..];
-                let (first, rest) = out.split_at_mut(LANES);
-                let (between, end) = rest.split_at_mut(last - LANES);
-                self.along[0].sweep(inputs, 1, unsure, first);
-                self.along[1].sweep(&inputs[LANES..], 1, unsure, between);
-                self.along[2].sweep(&inputs[last..], 1, unsure, end);
-            }
-            let (upper, lower) = bytes.split_at(2 * self.size);
-            let ((a, b), (c, d)) = (upper.split_at(self.size), lower.split_at(self.size));
-            for ((((four, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *four = u32::from_le_bytes([a, b, c, d]);
-            }
+            let inputs = &strip[self.start(0, channel) - ENDS..];
+            let (first, rest) = out.split_at_mut(LANES);
+            let (between, end) = rest.split_at_mut(last - LANES);
+            self.along[0].four_rows(inputs, stride, unsure, first);
+            self.along[1].four_rows(&inputs[LANES..], stride, unsure, between);
+            self.along[2].four_rows(&inputs[last..], stride, unsure, end);
         }
     }
 
-    /// The vertical pass: row `y` as u8 `[size,3]`.
-    pub(crate) fn row(&self, narrow_square: &[u32], y: usize, scratch: &mut Scratch, out: &mut [u8]) {
+    /// Row `y` as RGB. `sample` fills a strip with the groups of a row of groups, as [`Self::start`] has them.
+    /// Quickest for rows one after the other, as `band` holds what they have in common.
+    pub(crate) fn row(
+        &self,
+        y: usize,
+        sample: impl Fn(usize, &mut [u32]),
+        band: &mut Band,
+        out: &mut [[u8; 3]],
+    ) {
+        let Band { strip, narrow, first, count, unsure } = band;
         let stride = 3 * self.size;
+        if y < *first || y > *first + *count {
+            (*first, *count) = (y, 0);
+        }
+        if y + GROUPS > *first + HELD {
+            narrow.copy_within((y - *first) * stride..*count * stride, 0);
+            (*first, *count) = (y, *first + *count - y);
+        }
+        while *first + *count < y + GROUPS {
+            let held = &mut narrow[*count * stride..][..stride];
+            match (*first + *count).checked_sub(ENDS).filter(|&row| row < self.size) {
+                Some(row) => {
+                    sample(row, strip);
+                    self.narrow(strip, unsure, held);
+                }
+                None => held.fill(0),
+            }
+            *count += 1;
+        }
         let kind = if y < ENDS { y } else { (y + KINDS).saturating_sub(self.size).max(ENDS) };
-        let Scratch { bytes, unsure } = scratch;
-        bytes.resize(stride, 0);
-        self.across[kind].sweep(&narrow_square[y * stride..], stride, unsure, bytes);
-        let (r, rest) = bytes.split_at(self.size);
-        let (g, b) = rest.split_at(self.size);
-        interleave([r, g, b], out.as_chunks_mut().0);
+        self.across[kind].pixels(&narrow[(y - *first) * stride..], [stride, self.size], unsure, out);
     }
 }
 
-/// What a thread works with.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    bytes: Vec<u8>,
+/// Rows of groups that a band holds: more than are read at once, as making room copies the rest.
+const HELD: usize = 2 * GROUPS;
+
+/// Rows of groups after the horizontal pass, those above and below the picture zero.
+pub(crate) struct Band {
+    strip: Vec<u32>,
+    /// `[HELD,3,size]`, of which there are `count`; number 0 is [`ENDS`] rows above the picture.
+    narrow: Vec<u32>,
+    /// The number of the first.
+    first: usize,
+    count: usize,
     unsure: Unsure,
 }

@@ -1,8 +1,9 @@
 //! Bilinear samples sixteen at a time on AVX-512: blocks of 4x4 neighbouring samples.
 //!
 //! Steps are at most a pixel, so a block lies in a window of 5x5 pixels. In each of its 4x4 cells the
-//! sample is the polynomial a + b x + c y + d x y of the fractions x, y; a, b, c, d are whole numbers
-//! from the window, exact in f32, and each sample takes those of its cell by a permutation.
+//! sample is a + b (x - x y) + d x y + c y of the fractions x, y: from the upper left pixel a the slopes b
+//! along the upper pixels, d along the lower ones and c down, whole numbers from the window, exact in f32.
+//! Each sample takes those of its cell by a permutation.
 //!
 //! The exact sample is computed in f64 and truncated. Here the sum is in f32, off by at most [`BOUND`];
 //! where v - e and v + e truncate to the same byte, that is the exact byte, else the definition decides.
@@ -10,30 +11,30 @@
 #![allow(unsafe_code, reason = "calls functions compiled for AVX-512, behind a test for it; vector loads")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _mm_add_epi16, _mm_add_epi32, _mm_and_si128, _mm_cvtsi128_si32,
-    _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_setr_epi8, _mm_setzero_si128,
-    _mm_shuffle_epi8, _mm_srli_epi32, _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_alignr_epi64, _mm512_castps_si512, _mm512_castsi128_si512,
-    _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvttps_epi32,
+    __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEG_INF, _MM_HINT_T0,
+    _mm_add_epi32, _mm_and_si128, _mm_loadu_si128, _mm_or_si128, _mm_prefetch, _mm_set1_epi32, _mm_setr_epi8,
+    _mm_setzero_si128, _mm_shuffle_epi8, _mm_slli_epi32, _mm_srli_epi32, _mm_storeu_si128, _mm256_add_epi32,
+    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_add_round_ps,
+    _mm512_alignr_epi64, _mm512_broadcast_i32x4, _mm512_castps_si512, _mm512_castsi128_si512,
+    _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvttps_epi32,
     _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_inserti32x4, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_maddubs_epi16, _mm512_mask_test_epi32_mask, _mm512_min_ps, _mm512_mul_ps, _mm512_or_ps,
-    _mm512_packus_epi16, _mm512_packus_epi32, _mm512_permutexvar_ps, _mm512_range_ps, _mm512_set1_epi8,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32,
-    _mm512_storeu_si512, _mm512_sub_ps, _mm512_ternarylogic_epi32,
+    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_min_ps, _mm512_mul_ps, _mm512_or_ps,
+    _mm512_permutexvar_ps, _mm512_range_ps, _mm512_reduce_ps, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_slli_epi32, _mm512_storeu_si512, _mm512_sub_ps, _mm512_ternarylogic_epi32, _mm512_test_epi32_mask,
 };
 
 use super::QuadSampler;
 
-/// Half-width e of the interval around v in grey levels. Four roundings of sums up to 255 (2^-17 each) and
-/// one of v +- e; positions good to [`POSITION`] times slopes up to 255 in x and in y.
-const BOUND: f32 = 4e-4;
+/// Half-width e of the interval around v in grey levels. Three roundings of sums up to 255 (2^-17 each);
+/// three of factors up to 1 (2^-25 each) of slopes up to 255; positions good to [`POSITION`] times slopes up
+/// to 255 in x and in y.
+const BOUND: f32 = 4.1e-4;
 /// What positions are good to in pixels: f32 below 4 rounded five times (2^-23 each), and steps that change
 /// over a run.
 const POSITION: f32 = 7e-7;
 /// The coefficient of x y in positions, at most: over half a run of blocks it changes 3 steps by 4e-8 px.
 const MOST_SKEW: f64 = 1e-10;
-/// 2^23: a float of this size has its low mantissa byte as units.
-const UNITS: f32 = 8_388_608.0;
 
 /// An RGB image, u8 `[H,W,3]`, and the lattice that samples it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +67,10 @@ const fn spread(first: usize) -> [u8; 64] {
 /// [`spread`] for each channel: the pixels of the cells, and those right of them.
 const SPREAD: [[[u8; 64]; 2]; 3] = [[spread(0), spread(3)], [spread(1), spread(4)], [spread(2), spread(5)]];
 
+/// For `_mm512_reduce_ps`: what is left of a number above its floor.
+const FLOOR: i32 = 0b1001;
+const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+
 /// Blocks whose windows are found together; their steps are taken to be the same.
 const RUN: usize = 64;
 
@@ -77,7 +82,8 @@ struct Windows {
     v: [f32; RUN],
 }
 
-/// In each quarter: ones for 15 bytes; the exponent of [`UNITS`] as the last byte.
+/// In each quarter: ones for 15 bytes; the exponent of 2^23 as the last byte: the low byte of
+/// such a float counts units.
 const LAST_BYTES: [[u8; 64]; 2] = {
     let mut out = [[255_u8; 64], [0; 64]];
     let mut quarter = 0;
@@ -114,7 +120,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Samples of rows 4y..4y+4, four side by side as one group; those of a row and a channel from
-    /// `start(row, channel)` on.
+    /// `start(row, channel)` on. The side of the square is a multiple of 16.
     pub(super) fn groups(
         &self,
         sampler: &QuadSampler,
@@ -122,19 +128,18 @@ impl<'a> Blocks<'a> {
         start: impl Fn(usize, usize) -> usize,
         out: &mut [u32],
     ) {
-        let mut blocks = [[0_u8; 64]; RUN];
+        let mut fours = [[[0; 64]; 3]; RUN / 4];
         let groups = sampler.side / 4;
         for first in (0..groups).step_by(RUN) {
-            let blocks = &mut blocks[..RUN.min(groups - first)];
+            let fours = &mut fours[..RUN.min(groups - first) / 4];
             // SAFETY: as above.
-            unsafe { self.run_of_blocks(sampler, [first, y], blocks) };
+            unsafe { self.run_of_blocks(sampler, [first, y], fours) };
             for row in 0..4 {
                 for channel in 0..3 {
-                    let out = &mut out[start(row, channel) + first..][..blocks.len()];
-                    for (out, block) in out.iter_mut().zip(&*blocks) {
-                        if let Some(&four) = block.as_chunks::<4>().0.get(4 * row + channel) {
-                            *out = u32::from_le_bytes(four);
-                        }
+                    let out = out[start(row, channel) + first..].as_chunks_mut::<4>().0;
+                    for (out, four) in out.iter_mut().zip(&*fours) {
+                        let groups = &four[channel].as_chunks::<4>().0[4 * row..][..4];
+                        *out = [0, 1, 2, 3].map(|k| u32::from_le_bytes(groups[k]));
                     }
                 }
             }
@@ -143,33 +148,40 @@ impl<'a> Blocks<'a> {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
     fn averages_avx512(&self, sampler: &QuadSampler, y: usize, out: &mut [u8]) {
-        let ones = _mm512_set1_epi8(1);
-        let first_bytes = _mm_setr_epi8(0, 4, 8, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-        let mut blocks = [[0_u8; 64]; RUN];
+        let rgb = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+        let mut fours = [[[0_u8; 64]; 3]; RUN / 4];
         for (run, out) in out.as_chunks_mut::<3>().0.chunks_mut(RUN).enumerate() {
-            let blocks = &mut blocks[..out.len()];
-            self.run_of_blocks(sampler, [run * RUN, y], blocks);
-            for (pixel, block) in out.iter_mut().zip(blocks) {
-                // Sums of pairs, of quarters, of pairs of pairs.
-                let pairs = _mm512_maddubs_epi16(load_bytes(block), ones);
-                let pairs =
-                    _mm256_add_epi16(_mm512_castsi512_si256(pairs), _mm512_extracti64x4_epi64::<1>(pairs));
-                let pairs =
-                    _mm_add_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
-                let sums = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
-                // As `sixteenth` does.
-                let odd = _mm_and_si128(_mm_srli_epi32::<4>(sums), _mm_set1_epi32(1));
-                let rounded = _mm_add_epi32(_mm_add_epi32(sums, _mm_set1_epi32(7)), odd);
-                let bytes = _mm_shuffle_epi8(_mm_srli_epi32::<4>(rounded), first_bytes);
-                let [r, g, b, _] = _mm_cvtsi128_si32(bytes).to_le_bytes();
-                *pixel = [r, g, b];
+            let fours = &mut fours[..out.len().div_ceil(4)];
+            self.run_of_blocks(sampler, [run * RUN, y], fours);
+            for (pixels, four) in out.chunks_mut(4).zip(fours) {
+                let mut means = _mm_setzero_si128();
+                for channel in four.iter().rev() {
+                    // Sums of pairs, of the four of a row, of two rows, of all four.
+                    let pairs = _mm512_maddubs_epi16(load_bytes(channel), _mm512_set1_epi8(1));
+                    let rows = _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+                    let rows =
+                        _mm256_add_epi32(_mm512_castsi512_si256(rows), _mm512_extracti64x4_epi64::<1>(rows));
+                    let sums =
+                        _mm_add_epi32(_mm256_castsi256_si128(rows), _mm256_extracti128_si256::<1>(rows));
+                    // As `sixteenth` does.
+                    let odd = _mm_and_si128(_mm_srli_epi32::<4>(sums), _mm_set1_epi32(1));
+                    let rounded = _mm_add_epi32(_mm_add_epi32(sums, _mm_set1_epi32(7)), odd);
+                    means = _mm_or_si128(_mm_slli_epi32::<8>(means), _mm_srli_epi32::<4>(rounded));
+                }
+                let mut bytes = [0_u8; 16];
+                // SAFETY: 16 bytes are written to an array of 16.
+                unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm_shuffle_epi8(means, rgb)) };
+                for (pixel, mean) in pixels.iter_mut().zip(bytes.as_chunks::<3>().0) {
+                    *pixel = *mean;
+                }
             }
         }
     }
 
-    /// Blocks (x, y), (x + 1, y), …, at most [`RUN`], as bytes RRRRGGGGBBBB0000 of each row.
+    /// Blocks (x, y), (x + 1, y), …, at most [`RUN`], four of them together: of each channel the four rows,
+    /// in each the four blocks, of each its four samples.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn run_of_blocks(&self, sampler: &QuadSampler, [x, y]: [usize; 2], out: &mut [[u8; 64]]) {
+    fn run_of_blocks(&self, sampler: &QuadSampler, [x, y]: [usize; 2], out: &mut [[[u8; 64]; 3]]) {
         let mut windows = Windows { at: [0; RUN], u: [0.0; RUN], v: [0.0; RUN] };
         self.find_windows(sampler, x, y, &mut windows);
         let middle = sampler.lattice(4 * (x + RUN / 2), 4 * y);
@@ -181,60 +193,81 @@ impl<'a> Blocks<'a> {
         let (pattern_u, pattern_v) = (pattern(0), pattern(1));
         let (half, zero) = (_mm512_set1_ps(0.5), _mm512_setzero_si512());
         let (bound, twice_bound) = (_mm512_set1_ps(BOUND), _mm512_set1_ps(2.0 * BOUND));
+        let mut all_unsure = [[0_u16; 4]; RUN / 4];
+        let low_byte = _mm512_set1_epi32(255);
+        let by_block =
+            _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+        let ahead = self.bytes_ahead(middle.step_x);
 
-        for (k, out) in out.iter_mut().enumerate() {
-            let Some((upper, lower)) = self.window(windows.at[k]) else {
-                decide(sampler, [x + k, y], u16::MAX, out);
-                continue;
-            };
-
-            // Cells and fractions, relative to the window.
-            let u = _mm512_add_ps(pattern_u, _mm512_set1_ps(windows.u[k]));
-            let v = _mm512_add_ps(pattern_v, _mm512_set1_ps(windows.v[k]));
-            let (cell_u, cell_v) = (_mm512_cvttps_epi32(u), _mm512_cvttps_epi32(v));
-            let dx = _mm512_sub_ps(u, _mm512_cvtepi32_ps(cell_u));
-            let dy = _mm512_sub_ps(v, _mm512_cvtepi32_ps(cell_v));
-            let cell = _mm512_add_epi32(cell_u, _mm512_slli_epi32::<2>(cell_v));
-
-            let mut samples = [zero; 3];
-            let mut above = [_mm512_setzero_ps(); 3];
-            let mut slopes = [zero; 3];
-            for channel in 0..3 {
-                let [here, right] = [load_bytes(&SPREAD[channel][0]), load_bytes(&SPREAD[channel][1])];
-                let nw = _mm512_castsi512_ps(_mm512_shuffle_epi8(upper, here));
-                let ne = _mm512_castsi512_ps(_mm512_shuffle_epi8(upper, right));
-                let sw = _mm512_castsi512_ps(_mm512_shuffle_epi8(lower, here));
-                let se = _mm512_castsi512_ps(_mm512_shuffle_epi8(lower, right));
-                let (b, c) = (_mm512_sub_ps(ne, nw), _mm512_sub_ps(sw, nw));
-                let d = _mm512_sub_ps(_mm512_sub_ps(se, sw), b);
-                let a = _mm512_sub_ps(_mm512_permutexvar_ps(cell, nw), _mm512_set1_ps(UNITS));
-                let b = _mm512_permutexvar_ps(cell, b);
-                let c = _mm512_permutexvar_ps(cell, c);
-                let d = _mm512_permutexvar_ps(cell, d);
-                let value = _mm512_fmadd_ps(_mm512_fmadd_ps(d, dx, c), dy, _mm512_fmadd_ps(b, dx, a));
-                // v + e, its byte, and how far it is above that.
-                let high = _mm512_add_ps(value, bound);
-                samples[channel] = _mm512_cvttps_epi32(high);
-                above[channel] = _mm512_sub_ps(high, _mm512_cvtepi32_ps(samples[channel]));
-                slopes[channel] = _mm512_castps_si512(_mm512_or_ps(_mm512_or_ps(b, c), d));
-            }
-            let rg = _mm512_packus_epi32(samples[0], samples[1]);
-            let bytes = _mm512_packus_epi16(rg, _mm512_packus_epi32(samples[2], zero));
-            // SAFETY: 64 bytes are written to an array of 64.
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), bytes) };
-
-            // On the edge of a cell it is not sure which cell it is.
-            let off_centre = _mm512_range_ps::<0b1011>(_mm512_sub_ps(dx, half), _mm512_sub_ps(dy, half));
-            let edge = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(off_centre, _mm512_set1_ps(0.5 - POSITION));
-            let least = _mm512_min_ps(_mm512_min_ps(above[0], above[1]), above[2]);
-            if edge | _mm512_cmp_ps_mask::<_CMP_LT_OQ>(least, twice_bound) != 0 {
-                let close = |channel: usize| {
-                    let close = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(above[channel], twice_bound);
-                    _mm512_mask_test_epi32_mask(close, slopes[channel], slopes[channel])
+        for ((four, out), unsure) in out.iter_mut().enumerate().zip(&mut all_unsure) {
+            let mut samples = [[zero; 4]; 3];
+            for (place, unsure) in unsure.iter_mut().enumerate() {
+                let k = 4 * four + place;
+                if place % 2 == 0 {
+                    self.prefetch(windows.at[k], ahead);
+                }
+                let Some((upper, lower)) = self.window(windows.at[k]) else {
+                    *unsure = u16::MAX;
+                    continue;
                 };
-                let unsure = edge | close(0) | close(1) | close(2);
-                if unsure != 0 {
-                    decide(sampler, [x + k, y], unsure, out);
+
+                // Cells and fractions, relative to the window.
+                let u = _mm512_add_ps(pattern_u, _mm512_set1_ps(windows.u[k]));
+                let v = _mm512_add_ps(pattern_v, _mm512_set1_ps(windows.v[k]));
+                let (dx, dy) = (_mm512_reduce_ps::<FLOOR>(u), _mm512_reduce_ps::<FLOOR>(v));
+                let cell_v = _mm512_slli_epi32::<2>(_mm512_cvttps_epi32(v));
+                let cell = _mm512_add_epi32(_mm512_cvttps_epi32(u), cell_v);
+                let dxy = _mm512_mul_ps(dx, dy);
+                let dx_above = _mm512_sub_ps(dx, dxy);
+
+                let mut above = [_mm512_setzero_ps(); 3];
+                let mut slopes = [zero; 3];
+                for channel in 0..3 {
+                    let [here, right] = [load_bytes(&SPREAD[channel][0]), load_bytes(&SPREAD[channel][1])];
+                    let nw = _mm512_castsi512_ps(_mm512_shuffle_epi8(upper, here));
+                    let ne = _mm512_castsi512_ps(_mm512_shuffle_epi8(upper, right));
+                    let sw = _mm512_castsi512_ps(_mm512_shuffle_epi8(lower, here));
+                    let se = _mm512_castsi512_ps(_mm512_shuffle_epi8(lower, right));
+                    let a = _mm512_permutexvar_ps(cell, nw);
+                    let b = _mm512_permutexvar_ps(cell, _mm512_sub_ps(ne, nw));
+                    let c = _mm512_permutexvar_ps(cell, _mm512_sub_ps(sw, nw));
+                    let d = _mm512_permutexvar_ps(cell, _mm512_sub_ps(se, sw));
+                    let high = _mm512_fmadd_ps(b, dx_above, bound);
+                    let high = _mm512_fmadd_ps(d, dxy, _mm512_fmadd_ps(c, dy, high));
+                    // At 2^23 and more a sum rounded down is a whole number: the byte of a + high.
+                    let sample = _mm512_add_round_ps::<DOWN>(a, high);
+                    samples[channel][place] = _mm512_castps_si512(sample);
+                    above[channel] = _mm512_reduce_ps::<FLOOR>(high);
+                    slopes[channel] = _mm512_castps_si512(_mm512_or_ps(_mm512_or_ps(b, c), d));
+                }
+
+                let least = _mm512_min_ps(_mm512_min_ps(above[0], above[1]), above[2]);
+                if _mm512_cmp_ps_mask::<_CMP_LT_OQ>(least, twice_bound) != 0 {
+                    // On the edge of a cell it is not sure that it is the cell without slopes.
+                    let off_centre =
+                        _mm512_range_ps::<0b1011>(_mm512_sub_ps(dx, half), _mm512_sub_ps(dy, half));
+                    let edge = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(off_centre, _mm512_set1_ps(0.5 - POSITION));
+                    for (above, slopes) in above.into_iter().zip(slopes) {
+                        let close = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(above, twice_bound);
+                        *unsure |= close & (edge | _mm512_test_epi32_mask(slopes, slopes));
+                    }
+                }
+            }
+            for (out, [first, second, third, fourth]) in out.iter_mut().zip(samples) {
+                // The low bytes one above the other: (first and 255) or second, or third or fourth.
+                let (second, third) = (_mm512_slli_epi32::<8>(second), _mm512_slli_epi32::<16>(third));
+                let fourth = _mm512_slli_epi32::<24>(fourth);
+                let two = _mm512_ternarylogic_epi32::<0xf8>(second, first, low_byte);
+                let all = _mm512_ternarylogic_epi32::<0xfe>(two, third, fourth);
+                let bytes = _mm512_shuffle_epi8(all, by_block);
+                // SAFETY: 64 bytes are written to an array of 64.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), bytes) };
+            }
+        }
+        for ((four, out), unsure) in out.iter_mut().enumerate().zip(all_unsure) {
+            if unsure != [0; 4] {
+                for (place, unsure) in unsure.into_iter().enumerate() {
+                    decide(sampler, [x + 4 * four + place, y], unsure, place, out);
                 }
             }
         }
@@ -258,6 +291,23 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// About how far behind one another the windows of two runs begin in the data.
+    fn bytes_ahead(&self, step: [f32; 2]) -> isize {
+        let pixels = |axis: usize| f64::from((4 * RUN) as f32 * step[axis]).round_ties_even();
+        (pixels(1) * self.stride + 3.0 * pixels(0)) as isize
+    }
+
+    /// Fetches the window `ahead` bytes behind byte `at`: quads that are turned read across the rows, which the
+    /// machine does not foresee.
+    #[inline]
+    #[target_feature(enable = "sse")]
+    fn prefetch(&self, at: i32, ahead: isize) {
+        for row in 0..5 {
+            let place = at as isize + ahead + row * self.stride as isize;
+            _mm_prefetch::<_MM_HINT_T0>(self.data.as_ptr().wrapping_offset(place).cast());
+        }
+    }
+
     /// Five rows of 16 bytes from byte `at` on: four of them, 15 bytes and 0x4b each, and the last four.
     /// `None` for no place.
     #[inline]
@@ -266,11 +316,8 @@ impl<'a> Blocks<'a> {
         let stride = self.stride as usize;
         let at = usize::try_from(at).ok()?;
         let bytes = self.data.get(at..at + 4 * stride + 16)?;
-        let load = |row: usize| match bytes[row * stride..].first_chunk::<16>() {
-            // SAFETY: 16 bytes are read from an array of 16.
-            Some(row) => unsafe { _mm_loadu_si128(row.as_ptr().cast()) },
-            None => _mm_setzero_si128(),
-        };
+        // SAFETY: five rows of 16 bytes, the last of which ends with the bytes.
+        let load = |row: usize| unsafe { _mm_loadu_si128(bytes.as_ptr().add(row * stride).cast()) };
         let rows = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(load(0)), load(1));
         let rows = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(rows, load(2)), load(3));
         let below = _mm512_alignr_epi64::<2>(_mm512_castsi128_si512(load(4)), rows);
@@ -281,16 +328,22 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Puts samples of the definition into the lanes in `unsure` of block (x, y).
+/// Puts samples of the definition into the lanes in `unsure` of block (x, y), which is at `place` of its four.
 #[cold]
-fn decide(sampler: &QuadSampler, [x, y]: [usize; 2], mut unsure: u16, block: &mut [u8; 64]) {
+fn decide(
+    sampler: &QuadSampler,
+    [x, y]: [usize; 2],
+    mut unsure: u16,
+    place: usize,
+    blocks: &mut [[u8; 64]; 3],
+) {
     while unsure != 0 {
         let lane = unsure.trailing_zeros() as usize;
         unsure &= unsure - 1;
         let mut sample = [0; 3];
         sampler.exact_samples(4 * x + lane % 4, 4 * y + lane / 4, &mut sample);
-        for (channel, value) in sample.into_iter().enumerate() {
-            block[lane / 4 * 16 + channel * 4 + lane % 4] = value;
+        for (channel, value) in blocks.iter_mut().zip(sample) {
+            channel[lane / 4 * 16 + place * 4 + lane % 4] = value;
         }
     }
 }
