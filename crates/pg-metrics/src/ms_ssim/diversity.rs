@@ -13,7 +13,7 @@ pub struct DiversityScore {
     pub interval: ConfidenceInterval,
 }
 
-/// The diversity score of pairs that were scored by [`ms_ssim`]: `scores[i]` belongs to `pairs[i]`.
+/// The diversity score of pairs that were scored by [`ms_ssim`](crate::ms_ssim()): `scores[i]` belongs to `pairs[i]`.
 ///
 /// The interval is the normal approximation of the mean (Student's t for few pairs). Pairs that share
 /// an image are not independent: the products of their deviations are added to the variance
