@@ -12,6 +12,7 @@ mod half_normalisation;
 mod image_pairs;
 mod interval;
 mod laplacian_pyramid;
+mod marked_keys;
 mod moments;
 mod ms_ssim;
 mod one_dimensional;

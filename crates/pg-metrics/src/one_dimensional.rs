@@ -7,14 +7,18 @@
 
 use multiversion::multiversion;
 
+use crate::marked_keys::select_marked;
+
 /// Bits of a key: the grid divides the range of all numbers into 2^31 steps, finer than an f32 tells apart.
 const KEY_BITS: u32 = 31;
 /// Keys made at a time; they stay in the innermost cache.
-const CHUNK: usize = 2048;
+pub(crate) const CHUNK: usize = 2048;
 /// Keys tallied between two transfers to [`Tally`]: as many as a packed tally can take.
 const PACKED_KEYS: usize = 1 << 19;
 /// Bits of a packed tally for the sum of places; the count stands above them.
 const PACKED_SUM_BITS: u32 = 44;
+/// The most buckets: their tallies, 512 kB, stay in the second-level cache.
+pub(crate) const MAX_BUCKETS: usize = 1 << 16;
 
 /// The grid of keys: the range of all numbers, divided evenly.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,9 +30,16 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    fn over(sets: [&[f32]; 2]) -> Self {
+    /// Over all numbers of `sets`.
+    #[cfg(test)]
+    pub(crate) fn over(sets: [&[f32]; 2]) -> Self {
         let [a, b] = sets.map(extremes);
-        let (low, high) = (f64::from(a.0.min(b.0)), f64::from(a.1.max(b.1)));
+        Self::between((a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// From the smallest number to the largest.
+    pub(crate) fn between((low, high): (f32, f32)) -> Self {
+        let (low, high) = (f64::from(low), f64::from(high));
         let keys_per_unit = f64::from((1_u32 << KEY_BITS) - 1) / (high - low);
         if high > low && keys_per_unit.is_finite() {
             Self { low, keys_per_unit }
@@ -46,19 +57,40 @@ struct Tally {
 }
 
 /// Working space, one per thread.
-#[derive(Default)]
 pub(crate) struct Workspace {
-    packed: Vec<u64>,
+    /// Counts and sums of places of the keys of each bucket; of a fixed size, so that no index is beyond it.
+    packed: Box<[u64; MAX_BUCKETS]>,
     tallies: Vec<Tally>,
-    /// Where the next key of a bucket that must be sorted goes; `unsorted` for the others.
-    slots: Vec<Slot>,
+    /// Bit b: the keys of bucket b must be sorted.
+    is_disputed: Box<[u32; MAX_BUCKETS / 32]>,
+    /// These keys, each with its set as the lowest bit, as they come.
+    disputed: Vec<u32>,
+    /// Where the next key of each bucket goes.
+    next: Vec<u32>,
+    /// The same keys, bucket by bucket.
     to_sort: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    next: u32,
-    step: u32,
+impl Default for Workspace {
+    fn default() -> Self {
+        Self {
+            packed: zeroed(),
+            tallies: Vec::new(),
+            is_disputed: zeroed(),
+            disputed: Vec::new(),
+            next: Vec::new(),
+            to_sort: Vec::new(),
+        }
+    }
+}
+
+/// An array that never was on the stack.
+#[allow(clippy::unnecessary_box_returns, reason = "half a megabyte")]
+fn zeroed<T: Copy + Default, const N: usize>() -> Box<[T; N]> {
+    match vec![T::default(); N].into_boxed_slice().try_into() {
+        Ok(array) => array,
+        Err(_) => unreachable!("N values make an array of N"),
+    }
 }
 
 /// Counts of keys in coarse buckets, per run of numbers: `[runs][buckets]`.
@@ -78,30 +110,36 @@ pub(crate) struct DistanceWithRuns {
 }
 
 impl Workspace {
-    /// Mean |i-th smallest of `real` - i-th smallest of `fake`|, for sets of one size.
+    /// [`Self::on_grid`], on the grid of all numbers.
+    #[cfg(test)]
     pub(crate) fn distance(&mut self, real: &[f32], fake: &[f32]) -> f64 {
-        self.with_runs(real, fake, &[real.len()], 1).distance
+        self.on_grid(real, fake, Grid::over([real, fake]))
     }
 
-    /// [`Self::distance`], and the counts of both sets in `coarse_buckets` (a power of two) buckets, for each
+    /// Mean |i-th smallest of `real` - i-th smallest of `fake`|, for sets of one size that lie on `grid`.
+    pub(crate) fn on_grid(&mut self, real: &[f32], fake: &[f32], grid: Grid) -> f64 {
+        self.with_runs(real, fake, grid, &[real.len()], 1).distance
+    }
+
+    /// [`Self::on_grid`], and the counts of both sets in `coarse_buckets` (a power of two) buckets, for each
     /// run of numbers that ends before `ends[i]`. The last end is the sets' size.
     pub(crate) fn with_runs(
         &mut self,
         real: &[f32],
         fake: &[f32],
+        grid: Grid,
         ends: &[usize],
         coarse_buckets: usize,
     ) -> DistanceWithRuns {
         let count = real.len();
-        let grid = Grid::over([real, fake]);
-        // About 64 numbers of each set in a bucket: fewer would make the tables outgrow the cache.
-        let bits = (count.max(1).ilog2().saturating_sub(6)).clamp(coarse_buckets.max(256).ilog2(), 14);
+        // About eight numbers of each set in a bucket: between sets that are all but the same the lead is as large
+        // as the root of their size, so that few buckets can turn it.
+        let most = MAX_BUCKETS.ilog2();
+        let bits = (count.max(1).ilog2().saturating_sub(3)).clamp(coarse_buckets.max(256).ilog2(), most);
         let buckets = 1_usize << bits;
         let shift = KEY_BITS - bits;
         self.tallies.clear();
         self.tallies.resize(buckets, Tally::default());
-        self.packed.clear();
-        self.packed.resize(buckets, 0);
         let runs = [real, fake]
             .map(|values| vec![0_u32; if values.is_empty() { 0 } else { ends.len() * coarse_buckets }]);
         let mut runs = runs.map(|counts| RunCounts { buckets: coarse_buckets, counts });
@@ -117,7 +155,7 @@ impl Workspace {
             }
         }
         let (settled, to_sort) = self.settle(shift);
-        let disputed = if to_sort == 0 { 0 } else { self.disputed(real, fake, grid, shift, to_sort) };
+        let disputed = if to_sort == 0 { 0 } else { self.disputed_area(real, fake, grid, shift) };
         let area = (settled + disputed) as f64;
         let distance =
             if grid.keys_per_unit > 0.0 { area / grid.keys_per_unit / count.max(1) as f64 } else { 0.0 };
@@ -130,18 +168,20 @@ impl Workspace {
         for values in values.chunks(CHUNK) {
             to_keys(values, grid, &mut keys);
             for &key in &keys[..values.len()] {
-                if let Some(packed) = self.packed.get_mut((key >> shift) as usize) {
-                    *packed += (1 << PACKED_SUM_BITS) | u64::from(key & place);
-                }
+                self.packed[(key >> shift) as usize % MAX_BUCKETS] +=
+                    (1 << PACKED_SUM_BITS) | u64::from(key & place);
             }
         }
     }
 
     /// Moves the packed tallies to those of set `set`, and adds the counts to those of coarse buckets.
     fn unpack(&mut self, set: usize, coarse: &mut [u32]) {
-        let fine_per_coarse = self.packed.len() / coarse.len();
-        for ((packed, tallies), coarse) in
-            self.packed.chunks_mut(fine_per_coarse).zip(self.tallies.chunks_mut(fine_per_coarse)).zip(coarse)
+        let buckets = self.tallies.len();
+        let fine_per_coarse = buckets / coarse.len();
+        for ((packed, tallies), coarse) in self.packed[..buckets]
+            .chunks_mut(fine_per_coarse)
+            .zip(self.tallies.chunks_mut(fine_per_coarse))
+            .zip(coarse)
         {
             for (packed, tally) in packed.iter_mut().zip(tallies) {
                 let count = (*packed >> PACKED_SUM_BITS) as u32;
@@ -153,57 +193,57 @@ impl Workspace {
         }
     }
 
-    /// The area in the buckets where one set stays ahead, in key steps, and the number of keys in the others,
-    /// whose slots are laid out.
+    /// The area in the buckets where one set stays ahead, in key steps, and the number of keys in the others.
     fn settle(&mut self, shift: u32) -> (i64, usize) {
         let width = 1_i64 << shift;
         let (mut lead, mut area, mut to_sort) = (0_i64, 0_i64, 0_usize);
-        self.slots.clear();
-        for tally in &self.tallies {
+        self.is_disputed.fill(0);
+        self.next.clear();
+        for (bucket, tally) in self.tallies.iter().enumerate() {
             let [real, fake] = tally.counts.map(i64::from);
             let [real_places, fake_places] = tally.places.map(|sum| sum as i64);
+            self.next.push(to_sort as u32);
             if lead >= fake || lead <= -real {
                 // From each key to the bucket's end its set is one further.
                 let signed = lead * width + (real * width - real_places) - (fake * width - fake_places);
                 area += signed.abs();
-                self.slots.push(Slot::default());
             } else {
-                self.slots.push(Slot { next: to_sort as u32, step: 1 });
+                self.is_disputed[bucket / 32] |= 1 << (bucket % 32);
                 to_sort += (real + fake) as usize;
             }
             lead += real - fake;
-        }
-        // Where keys go that nobody will read.
-        for slot in self.slots.iter_mut().filter(|slot| slot.step == 0) {
-            slot.next = to_sort as u32;
         }
         (area, to_sort)
     }
 
     /// The area in the buckets that were not settled.
-    fn disputed(&mut self, real: &[f32], fake: &[f32], grid: Grid, shift: u32, to_sort: usize) -> i64 {
-        self.to_sort.clear();
-        self.to_sort.resize(to_sort + 1, 0);
+    fn disputed_area(&mut self, real: &[f32], fake: &[f32], grid: Grid, shift: u32) -> i64 {
+        self.disputed.clear();
         let mut keys = [0_u32; CHUNK];
+        let mut found = [0_u32; CHUNK];
         for (values, is_fake) in [(real, 0), (fake, 1)] {
             for values in values.chunks(CHUNK) {
                 to_keys(values, grid, &mut keys);
-                for &key in &keys[..values.len()] {
-                    if let Some(slot) = self.slots.get_mut((key >> shift) as usize) {
-                        // Without a branch, which would be guessed wrong too often.
-                        if let Some(item) = self.to_sort.get_mut(slot.next as usize) {
-                            *item = (key << 1) | is_fake;
-                        }
-                        slot.next += slot.step;
-                    }
+                let count =
+                    select_marked(&keys[..values.len()], shift, &self.is_disputed, is_fake, &mut found);
+                self.disputed.extend_from_slice(&found[..count]);
+            }
+        }
+        self.to_sort.clear();
+        self.to_sort.resize(self.disputed.len(), 0);
+        for &item in &self.disputed {
+            if let Some(next) = self.next.get_mut((item >> (shift + 1)) as usize) {
+                if let Some(place) = self.to_sort.get_mut(*next as usize) {
+                    *place = item;
                 }
+                *next += 1;
             }
         }
         let width = 1_i64 << shift;
         let (mut lead, mut area, mut first) = (0_i64, 0_i64, 0_usize);
-        for (bucket, (tally, slot)) in self.tallies.iter().zip(&self.slots).enumerate() {
+        for (bucket, tally) in self.tallies.iter().enumerate() {
             let [real, fake] = tally.counts.map(i64::from);
-            if slot.step == 1 {
+            if self.is_disputed[bucket / 32] >> (bucket % 32) & 1 == 1 {
                 let items = &mut self.to_sort[first..first + (real + fake) as usize];
                 first += items.len();
                 items.sort_unstable();
@@ -226,7 +266,7 @@ impl Workspace {
 
 /// Smallest and largest of `values`; infinities for none.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn extremes(values: &[f32]) -> (f32, f32) {
+pub(crate) fn extremes(values: &[f32]) -> (f32, f32) {
     const LANES: usize = 16;
     let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
     let (blocks, rest) = values.as_chunks::<LANES>();
@@ -316,7 +356,7 @@ mod tests {
     fn runs_are_counted_apart() {
         let (real, fake) = (noise(1, 3000), noise(2, 3000));
         let ends = [500, 1700, 3000];
-        let found = Workspace::default().with_runs(&real, &fake, &ends, 32);
+        let found = Workspace::default().with_runs(&real, &fake, Grid::over([&real, &fake]), &ends, 32);
         assert_eq!(found.distance, Workspace::default().distance(&real, &fake));
         for (values, runs) in [&real, &fake].into_iter().zip(&found.runs) {
             let mut first = 0;

@@ -1,21 +1,25 @@
 //! Projecting descriptor sets on random directions.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, ColRef, Mat, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand_distr::{Distribution as _, StandardNormal};
 use rayon::prelude::*;
 
 use crate::MetricsError;
-use crate::one_dimensional::Workspace;
+use crate::one_dimensional::{Grid, Workspace, extremes};
 use crate::patch_descriptors::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH};
 use crate::random_streams::{Purpose, seek, stream};
 
 /// Directions projected at a time.
-pub(crate) const DIRECTION_BLOCK: usize = 64;
+pub(crate) const DIRECTION_BLOCK: usize = 128;
 
-/// Descriptors in one matrix product; fixed, so that results do not depend on the number of threads.
-const PROJECTION_CHUNK: usize = 2048;
+/// Descriptors transposed at a time.
+const TRANSPOSED_TOGETHER: usize = 16;
+
+/// Descriptors in one matrix product; fixed, so that results do not depend on the number of threads. Whole blocks of
+/// 96, as the product takes them; no power of two, whose columns would all share a few lines of the cache.
+const PROJECTION_CHUNK: usize = 2016;
 
 /// Unit directions `[147, count]`, f32: independent Gaussian vectors, normalised in f64.
 ///
@@ -48,17 +52,45 @@ pub fn projected_distances(
     fake: &[f32],
     directions: &ArrayView2<'_, f32>,
 ) -> Result<Vec<f64>, MetricsError> {
-    project_and_compare(real, fake, directions, |workspace, _, a, b| workspace.distance(a, b))
+    let [real, fake] = [real, fake].map(|set| {
+        let mut set = set.to_vec();
+        transpose_chunks(&mut set);
+        set
+    });
+    project_and_compare(&real, &fake, directions, |workspace, _, [a, b], grid| workspace.on_grid(a, b, grid))
 }
 
-/// Projects block by block and calls `compare` with each direction's number and its two projections.
+/// Turns descriptors `[n, 147]` into chunks of 2016 (the last may have fewer) of `[147, chunk]`, in place: in this
+/// order a matrix product takes them as they are, block of directions after block.
+pub(crate) fn transpose_chunks(descriptors: &mut [f32]) {
+    descriptors.par_chunks_mut(PROJECTION_CHUNK * DESCRIPTOR_LENGTH).for_each_init(
+        Vec::new,
+        |by_rows, chunk| {
+            by_rows.clear();
+            by_rows.extend_from_slice(chunk);
+            let count = chunk.len() / DESCRIPTOR_LENGTH;
+            // Blocks that fit the innermost cache, in both orders.
+            for first in (0..count).step_by(TRANSPOSED_TOGETHER) {
+                let end = (first + TRANSPOSED_TOGETHER).min(count);
+                for k in 0..DESCRIPTOR_LENGTH {
+                    for i in first..end {
+                        chunk[k * count + i] = by_rows[i * DESCRIPTOR_LENGTH + k];
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Projects block by block and calls `compare` with each direction's number, its two projections and their
+/// grid. The descriptors are in the order of [`transpose_chunks`].
 ///
 /// Memory: 512 bytes per descriptor and side, the projections of a block.
 pub(crate) fn project_and_compare<R: Send>(
     real: &[f32],
     fake: &[f32],
     directions: &ArrayView2<'_, f32>,
-    compare: impl Fn(&mut Workspace, usize, &[f32], &[f32]) -> R + Sync,
+    compare: impl Fn(&mut Workspace, usize, [&[f32]; 2], Grid) -> R + Sync,
 ) -> Result<Vec<R>, MetricsError> {
     let [count, fakes] = [real, fake].map(|set| set.len() / DESCRIPTOR_LENGTH);
     if count != fakes {
@@ -79,8 +111,8 @@ pub(crate) fn project_and_compare<R: Send>(
     let [mut real_projections, mut fake_projections] = [(); 2].map(|()| vec![0.0_f32; block * count]);
     let mut results = Vec::with_capacity(directions.ncols());
     for block in directions.axis_chunks_iter(Axis(1), DIRECTION_BLOCK) {
-        project(real, &block, &mut real_projections[..block.ncols() * count]);
-        project(fake, &block, &mut fake_projections[..block.ncols() * count]);
+        let of_real = project(real, &block, &mut real_projections[..block.ncols() * count]);
+        let of_fake = project(fake, &block, &mut fake_projections[..block.ncols() * count]);
         let first = results.len();
         let projections = real_projections
             .par_chunks_exact(count.max(1))
@@ -88,27 +120,42 @@ pub(crate) fn project_and_compare<R: Send>(
         let compared: Vec<R> = projections
             .take(block.ncols())
             .enumerate()
-            .map_init(Workspace::default, |workspace, (d, (a, b))| compare(workspace, first + d, a, b))
+            .map_init(Workspace::default, |workspace, (d, (a, b))| {
+                compare(workspace, first + d, [a, b], Grid::between(wider(of_real[d], of_fake[d])))
+            })
             .collect();
         results.extend(compared);
     }
     Ok(results)
 }
 
-/// `out[d, i] = direction d . descriptor i`, in parallel over fixed chunks of descriptors.
-/// `directions` is `[147, d]`, `descriptors` `[n, 147]`, `out` `[d, n]`.
-fn project(descriptors: &[f32], directions: &ArrayView2<'_, f32>, out: &mut [f32]) {
+/// `out[d, i] = direction d . descriptor i`, in parallel over fixed chunks of descriptors, and the smallest and
+/// largest projection on each direction.
+/// `directions` is `[147, d]`, `descriptors` as [`transpose_chunks`] leaves them, `out` `[d, n]`.
+fn project(descriptors: &[f32], directions: &ArrayView2<'_, f32>, out: &mut [f32]) -> Vec<(f32, f32)> {
     let (count, columns) = (descriptors.len() / DESCRIPTOR_LENGTH, directions.ncols());
     let directions = Mat::from_fn(DESCRIPTOR_LENGTH, columns, |k, d| directions[[k, d]]);
     // [n, d] with each direction's projections side by side.
     let out = MatMut::from_column_major_slice_mut(out, count, columns);
     let chunks = count.div_ceil(PROJECTION_CHUNK);
-    out.par_row_chunks_mut(PROJECTION_CHUNK).enumerate().take(chunks).for_each(|(chunk, out)| {
-        let rows = out.nrows();
-        let values = &descriptors[chunk * PROJECTION_CHUNK * DESCRIPTOR_LENGTH..][..rows * DESCRIPTOR_LENGTH];
-        let descriptors = MatRef::from_row_major_slice(values, rows, DESCRIPTOR_LENGTH);
-        matmul(out, Accum::Replace, descriptors, directions.as_ref(), 1.0, Par::Seq);
-    });
+    let none = || vec![(f32::INFINITY, f32::NEG_INFINITY); columns];
+    let of_chunks =
+        out.par_row_chunks_mut(PROJECTION_CHUNK).enumerate().take(chunks).map(|(chunk, mut out)| {
+            let rows = out.nrows();
+            let values =
+                &descriptors[chunk * PROJECTION_CHUNK * DESCRIPTOR_LENGTH..][..rows * DESCRIPTOR_LENGTH];
+            let descriptors = MatRef::from_column_major_slice(values, rows, DESCRIPTOR_LENGTH);
+            matmul(out.as_mut(), Accum::Replace, descriptors, directions.as_ref(), 1.0, Par::Seq);
+            // While they are in the cache.
+            let column = |d: usize| out.as_ref().col(d).try_as_col_major().map(ColRef::as_slice);
+            (0..columns).map(|d| extremes(column(d).unwrap_or_default())).collect::<Vec<_>>()
+        });
+    of_chunks.reduce(none, |a, b| a.into_iter().zip(b).map(|(a, b)| wider(a, b)).collect())
+}
+
+/// The least range that holds both.
+fn wider(a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 /// Sum of each direction's components of each channel: what a shift of the channel means does to a

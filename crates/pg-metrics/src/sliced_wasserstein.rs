@@ -13,7 +13,7 @@ use crate::half_normalisation::half_normalisations;
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
 use crate::moments::RunMoments;
 use crate::patch_descriptors::{DESCRIPTOR_LENGTH, Side, normalise_descriptors};
-use crate::projection::{channel_sums_of_directions, draw_directions, project_and_compare};
+use crate::projection::{channel_sums_of_directions, draw_directions, project_and_compare, transpose_chunks};
 use crate::swd_description::{ImageRecord, SwdDescriber, SwdLayout, SwdSettings};
 
 /// What distances are multiplied by in a score: they are reported in units of 1e-3.
@@ -48,7 +48,7 @@ pub struct LevelDistance {
 ///
 /// # Cost
 /// images * patches * directions * repeats * 588 floating-point operations, and a pass or two over as many
-/// numbers, on both sides. Memory: 512 bytes per descriptor on top of the descriptors, which are normalised in
+/// numbers, on both sides. Memory: 512 bytes per descriptor of either side on top of the descriptors, which are normalised in
 /// place.
 pub fn compare_level(
     mut real: Vec<f32>,
@@ -79,6 +79,7 @@ pub fn compare_level(
         let moments = RunMoments::new(descriptors, &ends);
         let statistics = moments.statistics();
         normalise_descriptors(descriptors, &statistics);
+        transpose_chunks(descriptors);
         half_normalisations(&moments, &statistics, &half_samples)
     });
     let directions_of =
@@ -96,11 +97,11 @@ pub fn compare_level(
         let directions = if repeat == 0 { first_directions.clone() } else { directions_of(repeat) };
         let with_halves = if repeat == 0 { HALF_SAMPLE_DIRECTIONS.min(directions.ncols()) } else { 0 };
         let compared =
-            project_and_compare(&real, &fake, &directions.view(), |workspace, direction, a, b| {
+            project_and_compare(&real, &fake, &directions.view(), |workspace, direction, [a, b], grid| {
                 if direction >= with_halves {
-                    return (workspace.distance(a, b), Vec::new());
+                    return (workspace.on_grid(a, b, grid), Vec::new());
                 }
-                let projected = workspace.with_runs(a, b, &ends, buckets_for(a.len()));
+                let projected = workspace.with_runs(a, b, grid, &ends, buckets_for(a.len()));
                 (projected.distance, halves.distances(direction, &projected))
             })?;
         for (distance, of_halves) in compared {
