@@ -10,8 +10,8 @@ mod experiment;
 
 use experiment::{Coverage, Pairing, Source, of_ms_ssim, of_swd};
 
-const TRIALS: usize = 400;
-const TRUTH_RUNS: usize = 1600;
+const TRIALS: usize = 300;
+const TRUTH_RUNS: usize = 400;
 
 const SMOOTH: Source = Source { wavelength_px: 9.0, contrast: 70.0, noise: 8.0 };
 const ROUGH: Source = Source { wavelength_px: 7.0, contrast: 60.0, noise: 20.0 };

@@ -182,12 +182,11 @@ pub struct SwdScore {
 
 /// The score of all compared levels.
 ///
-/// Intervals: the spread of the distances between halves of the real images and the same halves of
-/// the fake ones, 38 of them, balanced over 20 runs of neighbouring images (fewer below 20 images),
-/// plus the variance of the finite number of directions, times Student's t at 19 degrees of freedom.
-/// Each half is normalised anew, with one scale for its three channels. The interval is about the
-/// expected value at this number of images; near the floor, where the distance has a kink, it is too
-/// wide by about a quarter.
+/// Intervals: half the difference, as a root mean square, between the distances of half of the real images from the
+/// same half of the fake ones and those of the other halves, for 19 halvings that are balanced over 20 runs of
+/// neighbouring images (fewer below 20 images), plus the variance of the finite number of directions, times Student's t
+/// at 19 degrees of freedom. Each half is normalised anew, with one scale for its three channels. The interval is
+/// about the expected value at this number of images.
 #[must_use]
 pub fn summarise(levels: &[LevelDistance]) -> SwdScore {
     let level_count = levels.len().max(1) as f64;

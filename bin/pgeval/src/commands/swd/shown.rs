@@ -53,7 +53,7 @@ pub(super) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
             "seed": args.protocol.seed,
             "images_available": { "real": real.len(), "fake": fake.len() },
             "images_used": "the first of each side",
-            "interval": "spread of balanced half-samples of the images, plus that of the directions; Student's t",
+            "interval": "differences of balanced half-samples of the images, plus the spread of the directions; Student's t",
         })),
         provenance,
     }
