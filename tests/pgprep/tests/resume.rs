@@ -98,6 +98,8 @@ fn a_half_done_output_refuses_another_command_and_a_finished_one_is_left_alone()
     let sandbox = with_portraits(PORTRAITS);
     let command = format!("{ALIGN} --format shards --images-per-shard 4 --threads 1 -o out");
     let mut child = start(&sandbox, &command, |f| f.join("out/index/shard-00000.jsonl").exists());
+    // However long the second one takes to begin.
+    send(&child, "-STOP");
     let busy = pgprep(&sandbox, &command).with_status(2);
     assert!(busy.stderr.contains("is being written by another process"), "{}", busy.stderr);
     child.kill().unwrap();

@@ -15,7 +15,7 @@ pub struct DiversityScore {
 
 /// The diversity score of pairs that were scored by [`ms_ssim`](crate::ms_ssim()): `scores[i]` belongs to `pairs[i]`.
 ///
-/// The interval is the normal approximation of the mean (Student's t for few pairs). Pairs that share
+/// The interval is the normal approximation of the mean (Student's t for few pairs or images). Pairs that share
 /// an image are not independent: the products of their deviations are added to the variance
 /// (the cluster-robust estimate for dyadic data of Aronow, Samii and Assenova 2015), which is
 /// never taken below the independent one. Where no image occurs twice it is exactly the usual
@@ -40,17 +40,22 @@ pub fn diversity(pairs: &[ImagePair], scores: &[f64]) -> Result<DiversityScore, 
     }
     let images = pairs.iter().map(|p| p.first.max(p.second) + 1).max().unwrap_or_default();
     let mut per_image = vec![0.0_f64; images];
+    let mut is_used = vec![false; images];
     let mut squares = 0.0;
     for (pair, score) in pairs.iter().zip(scores) {
         let deviation = score - value;
         per_image[pair.first] += deviation;
         per_image[pair.second] += deviation;
+        (is_used[pair.first], is_used[pair.second]) = (true, true);
         squares += deviation * deviation;
     }
     // Each pair's own square is in the sums of both its images.
     let with_shared: f64 = per_image.iter().map(|s| s * s).sum::<f64>() - squares;
     let standard_error = (with_shared.max(squares) / (n - 1.0) / n).sqrt();
-    let interval = ConfidenceInterval::student(value, standard_error, scores.len() - 1, (0.0, 1.0));
+    // Many pairs of few images know no more than the images do.
+    let images_used = is_used.into_iter().filter(|&used| used).count();
+    let degrees_of_freedom = scores.len().min(images_used) - 1;
+    let interval = ConfidenceInterval::student(value, standard_error, degrees_of_freedom, (0.0, 1.0));
     Ok(DiversityScore { value, interval })
 }
 
