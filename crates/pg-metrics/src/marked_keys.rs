@@ -1,7 +1,10 @@
 //! Picking the keys of some buckets out of all, in order.
 #![allow(unsafe_code, reason = "calls a function compiled for AVX-512, behind a test for it; vector loads")]
 
-use crate::one_dimensional::{CHUNK, MAX_BUCKETS};
+/// Keys handled at a time; they stay in the innermost cache.
+pub(crate) const CHUNK: usize = 2048;
+/// The most buckets: what is tallied of them, 512 kB, stays in the second-level cache.
+pub(crate) const MAX_BUCKETS: usize = 1 << 16;
 
 /// One bit per bucket.
 pub(crate) type Marks = [u32; MAX_BUCKETS / 32];

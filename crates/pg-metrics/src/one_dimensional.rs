@@ -7,18 +7,14 @@
 
 use multiversion::multiversion;
 
-use crate::marked_keys::select_marked;
+use crate::marked_keys::{CHUNK, MAX_BUCKETS, Marks, select_marked};
 
 /// Bits of a key: the grid divides the range of all numbers into 2^31 steps, finer than an f32 tells apart.
 const KEY_BITS: u32 = 31;
-/// Keys made at a time; they stay in the innermost cache.
-pub(crate) const CHUNK: usize = 2048;
 /// Keys tallied between two transfers to [`Tally`]: as many as a packed tally can take.
 const PACKED_KEYS: usize = 1 << 19;
 /// Bits of a packed tally for the sum of places; the count stands above them.
 const PACKED_SUM_BITS: u32 = 44;
-/// The most buckets: their tallies, 512 kB, stay in the second-level cache.
-pub(crate) const MAX_BUCKETS: usize = 1 << 16;
 
 /// The grid of keys: the range of all numbers, divided evenly.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +58,7 @@ pub(crate) struct Workspace {
     packed: Box<[u64; MAX_BUCKETS]>,
     tallies: Vec<Tally>,
     /// Bit b: the keys of bucket b must be sorted.
-    is_disputed: Box<[u32; MAX_BUCKETS / 32]>,
+    is_disputed: Box<Marks>,
     /// These keys, each with its set as the lowest bit, as they come.
     disputed: Vec<u32>,
     /// Where the next key of each bucket goes.

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
             counts: members(json!({ "images": 2 * pairs.len(), "pairs": pairs.len() })),
         });
     }
-    let metrics = [sides.result(&distance, &args.swd), likeness];
+    let metrics = [swd::result(&distance, &args.swd, &sides), likeness];
     let result = json!({ "metrics": metrics, "provenance": provenance(args, &sides) });
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;

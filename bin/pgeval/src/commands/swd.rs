@@ -9,6 +9,7 @@ use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, StderrNotes};
 
 use crate::args::SwdArgs;
 
+pub(super) use shown::result;
 pub(super) use sides::Sides;
 
 pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     let scored = sides.score(args, common, interrupt, &|_, _, _| Ok(()))?;
     sides.warn_of_images(notes);
     if args.json {
-        Output.json(&sides.result(&scored, args))?;
+        Output.json(&result(&scored, args, &sides))?;
     } else {
         shown::print_table(&scored, args, &sides)?;
     }

@@ -8,7 +8,7 @@ use super::sides::{Scored, Sides};
 use crate::args::SwdArgs;
 use crate::metric_result::{FloorValue, LevelValue, MetricResult, members};
 
-pub(super) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricResult {
+pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricResult {
     let (real, fake, count) = (&sides.real, &sides.fake, sides.image_count);
     let provenance = Provenance::of_this_process(
         env!("CARGO_PKG_NAME"),

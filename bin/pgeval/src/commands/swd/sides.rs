@@ -7,12 +7,10 @@ use pg_metrics::{Side, SwdLayout, SwdScore, SwdSettings, compare_level, summaris
 use pg_stats::Stats;
 
 use super::reference::Reference;
-use super::shown;
 use crate::args::SwdArgs;
 use crate::commands::nothing_kept;
 use crate::described::{compared_levels, describe, described_in_scratch};
 use crate::image_set::{ImageSet, encoding_warnings};
-use crate::metric_result::MetricResult;
 
 /// Called with every image that was read.
 pub(crate) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
@@ -142,10 +140,6 @@ impl Sides {
             );
         }
         Ok(Some([0, 1].map(|first| (0..half).map(|i| 2 * i + first).collect())))
-    }
-
-    pub(crate) fn result(&self, scored: &Scored, args: &SwdArgs) -> MetricResult {
-        shown::result(scored, args, self)
     }
 
     pub(super) fn layout(&self) -> &SwdLayout {
