@@ -40,7 +40,7 @@ LOWEST_PX = 16
 
 
 def bits(numbers: np.ndarray, seed: int) -> np.ndarray:
-    mixed = numbers.astype(np.uint32) ^ np.uint32(seed << 20)
+    mixed = numbers.astype(np.uint32) ^ np.uint32(seed * 2_654_435_769 & 0xFFFF_FFFF)
     mixed *= np.uint32(2_654_435_761)
     mixed = mixed << np.uint32(15) | mixed >> np.uint32(17)
     mixed *= np.uint32(2_246_822_519)
