@@ -125,7 +125,10 @@ fn value_of_distance() -> f64 {
 }
 
 fn bits(i: usize, seed: u32) -> u32 {
-    (i as u32 ^ seed.wrapping_mul(2_654_435_769)).wrapping_mul(2_654_435_761).rotate_left(15).wrapping_mul(2_246_822_519)
+    (i as u32 ^ seed.wrapping_mul(2_654_435_769))
+        .wrapping_mul(2_654_435_761)
+        .rotate_left(15)
+        .wrapping_mul(2_246_822_519)
 }
 
 fn picture(side: usize, seed: u32) -> Planar<u8> {
