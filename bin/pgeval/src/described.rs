@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, bail};
 use pg_cli::{Interrupt, Progress};
 use pg_image::{Planar, Resolution};
-use pg_metrics::{SWD_LOWEST_PX, Side, SwdLayout};
+use pg_metrics::{SWD_LOWEST_PX, Side, SwdLayout, swd_resolutions};
 use pg_stats::{StatsError, StatsWriter};
 use rayon::prelude::*;
 
@@ -21,6 +21,16 @@ pub(crate) fn compared_levels(args: &SwdProtocolArgs, resolution_px: usize) -> R
     let resolution = |px: usize| Resolution::new(px as u64);
     let levels = choice.of(resolution(resolution_px)?, resolution(SWD_LOWEST_PX)?)?;
     Ok(Some(levels.into_iter().rev().map(Resolution::pixels).collect()))
+}
+
+/// Refuses images that have no pyramid, of which the one called `name` is the first.
+pub(crate) fn check_size((width_px, height_px): (usize, usize), name: &str) -> Result<()> {
+    if width_px != height_px || swd_resolutions(width_px).is_err() {
+        bail!(
+            "{name} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them"
+        );
+    }
+    Ok(())
 }
 
 /// Room for `image_count` images that are compared at once.

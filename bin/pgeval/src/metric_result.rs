@@ -52,3 +52,8 @@ pub(crate) fn members(object: Value) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+/// Provenance of what this process makes.
+pub(crate) fn provenance(seed: Option<u64>) -> Provenance {
+    Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), seed)
+}

@@ -11,7 +11,7 @@ mod listing;
 mod png_chunks;
 mod signature;
 
-pub use atomic::write_atomically;
+pub use atomic::{put_in_place, write_atomically};
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;

@@ -84,14 +84,14 @@ pub enum MetricsError {
         /// What was given.
         actual: String,
     },
-    /// An image index is beyond the set, or an image was given twice, or one is missing.
+    /// An image index is beyond the set.
     #[error("image {index} of a set of {count} was {problem}")]
     ImageIndex {
         /// Which image.
         index: usize,
         /// Images in the set.
         count: usize,
-        /// "given twice", "never given" or "out of range".
+        /// "out of range".
         problem: &'static str,
     },
     /// Two descriptor sets do not belong to one comparison.

@@ -1,13 +1,13 @@
 //! Describing a set of images, one by one, by any number of threads.
 
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blake3::Hash;
 use pg_image::Planar;
+use pg_image::files::put_in_place;
 use pg_metrics::{MetricsError, Side, SwdDescriber, SwdLayout};
 use serde_json::Value;
 
@@ -138,8 +138,8 @@ impl StatsWriter {
         records: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> Result<(), StatsError> {
         if index >= self.image_count() {
-            let expected = "less than the number of images";
-            return Err(MetricsError::Parameter { name: "index", expected, actual: index.to_string() }.into());
+            let (count, problem) = (self.image_count(), "out of range");
+            return Err(MetricsError::ImageIndex { index, count, problem }.into());
         }
         let kept = self.places.kept().len();
         let mut digests = Vec::with_capacity(kept);
@@ -196,11 +196,4 @@ impl Target {
             Self::Named { path, .. } => path,
         }
     }
-}
-
-fn put_in_place(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -1,7 +1,7 @@
 //! Flags of how images are read.
 
 use clap::Args as ClapArgs;
-use pg_cli::FitChoice;
+use pg_cli::{FitChoice, Provenance};
 use pg_image::files::DecodeLimits;
 
 #[derive(Debug, Clone, Copy, ClapArgs)]
@@ -22,6 +22,14 @@ pub(crate) struct ImageArgs {
 impl ImageArgs {
     pub(crate) fn limits(self) -> DecodeLimits {
         DecodeLimits { max_pixels: self.max_pixels, ..DecodeLimits::default() }
+    }
+
+    /// `provenance` with these flags.
+    pub(crate) fn recorded(self, provenance: Provenance) -> Provenance {
+        provenance
+            .setting("fit", self.fit.name())
+            .setting("resolution", self.resolution)
+            .setting("max_pixels", self.max_pixels)
     }
 }
 

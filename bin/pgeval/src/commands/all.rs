@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
-use crate::metric_result::{FloorValue, MetricResult, members};
+use crate::metric_result::{FloorValue, MetricResult, members, provenance};
 use crate::report_data::{ReportPictures, report};
 
 pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         });
     }
     let metrics = [swd::result(&distance, &args.swd, &sides), likeness];
-    let result = json!({ "metrics": metrics, "provenance": provenance(args, &sides) });
+    let result = json!({ "metrics": metrics, "provenance": provenance_of(args, &sides) });
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;
         file.write_all(b"\n")
@@ -93,15 +93,11 @@ fn say_what_statistics_lack(args: &AllArgs, notes: StderrNotes) {
     }
 }
 
-fn provenance(args: &AllArgs, sides: &swd::Sides) -> Provenance {
-    Provenance::of_this_process(
-        env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_VERSION"),
-        Some(args.swd.protocol.seed),
-    )
-    .setting("real", sides.real.describe())
-    .setting("fake", sides.fake.describe())
-    .count("images_read", sides.images_read())
+fn provenance_of(args: &AllArgs, sides: &swd::Sides) -> Provenance {
+    provenance(Some(args.swd.protocol.seed))
+        .setting("real", sides.real.describe())
+        .setting("fake", sides.fake.describe())
+        .count("images_read", sides.images_read())
 }
 
 fn page(args: &AllArgs, result: &Value, pictures: &ReportPictures) -> Result<String> {

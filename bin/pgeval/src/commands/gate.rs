@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
-use pg_cli::{ExitStatus, Output, Provenance};
+use pg_cli::{ExitStatus, Output};
 use pg_image::files::write_atomically;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::gate::{
     Allowance, AllowedChange, Judgement, MetricJudgement, Verdict, annotations, differences, judge,
     junit_xml, summary, table,
 };
+use crate::metric_result::provenance;
 use crate::scores;
 
 pub(crate) fn run(args: &GateArgs) -> Result<ExitStatus> {
@@ -79,7 +80,7 @@ fn print_table(args: &GateArgs, judgement: &Judgement) -> std::io::Result<()> {
 
 fn object(args: &GateArgs, judgement: &Judgement) -> Value {
     let count = |verdict: Verdict| judgement.metrics.iter().filter(|m| m.verdict == verdict).count();
-    let provenance = Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), None)
+    let provenance = provenance(None)
         .setting("result", args.result.display().to_string())
         .setting("baseline", args.baseline.display().to_string())
         .setting(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, Provenance, StderrNotes};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, StderrNotes};
 use pg_image::Planar;
 use pg_metrics::{
     DiversityScore, ImagePair, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, consecutive_pairs, distinct_pair_count,
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::nothing_kept;
 use crate::args::MsSsimArgs;
 use crate::image_set::ImageSet;
-use crate::metric_result::{MetricResult, members};
+use crate::metric_result::{MetricResult, members, provenance};
 
 /// The paper's number of pairs.
 const DEFAULT_PAIRS: usize = 10_000;
@@ -135,14 +135,9 @@ pub(super) fn result(
     images_used: usize,
     pairs: usize,
 ) -> MetricResult {
-    let provenance = Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), seed)
-        .setting("pairs", args.pairs)
-        .setting("consecutive", args.consecutive)
-        .setting("fit", args.input.fit.name())
-        .setting("resolution", args.input.resolution)
-        .setting("max_pixels", args.input.max_pixels)
-        .setting("images", set.describe())
-        .count("images_read", images_used);
+    let protocol = provenance(seed).setting("pairs", args.pairs).setting("consecutive", args.consecutive);
+    let provenance =
+        args.input.recorded(protocol).setting("images", set.describe()).count("images_read", images_used);
     MetricResult {
         metric: "ms-ssim",
         value: score.value,

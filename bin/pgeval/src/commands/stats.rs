@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, Provenance, StderrNotes};
-use pg_metrics::{SwdLayout, SwdSettings, swd_resolutions};
+use anyhow::{Context as _, Result};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, StderrNotes};
+use pg_metrics::{SwdLayout, SwdSettings};
 use pg_stats::{Stats, StatsWriter, merge};
 use serde_json::{Value, json};
 
 use crate::args::StatsArgs;
-use crate::described::{compared_levels, describe};
+use crate::described::{check_size, compared_levels, describe};
 use crate::image_set::{ImageSet, encoding_warnings};
+use crate::metric_result::provenance;
 
 pub(crate) fn run(args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let stats = match &args.real {
@@ -28,30 +29,22 @@ pub(crate) fn run(args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) 
 fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<Stats> {
     let notes = StderrNotes::new(common.quiet);
     let set = ImageSet::open("REAL", real, args.input, None)?;
-    let (width_px, height_px) = (set.width_px(), set.height_px());
-    if width_px != height_px || swd_resolutions(width_px).is_err() {
-        bail!(
-            "{} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them",
-            set.name(0)
-        );
-    }
+    check_size((set.width_px(), set.height_px()), &set.name(0))?;
     let count = args.protocol.images.unwrap_or(set.len()).min(set.len());
     if let Some(asked) = args.protocol.images.filter(|&asked| asked > count) {
         notes.warning(format_args!("--images {asked}: REAL {} holds only {count} images", set.argument()));
     }
-    let levels = compared_levels(&args.protocol, width_px)?.unwrap_or_default();
+    let levels = compared_levels(&args.protocol, set.width_px())?.unwrap_or_default();
     let patches_per_image = args.protocol.patches_per_image;
     let settings = SwdSettings { patches_per_image, ..SwdSettings::default() };
-    let layout = SwdLayout::new(width_px, &levels, &settings)?;
+    let layout = SwdLayout::new(set.width_px(), &levels, &settings)?;
     let seed = args.protocol.seed;
-    let provenance = json!(
-        provenance(Some(seed))
-            .setting("fit", args.input.fit.name())
-            .setting("resolution", args.input.resolution)
-            .setting("max_pixels", args.input.max_pixels)
-            .setting("real", json!({ "path": set.argument(), "images": set.len() }))
-            .count("images_read", count)
-    );
+    let provenance = args
+        .input
+        .recorded(provenance(Some(seed)))
+        .setting("real", json!({ "path": set.argument(), "images": set.len() }))
+        .count("images_read", count);
+    let provenance = json!(provenance);
     let writer =
         StatsWriter::create(&args.output, layout, seed, count, provenance).with_context(cannot_write)?;
     let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
@@ -76,10 +69,6 @@ fn of_parts(args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
     let merged = merge(&parts, &args.output, provenance, &mut || progress.advance(1))?;
     progress.finish();
     Ok(merged)
-}
-
-fn provenance(seed: Option<u64>) -> Provenance {
-    Provenance::of_this_process(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), seed)
 }
 
 fn cannot_write() -> &'static str {

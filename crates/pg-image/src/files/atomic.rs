@@ -20,17 +20,26 @@ pub fn write_atomically(
         let mut writer = io::BufWriter::new(File::create(temporary)?);
         write(&mut writer)?;
         writer.flush()?;
-        writer.get_ref().sync_all()?;
-        fs::rename(temporary, path)?;
-        match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-            _ => File::open(".")?.sync_all(),
-        }
+        put_in_place(writer.get_ref(), temporary, path)
     })();
     if result.is_err() {
         let _ = fs::remove_file(temporary);
     }
     result
+}
+
+/// The end of [`write_atomically`], for files that are not written from front to back: syncs `file`, whose name is
+/// `temporary`, renames it to `path` in the same folder, and syncs the folder.
+///
+/// # Errors
+/// Any I/O error of the file system.
+pub fn put_in_place(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
 }
 
 #[cfg(test)]

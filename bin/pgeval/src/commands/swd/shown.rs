@@ -1,32 +1,28 @@
 //! The result of a comparison, as JSON and as a table.
 
-use pg_cli::{Output, Provenance};
+use pg_cli::Output;
 use pg_metrics::{ConfidenceInterval, PATCH_PX, SwdScore};
 use serde_json::json;
 
 use super::sides::{Scored, Sides};
 use crate::args::SwdArgs;
-use crate::metric_result::{FloorValue, LevelValue, MetricResult, members};
+use crate::metric_result::{FloorValue, LevelValue, MetricResult, members, provenance};
 
 pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricResult {
     let (real, fake, count) = (&sides.real, &sides.fake, sides.image_count);
-    let provenance = Provenance::of_this_process(
-        env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_VERSION"),
-        Some(args.protocol.seed),
-    )
-    .setting("images", args.protocol.images)
-    .setting("levels", sides.layout().compared_px())
-    .setting("patches_per_image", args.protocol.patches_per_image)
-    .setting("directions_per_repeat", args.directions_per_repeat)
-    .setting("repeats", args.repeats)
-    .setting("floor", args.floor)
-    .setting("fit", args.input.fit.name())
-    .setting("resolution", args.input.resolution)
-    .setting("max_pixels", args.input.max_pixels)
-    .setting("real", real.describe())
-    .setting("fake", fake.describe())
-    .count("images_read", sides.images_read());
+    let protocol = provenance(Some(args.protocol.seed))
+        .setting("images", args.protocol.images)
+        .setting("levels", sides.layout().compared_px())
+        .setting("patches_per_image", args.protocol.patches_per_image)
+        .setting("directions_per_repeat", args.directions_per_repeat)
+        .setting("repeats", args.repeats)
+        .setting("floor", args.floor);
+    let provenance = args
+        .input
+        .recorded(protocol)
+        .setting("real", real.describe())
+        .setting("fake", fake.describe())
+        .count("images_read", sides.images_read());
     MetricResult {
         metric: "swd",
         value: scored.score.value,

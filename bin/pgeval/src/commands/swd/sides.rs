@@ -9,7 +9,7 @@ use pg_stats::Stats;
 use super::reference::Reference;
 use crate::args::SwdArgs;
 use crate::commands::nothing_kept;
-use crate::described::{compared_levels, describe, described_in_scratch};
+use crate::described::{check_size, compared_levels, describe, described_in_scratch};
 use crate::image_set::{ImageSet, encoding_warnings};
 
 /// Called with every image that was read.
@@ -72,8 +72,7 @@ impl Sides {
         see: &Seen<'_>,
     ) -> Result<Scored> {
         let settings = args.settings();
-        let sets_read = if self.real.images().is_some() { 2 } else { 1 };
-        let images = sets_read * self.image_count as u64;
+        let images = self.images_read() as u64;
         let progress = Progress::new(common.progress_style(), "describe", "images", images);
         let collect = |side, set: &ImageSet| -> Result<Stats> {
             let writer = described_in_scratch(self.layout.clone(), side, settings.seed, self.image_count)?;
@@ -167,14 +166,8 @@ impl Sides {
 }
 
 fn common_resolution(real: &Reference, fake: &ImageSet) -> Result<usize> {
-    let sides = [(real.size_px(), real.name(0)), ((fake.width_px(), fake.height_px()), fake.name(0))];
-    for ((width_px, height_px), name) in sides {
-        if width_px != height_px || swd_resolutions(width_px).is_err() {
-            bail!(
-                "{name} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them"
-            );
-        }
-    }
+    check_size(real.size_px(), &real.name(0))?;
+    check_size((fake.width_px(), fake.height_px()), &fake.name(0))?;
     let (width_px, height_px) = real.size_px();
     if width_px != fake.width_px() {
         bail!(
