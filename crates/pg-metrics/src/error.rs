@@ -104,6 +104,21 @@ pub enum MetricsError {
         /// Value of the fake side.
         fake: String,
     },
+    /// The features of some images could not be read.
+    #[error("the features of some images cannot be read")]
+    FeatureRows {
+        /// What kept them from being read.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A matrix decomposition did not converge, which matrices of finite numbers do not do.
+    #[error("{what} cannot be computed: the iteration does not converge; are there numbers out of all range?")]
+    NoConvergence {
+        /// What was computed.
+        what: &'static str,
+    },
+    /// The caller asked a long computation to stop.
+    #[error("stopped")]
+    Stopped,
     /// A feature extractor failed.
     #[error("feature extractor {name} failed")]
     Extractor {

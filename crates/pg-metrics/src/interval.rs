@@ -30,7 +30,20 @@ impl ConfidenceInterval {
         bounds: (f64, f64),
     ) -> Self {
         let half = student_t_975(degrees_of_freedom) * standard_error;
-        Self { level: LEVEL_95, low: (value - half).max(bounds.0), high: (value + half).min(bounds.1) }
+        // The value itself may be beyond a bound by rounding.
+        let (low, high) = ((value - half).max(bounds.0).min(value), (value + half).min(bounds.1).max(value));
+        Self { level: LEVEL_95, low, high }
+    }
+
+    /// Around `value`, by the spread of the values of bootstrap samples. Their mean is not used: the bias of the
+    /// metric at finite numbers of images, which is part of `value`, is in them twice.
+    pub(crate) fn bootstrap(value: f64, replicates: &[f64], bounds: (f64, f64)) -> Self {
+        let n = replicates.len().max(1) as f64;
+        let mean = replicates.iter().sum::<f64>() / n;
+        let squares: f64 = replicates.iter().map(|r| (r - mean) * (r - mean)).sum();
+        let degrees_of_freedom = replicates.len().saturating_sub(1);
+        let standard_error = (squares / degrees_of_freedom.max(1) as f64).sqrt();
+        Self::student(value, standard_error, degrees_of_freedom, bounds)
     }
 }
 

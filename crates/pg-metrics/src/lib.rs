@@ -5,27 +5,45 @@
 //! same, bit for bit, for any number of threads and any batching: parallel work is cut into fixed
 //! pieces and sums run in a fixed order.
 
+mod bootstrap;
 mod error;
 mod feature_extractor;
+mod feature_moments;
+mod feature_rows;
+mod frechet;
+mod frechet_extrapolation;
 mod half_distances;
 mod half_normalisation;
 mod image_pairs;
+mod inception_score;
 mod interval;
+mod kernel_distance;
 mod laplacian_pyramid;
 mod marked_keys;
 mod moments;
 mod ms_ssim;
 mod one_dimensional;
+mod nearest_neighbours;
+mod parallelism;
 mod patch_descriptors;
+mod precision_recall;
 mod projection;
 mod random_streams;
 mod sliced_wasserstein;
 mod swd_description;
+mod trace_of_root;
 
+pub use bootstrap::BOOTSTRAP_REPLICATES;
 pub use error::MetricsError;
 pub use feature_extractor::{FeatureExtractor, Features};
+pub use feature_moments::{FeatureGaussian, FeatureMoments};
+pub use feature_rows::FeatureRows;
+pub use frechet::{FeatureSide, FrechetDistance, frechet_distance, frechet_interval, frechet_replicate};
+pub use frechet_extrapolation::{EXTRAPOLATION_POINTS, Extrapolation, ExtrapolationPoint, extrapolate, extrapolation_point};
 pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
+pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};
+pub use kernel_distance::{KernelDistance, KernelDistanceScore, KernelSubsets};
 pub use laplacian_pyramid::laplacian_pyramid;
 pub use ms_ssim::{
     DiversityScore, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, ScaleSimilarity, diversity, ms_ssim,
@@ -35,6 +53,7 @@ pub use patch_descriptors::{
     ChannelStatistics, DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, ImageKey, PATCH_PX, PatchCentre, Side,
     channel_statistics, draw_centres, extract_descriptors, normalise_descriptors,
 };
+pub use precision_recall::{PrecisionRecall, SetScore, precision_recall};
 pub use projection::{draw_directions, projected_distances};
 pub use sliced_wasserstein::{
     LevelDistance, SWD_UNIT_SCALE, SwdLevelScore, SwdScore, compare_level, sliced_wasserstein, summarise,

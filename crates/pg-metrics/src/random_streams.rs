@@ -1,5 +1,6 @@
 //! Random numbers as arguments: one `ChaCha8` stream per purpose, all from one seed.
 
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -14,6 +15,20 @@ pub(crate) enum Purpose {
     Directions = 3,
     /// Image pairs of the diversity score.
     ImagePairs = 4,
+    /// Bootstrap samples of the real images' features.
+    BootstrapReal = 5,
+    /// Bootstrap samples of the fake images' features.
+    BootstrapFake = 6,
+    /// Bootstrap samples of the Inception score.
+    BootstrapScore = 7,
+    /// Subsets of the real images for the kernel distance.
+    KernelReal = 8,
+    /// Subsets of the fake images for the kernel distance.
+    KernelFake = 9,
+    /// Real images of the points that are extrapolated from.
+    ExtrapolateReal = 10,
+    /// Fake images of the points that are extrapolated from.
+    ExtrapolateFake = 11,
 }
 
 /// The stream of `purpose` at the level of side `level_px` (0 where there are no levels).
@@ -40,6 +55,21 @@ pub(crate) fn below(random_bits: u32, bound: usize) -> usize {
     ((u64::from(random_bits) * bound as u64) >> 32) as usize
 }
 
+/// `count` different numbers of `0..bound` in rising order, every choice as likely: block `index` of the stream of
+/// `purpose`.
+pub(crate) fn choose(seed: u64, purpose: Purpose, index: usize, count: usize, bound: usize) -> Vec<usize> {
+    let mut rng = stream(seed, purpose, 0);
+    seek(&mut rng, index);
+    let count = count.min(bound);
+    let mut numbers: Vec<usize> = (0..bound).collect();
+    for i in 0..count {
+        numbers.swap(i, i + below(rng.next_u32(), bound - i));
+    }
+    numbers.truncate(count);
+    numbers.sort_unstable();
+    numbers
+}
+
 /// Standard normal values, for tests.
 #[cfg(test)]
 pub(crate) fn gaussian_noise(seed: u64, count: usize) -> Vec<f32> {
@@ -52,7 +82,6 @@ pub(crate) fn gaussian_noise(seed: u64, count: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng as _;
 
     #[test]
     fn purposes_levels_and_indices_have_streams_of_their_own() {
@@ -78,6 +107,19 @@ mod tests {
         };
         assert_eq!(of_key(0), drawn[0]);
         assert_ne!(of_key(u64::MAX), of_key(u64::MAX - (1 << 13)));
+    }
+
+    #[test]
+    fn a_choice_has_different_numbers_each_as_likely() {
+        let mut seen = [0; 10];
+        for index in 0..1000 {
+            let chosen = choose(3, Purpose::KernelReal, index, 4, 10);
+            assert!(chosen.len() == 4 && chosen.windows(2).all(|n| n[0] < n[1]));
+            chosen.iter().for_each(|&n| seen[n] += 1);
+        }
+        // 400 expected, standard deviation 15.5.
+        assert!(seen.iter().all(|n| (340..=460).contains(n)), "{seen:?}");
+        assert_eq!(choose(3, Purpose::KernelReal, 0, 12, 10), (0..10).collect::<Vec<_>>());
     }
 
     #[test]

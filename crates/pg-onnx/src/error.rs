@@ -71,6 +71,55 @@ pub enum OnnxError {
         /// The library's reason.
         reason: String,
     },
+    /// The model is of a later version of the format than the library speaks.
+    #[error(
+        "{} is of a version of ONNX that this ONNX Runtime does not speak; export it with an older opset, or give a newer library with --onnxruntime: {reason}",
+        path.display()
+    )]
+    TooNew {
+        /// The model file.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+    /// What was asked to run the model is not there.
+    #[error(
+        "{provider} cannot run models here: {reason}; leave --provider out to run them on the processor, or give a library that has it with --onnxruntime (loaded: {})",
+        library.display()
+    )]
+    NoProvider {
+        /// What was asked for.
+        provider: String,
+        /// The library.
+        library: PathBuf,
+        /// Its reason.
+        reason: String,
+    },
+    /// Nobody says how the model is fed.
+    #[error(
+        "model {} does not say in its metadata how it is fed, and no registry knows it: give {wanted}; its outputs are: {outputs}",
+        path.display()
+    )]
+    RecipeMissing {
+        /// The model file.
+        path: PathBuf,
+        /// The flags that are needed, and the metadata keys in their place.
+        wanted: String,
+        /// The outputs there are, comma separated.
+        outputs: String,
+    },
+    /// A value in the model's metadata cannot be read.
+    #[error("model {} says {key} = {value:?} in its metadata, expected {expected}", path.display())]
+    Metadata {
+        /// The model file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
     /// The model has other inputs or outputs than are needed.
     #[error("model {} has {actual}, expected {expected}", path.display())]
     UnsupportedModel {

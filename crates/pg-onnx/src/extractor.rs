@@ -1,128 +1,200 @@
-//! A model as a feature extractor, for images that already have the model's input size.
+//! A model as a feature extractor.
 
-use ndarray::{Array2, ArrayD, Ix2, IxDyn};
-use pg_image::Planar;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::{Array2, ArrayD, ArrayView4, Ix2};
+use pg_image::{NetworkResizeError, NetworkResizePlan, Planar};
 use pg_metrics::{FeatureExtractor, Features, MetricsError};
 
+use crate::lanes::Lanes;
 use crate::model::shape_text;
-use crate::{OnnxError, OnnxModel};
+use crate::{InputRecipe, OnnxError, OnnxModel, OnnxRuntime, SessionSettings};
 
-/// How a model is fed and read. Nothing is guessed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExtractorSettings {
-    /// Pixel values that 0 and 255 become, e.g. (-1, 1).
-    pub range: (f32, f32),
-    /// Name of the output that holds the features.
-    pub features: String,
-    /// Name of the output that holds the class scores before the softmax, if any.
-    pub logits: Option<String>,
-}
+/// Images in a batch, unless the model's own batch has a fixed size.
+///
+/// Measured: `docs/benchmarks.md`.
+pub const DEFAULT_BATCH: usize = 4;
+/// Plans of resizing that are kept; a set of more sizes makes some again.
+const PLANS_KEPT: usize = 256;
+/// Channels of images and of a network's input.
+const CHANNELS: usize = 3;
 
-/// A model with one input `[N,C,H,W]`, float32, and a feature output of N times a fixed width.
+/// A model with one input `[N,3,S,S]`, float32, and an output of N times a fixed number of features.
+///
+/// Every batch has the same shape: what an image gives does not depend on how many images come with it.
 #[derive(Debug)]
 pub struct OnnxExtractor {
-    model: OnnxModel,
+    lanes: Lanes,
+    path: PathBuf,
     name: String,
-    settings: ExtractorSettings,
+    recipe: InputRecipe,
     feature_width: usize,
+    class_count: Option<usize>,
+    batch_size: usize,
+    plans: Mutex<HashMap<(usize, usize), Arc<NetworkResizePlan>>>,
 }
 
 impl OnnxExtractor {
-    /// Checks `model` against `settings`.
+    /// Checks `model` against `recipe`, and opens it as often as `settings` has threads.
     ///
     /// # Errors
-    /// - [`OnnxError::UnsupportedModel`] unless the input is one float32 tensor of four axes and the
-    ///   feature output says its width
+    /// - [`OnnxError::UnsupportedModel`] unless the input is one float32 tensor `[N,3,S,S]` of the recipe's size, and
+    ///   the outputs say their width
     /// - [`OnnxError::MissingOutput`] for an output name that the model has not
-    /// - [`OnnxError::Setting`] for a range that is not finite and rising
-    pub fn new(model: OnnxModel, settings: ExtractorSettings) -> Result<Self, OnnxError> {
-        let (low, high) = settings.range;
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            let expected = "two finite numbers, the lower one first";
-            return Err(OnnxError::Setting { name: "range", expected, actual: format!("[{low},{high}]") });
+    /// - [`OnnxError::Setting`] for a batch size that is 0 or not the model's own
+    /// - those of [`OnnxModel::open`]
+    pub fn new(
+        runtime: &OnnxRuntime,
+        model: OnnxModel,
+        recipe: InputRecipe,
+        settings: &SessionSettings,
+        batch_size: Option<usize>,
+    ) -> Result<Self, OnnxError> {
+        let fixed_batch = check_input(&model, &recipe)?;
+        let batch_size = batch_of(fixed_batch, batch_size)?;
+        let feature_width = width_of(&model, &recipe.features)?;
+        let class_count = recipe.logits.as_ref().map(|name| width_of(&model, name)).transpose()?;
+        let path = model.path().to_owned();
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let mut sessions = vec![model];
+        while sessions.len() < settings.lanes() {
+            sessions.push(OnnxModel::open(runtime, &path, settings)?);
         }
-        let unsupported = |expected: &str, actual: String| OnnxError::UnsupportedModel {
-            path: model.path().to_owned(),
-            expected: expected.to_owned(),
-            actual,
-        };
-        let (_, input) = model.single_float_input()?;
-        if input.len() != 4 {
-            return Err(unsupported(
-                "an input of four axes [N, C, H, W]",
-                format!("an input of shape {}", shape_text(&input)),
-            ));
-        }
-        let features = model.output(&settings.features)?;
-        let shape = features.float_shape.clone().unwrap_or_default();
-        // Axes behind the batch may be [D] or [D, 1, 1].
-        let feature_width = shape.get(1..).and_then(|rest| rest.iter().copied().product::<Option<usize>>());
-        let Some(feature_width) = feature_width.filter(|&width| width > 0 && shape.len() >= 2) else {
-            return Err(unsupported(
-                "a float32 feature output [N, width] of known width",
-                format!("output {:?} of shape {}", settings.features, shape_text(&shape)),
-            ));
-        };
-        if let Some(logits) = &settings.logits {
-            model.output(logits)?;
-        }
-        let name = model.path().file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        Ok(Self { model, name, settings, feature_width })
+        Ok(Self {
+            lanes: Lanes::new(sessions),
+            path,
+            name,
+            recipe,
+            feature_width,
+            class_count,
+            batch_size,
+            plans: Mutex::default(),
+        })
     }
 
-    /// The model.
+    /// The model file.
     #[must_use]
-    pub fn model(&self) -> &OnnxModel {
-        &self.model
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    fn run(&mut self, images: &[Planar<u8>]) -> Result<Features, OnnxError> {
-        let n = images.len();
-        let input = self.batch(images)?;
-        let mut names = vec![self.settings.features.as_str()];
-        names.extend(self.settings.logits.as_deref());
-        let mut found = self.model.run(&input, &names)?.into_iter();
-        let mut next = |width: Option<usize>| -> Result<Option<Array2<f32>>, OnnxError> {
-            let Some(output) = found.next() else { return Ok(None) };
-            let shape = output.values.shape().to_vec();
-            let columns = width.unwrap_or_else(|| shape.iter().skip(1).product());
-            let matrix = output.values.into_shape_with_order(IxDyn(&[n, columns]));
-            match matrix.and_then(ArrayD::into_dimensionality::<Ix2>) {
-                Ok(matrix) => Ok(Some(matrix)),
+    /// How it is fed.
+    #[must_use]
+    pub fn recipe(&self) -> &InputRecipe {
+        &self.recipe
+    }
+
+    fn plan(&self, width_px: usize, height_px: usize) -> Result<Arc<NetworkResizePlan>, NetworkResizeError> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.get(&(width_px, height_px)) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(self.recipe.resize.plan(width_px, height_px, self.recipe.input_size_px)?);
+        if plans.len() == PLANS_KEPT {
+            plans.clear();
+        }
+        plans.insert((width_px, height_px), Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    fn failed(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MetricsError {
+        MetricsError::Extractor { name: self.name.clone(), source: error.into() }
+    }
+
+    fn run(&self, input: &[f32]) -> Result<Features, OnnxError> {
+        let side = self.recipe.input_size_px;
+        let per_image = CHANNELS * side * side;
+        let images = input.len() / per_image;
+        let padded;
+        // The rest of the last batch is black.
+        let batch = if images == self.batch_size {
+            input
+        } else {
+            let mut values = input.to_vec();
+            values.resize(self.batch_size * per_image, 0.0);
+            padded = values;
+            &padded
+        };
+        let shape = (self.batch_size, CHANNELS, side, side);
+        let batch = ArrayView4::from_shape(shape, batch).map_err(|error| OnnxError::InputShape {
+            path: self.path.clone(),
+            expected: format!("{shape:?}"),
+            actual: error.to_string(),
+        })?;
+        let mut names = vec![self.recipe.features.as_str()];
+        names.extend(self.recipe.logits.as_deref());
+        let mut found = self.lanes.with(|model| model.run(batch.into_dyn(), &names))?.into_iter();
+        let mut next = |width: usize| -> Result<Array2<f32>, OnnxError> {
+            let output = found.next().map(|output| (output.name, output.values));
+            let (name, values) = output.unwrap_or_else(|| (String::new(), ArrayD::zeros(vec![0])));
+            let shape = values.shape().to_vec();
+            let matrix = values.into_shape_with_order((self.batch_size, width));
+            match matrix.and_then(|matrix| matrix.into_dimensionality::<Ix2>()) {
+                Ok(mut matrix) => {
+                    matrix.slice_collapse(ndarray::s![..images, ..]);
+                    Ok(matrix)
+                }
                 Err(_) => Err(OnnxError::OutputShape {
-                    path: self.model.path().to_owned(),
-                    name: output.name,
-                    expected: format!("[{n}, {columns}]"),
+                    path: self.path.clone(),
+                    name,
+                    expected: format!("[{}, {width}]", self.batch_size),
                     actual: format!("{shape:?}"),
                 }),
             }
         };
-        let features = next(Some(self.feature_width))?.unwrap_or_default();
-        Ok(Features { features, logits: next(None)? })
+        let features = next(self.feature_width)?;
+        let logits = self.class_count.map(&mut next).transpose()?;
+        Ok(Features { features, logits })
     }
+}
 
-    /// `[N,C,H,W]`, scaled to the range.
-    fn batch(&self, images: &[Planar<u8>]) -> Result<ArrayD<f32>, OnnxError> {
-        let shape_of = |image: &Planar<u8>| [image.channels(), image.height(), image.width()];
-        let [c, h, w] = images.first().map_or([0, 0, 0], shape_of);
-        let shape_error = |expected: String, actual: String| OnnxError::InputShape {
-            path: self.model.path().to_owned(),
-            expected,
-            actual,
-        };
-        if let Some(other) = images.iter().find(|image| shape_of(image) != [c, h, w]) {
-            let actual = format!("an image {:?}", shape_of(other));
-            return Err(shape_error(format!("[N, {c}, {h}, {w}] as the first image"), actual));
-        }
-        let (low, high) = self.settings.range;
-        let scaled = images
-            .iter()
-            .flat_map(Planar::data)
-            .map(|&v| low + f32::from(v) / 255.0 * (high - low))
-            .collect();
-        ArrayD::from_shape_vec(IxDyn(&[images.len(), c, h, w]), scaled)
-            .map_err(|e| shape_error(format!("[N, {c}, {h}, {w}]"), e.to_string()))
+/// The model's own batch size, where it has a fixed one.
+fn check_input(model: &OnnxModel, recipe: &InputRecipe) -> Result<Option<usize>, OnnxError> {
+    let (_, shape) = model.single_float_input()?;
+    let unsupported = |expected: String, actual: String| OnnxError::UnsupportedModel {
+        path: model.path().to_owned(),
+        expected,
+        actual,
+    };
+    let &[batch, channels, height, width] = shape.as_slice() else {
+        return Err(unsupported(
+            "an input of four axes [N, 3, S, S]".to_owned(),
+            format!("an input of shape {}", shape_text(&shape)),
+        ));
+    };
+    let side = recipe.input_size_px;
+    let fits = |size: Option<usize>, expected: usize| size.is_none_or(|size| size == expected);
+    if !(fits(channels, CHANNELS) && fits(height, side) && fits(width, side)) {
+        return Err(unsupported(
+            format!("an input [N, 3, {side}, {side}] (--input-size {side}, or pg.input_size in its metadata)"),
+            format!("an input of shape {}", shape_text(&shape)),
+        ));
     }
+    Ok(batch)
+}
+
+fn batch_of(fixed: Option<usize>, asked: Option<usize>) -> Result<usize, OnnxError> {
+    let wrong = |expected, actual: usize| OnnxError::Setting { name: "batch size", expected, actual: actual.to_string() };
+    match (fixed, asked) {
+        (_, Some(0)) => Err(wrong("at least 1", 0)),
+        (Some(fixed), Some(asked)) if fixed != asked => {
+            Err(wrong("the size that the model's input has, as it is fixed", asked))
+        }
+        (fixed, asked) => Ok(fixed.or(asked).unwrap_or(DEFAULT_BATCH)),
+    }
+}
+
+/// Values per image of the output `name`, whose axes behind the batch may be `[D]` or `[D, 1, 1]`.
+fn width_of(model: &OnnxModel, name: &str) -> Result<usize, OnnxError> {
+    let shape = model.output(name)?.float_shape.clone().unwrap_or_default();
+    let width = shape.get(1..).and_then(|rest| rest.iter().copied().product::<Option<usize>>());
+    width.filter(|&width| width > 0 && shape.len() >= 2).ok_or_else(|| OnnxError::UnsupportedModel {
+        path: model.path().to_owned(),
+        expected: "a float32 output [N, width] of known width".to_owned(),
+        actual: format!("output {name:?} of shape {}", shape_text(&shape)),
+    })
 }
 
 impl FeatureExtractor for OnnxExtractor {
@@ -134,8 +206,36 @@ impl FeatureExtractor for OnnxExtractor {
         self.feature_width
     }
 
-    fn extract(&mut self, images: &[Planar<u8>]) -> Result<Features, MetricsError> {
-        self.run(images)
-            .map_err(|error| MetricsError::Extractor { name: self.name.clone(), source: Box::new(error) })
+    fn class_count(&self) -> Option<usize> {
+        self.class_count
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn input_len(&self) -> usize {
+        CHANNELS * self.recipe.input_size_px * self.recipe.input_size_px
+    }
+
+    fn prepare(&self, image: &Planar<u8>, input: &mut [f32]) -> Result<(), MetricsError> {
+        let plan = self.plan(image.width(), image.height()).map_err(|error| self.failed(error))?;
+        plan.resize_into(image, input).map_err(|error| self.failed(error))?;
+        let (low, high) = self.recipe.range;
+        if (low, high) != (0.0, 255.0) {
+            let scale = (high - low) / 255.0;
+            input.iter_mut().for_each(|value| *value = low + *value * scale);
+        }
+        Ok(())
+    }
+
+    fn extract(&self, input: &[f32]) -> Result<Features, MetricsError> {
+        let (per_image, most) = (self.input_len(), self.batch_size * self.input_len());
+        if input.is_empty() || input.len() > most || !input.len().is_multiple_of(per_image) {
+            let (name, expected) = ("length of a batch", "whole images, one to as many as the batch size");
+            return Err(MetricsError::Parameter { name, expected, actual: input.len().to_string() });
+        }
+        self.run(input).map_err(|error| self.failed(error))
     }
 }
+

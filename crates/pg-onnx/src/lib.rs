@@ -6,12 +6,17 @@
 
 mod error;
 mod extractor;
+mod lanes;
 mod library_search;
 mod model;
+mod recipe;
+mod registry;
 mod runtime;
 
 pub use error::OnnxError;
-pub use extractor::{ExtractorSettings, OnnxExtractor};
+pub use extractor::{DEFAULT_BATCH, OnnxExtractor};
 pub use library_search::find_library;
-pub use model::{NamedTensor, OnnxModel, TensorDescription};
+pub use model::{NamedTensor, OnnxModel, Provider, SessionSettings, TensorDescription};
+pub use recipe::{InputRecipe, PartialRecipe, RESIZES, parse_input_size, parse_range};
+pub use registry::{KnownModel, Registry};
 pub use runtime::OnnxRuntime;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayViewD};
+use ort::ep;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
@@ -30,7 +31,47 @@ pub struct NamedTensor {
     pub values: ArrayD<f32>,
 }
 
-/// A model opened by ONNX Runtime on the CPU.
+/// What runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by its number.
+    Cuda(u32),
+}
+
+/// How a model is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Threads in all.
+    pub threads: usize,
+    /// What runs it.
+    pub provider: Provider,
+}
+
+/// On a CPU more sessions than this only take memory; their threads have more than one operator's rows to share.
+const MOST_LANES: usize = 16;
+
+impl SessionSettings {
+    /// Sessions side by side: on a CPU one per thread, as far as memory allows; a GPU has one queue.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        match self.provider {
+            Provider::Cpu => self.threads.clamp(1, MOST_LANES),
+            Provider::Cuda(_) => 1,
+        }
+    }
+
+    /// Threads within a session.
+    fn threads_per_lane(&self) -> usize {
+        match self.provider {
+            Provider::Cpu => (self.threads / self.lanes()).max(1),
+            Provider::Cuda(_) => 1,
+        }
+    }
+}
+
+/// A model opened by ONNX Runtime.
 #[derive(Debug)]
 pub struct OnnxModel {
     session: Session,
@@ -41,12 +82,13 @@ pub struct OnnxModel {
 }
 
 impl OnnxModel {
-    /// Opens the model file `path`; operators run on `threads` threads.
+    /// Opens the model file `path`.
     ///
     /// # Errors
     /// - [`OnnxError::ModelUnreadable`] when the file cannot be read
-    /// - [`OnnxError::NotAModel`] when ONNX Runtime refuses it
-    pub fn open(runtime: &OnnxRuntime, path: &Path, threads: usize) -> Result<Self, OnnxError> {
+    /// - [`OnnxError::NotAModel`], [`OnnxError::TooNew`] when ONNX Runtime refuses it
+    /// - [`OnnxError::NoProvider`] when this library, or this machine, has not what is to run it
+    pub fn open(runtime: &OnnxRuntime, path: &Path, settings: &SessionSettings) -> Result<Self, OnnxError> {
         let bytes =
             fs::read(path).map_err(|source| OnnxError::ModelUnreadable { path: path.to_owned(), source })?;
         let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
@@ -54,14 +96,27 @@ impl OnnxModel {
             text
         });
         drop(bytes);
-        let not_a_model =
-            |error: ort::Error| OnnxError::NotAModel { path: path.to_owned(), reason: one_line(&error) };
+        let not_a_model = |error: ort::Error| refused(path, one_line(&error));
         // The library's own log would go to stderr beside our error report.
         let mut builder = Session::builder(runtime.environment())
             .and_then(|b| Ok(b.with_log_level(LogLevel::Fatal)?))
-            .and_then(|b| Ok(b.with_intra_threads(threads.max(1))?))
+            .and_then(|b| Ok(b.with_intra_threads(settings.threads_per_lane())?))
             .and_then(|b| Ok(b.with_deterministic_compute(true)?))
             .map_err(not_a_model)?;
+        if let Provider::Cuda(device) = settings.provider {
+            // No choice of algorithm by the clock, no rounding of factors: the same numbers on each run.
+            let cuda = ep::CUDA::default()
+                .with_device_id(device.cast_signed())
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
+                .with_tf32(false)
+                .build()
+                .error_on_failure();
+            builder = builder.with_execution_providers([cuda]).map_err(|error| OnnxError::NoProvider {
+                provider: format!("cuda:{device}"),
+                library: runtime.library().to_owned(),
+                reason: one_line(&error.into()),
+            })?;
+        }
         let session = builder.commit_from_file(path).map_err(not_a_model)?;
         let inputs = session.inputs().iter().map(describe).collect();
         let outputs = session.outputs().iter().map(describe).collect();
@@ -106,7 +161,7 @@ impl OnnxModel {
     /// - [`OnnxError::MissingOutput`] for a name that the model has not
     /// - [`OnnxError::OutputShape`] for an output that is no float32 tensor
     /// - [`OnnxError::Run`] when ONNX Runtime fails
-    pub fn run(&mut self, input: &ArrayD<f32>, outputs: &[&str]) -> Result<Vec<NamedTensor>, OnnxError> {
+    pub fn run(&mut self, input: ArrayViewD<'_, f32>, outputs: &[&str]) -> Result<Vec<NamedTensor>, OnnxError> {
         let (input_name, expected) = self.single_float_input()?;
         let fits = expected.len() == input.ndim()
             && expected.iter().zip(input.shape()).all(|(e, a)| e.is_none_or(|e| e == *a));
@@ -165,6 +220,16 @@ impl OnnxModel {
             }
         })
     }
+}
+
+/// Why the library refuses a model.
+fn refused(path: &Path, reason: String) -> OnnxError {
+    let path = path.to_owned();
+    let lower = reason.to_lowercase();
+    if lower.contains("opset") || lower.contains("ir version") || lower.contains("ir_version") {
+        return OnnxError::TooNew { path, reason };
+    }
+    OnnxError::NotAModel { path, reason }
 }
 
 fn describe(outlet: &Outlet) -> TensorDescription {

@@ -1,0 +1,263 @@
+//! Mean and covariance of feature vectors, from one pass, mergeable.
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
+use faer::{Accum, MatMut, MatRef};
+use ndarray::{Array1, Array2};
+
+use crate::MetricsError;
+use crate::feature_rows::{FeatureRows, ROW_CHUNK, read_f64};
+use crate::parallelism::FIXED_PARTS;
+
+/// A Gaussian fitted to the feature vectors of a set of images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureGaussian {
+    /// Number of images; unknown of published statistics that do not tell.
+    pub images: Option<usize>,
+    /// Mean, `[width]`.
+    pub mean: Array1<f64>,
+    /// Unbiased covariance (divisor n - 1), `[width, width]`, symmetric.
+    pub covariance: Array2<f64>,
+}
+
+/// Count, mean and scatter (the sum of squared deviations) of weighted feature vectors, in f64.
+///
+/// Chunks are centred on their own mean and merged by the update of Chan, Golub and LeVeque (1979), so that
+/// nothing cancels however large the mean is. Vectors are taken in chunks of 1024 whatever pieces they come in.
+///
+/// # Cost
+/// width^2 floating-point operations a vector. Memory: 8 width^2 bytes, and 1024 vectors.
+#[derive(Debug, Clone)]
+pub struct FeatureMoments {
+    width: usize,
+    count: f64,
+    mean: Vec<f64>,
+    /// Row-major, lower triangle.
+    scatter: Vec<f64>,
+    /// Vectors and weights that do not make a chunk yet.
+    pending: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl FeatureMoments {
+    /// Of no vectors yet, of length `width`.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            count: 0.0,
+            mean: vec![0.0; width],
+            scatter: vec![0.0; width * width],
+            pending: Vec::new(),
+            weights: Vec::new(),
+        }
+    }
+
+    /// Of the vectors of `rows`, each as often as `weights` says (once where there are none).
+    ///
+    /// # Errors
+    /// [`MetricsError::FeatureRows`]
+    pub fn of(rows: &dyn FeatureRows, weights: Option<&[u32]>) -> Result<Self, MetricsError> {
+        let mut moments = Self::new(rows.width());
+        let of = |index: usize| weights.map_or(1, |weights| weights[index]);
+        let counted: Vec<usize> = (0..rows.count()).filter(|&index| of(index) > 0).collect();
+        for indices in counted.chunks(ROW_CHUNK) {
+            let values = read_f64(rows, indices)?;
+            for (vector, &index) in values.chunks_exact(moments.width.max(1)).zip(indices) {
+                moments.push(vector, f64::from(of(index)));
+            }
+        }
+        Ok(moments)
+    }
+
+    /// Adds a vector, counted `weight` times.
+    fn push(&mut self, vector: &[f64], weight: f64) {
+        self.pending.extend_from_slice(vector);
+        self.weights.push(weight);
+        if self.weights.len() == ROW_CHUNK {
+            self.take_pending();
+        }
+    }
+
+    fn take_pending(&mut self) {
+        let (width, weights) = (self.width, std::mem::take(&mut self.weights));
+        let mut values = std::mem::take(&mut self.pending);
+        let count: f64 = weights.iter().sum();
+        if width == 0 || count == 0.0 {
+            self.count += count;
+            return;
+        }
+        let mut mean = vec![0.0; width];
+        for (vector, &weight) in values.chunks_exact(width).zip(&weights) {
+            for (sum, value) in mean.iter_mut().zip(vector) {
+                *sum += weight * value;
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= count);
+        for (vector, weight) in values.chunks_exact_mut(width).zip(&weights) {
+            let root = weight.sqrt();
+            for (value, mean) in vector.iter_mut().zip(&mean) {
+                *value = root * (*value - mean);
+            }
+        }
+        let centred = MatRef::from_row_major_slice(&values, weights.len(), width);
+        add_product(&mut self.scatter, centred);
+        self.add_mean(count, &mean);
+    }
+
+    /// Counts `count` vectors of mean `mean`, whose scatter about it is in already.
+    fn add_mean(&mut self, count: f64, mean: &[f64]) {
+        let total = self.count + count;
+        let shift: Vec<f64> = mean.iter().zip(&self.mean).map(|(there, here)| there - here).collect();
+        if self.count > 0.0 {
+            let root = (self.count * count / total).sqrt();
+            let scaled: Vec<f64> = shift.iter().map(|value| root * value).collect();
+            add_product(&mut self.scatter, MatRef::from_row_major_slice(&scaled, 1, self.width));
+        }
+        for (mean, shift) in self.mean.iter_mut().zip(&shift) {
+            *mean += shift * (count / total);
+        }
+        self.count = total;
+    }
+
+    /// Adds all that `other` has counted.
+    ///
+    /// # Errors
+    /// [`MetricsError::SetsDiffer`] for vectors of another length
+    pub fn merge(&mut self, mut other: Self) -> Result<(), MetricsError> {
+        if self.width != other.width {
+            let (real, fake) = (self.width.to_string(), other.width.to_string());
+            return Err(MetricsError::SetsDiffer { what: "length of their feature vectors", real, fake });
+        }
+        self.take_pending();
+        other.take_pending();
+        for (sum, value) in self.scatter.iter_mut().zip(&other.scatter) {
+            *sum += value;
+        }
+        if other.count > 0.0 {
+            self.add_mean(other.count, &other.mean);
+        }
+        Ok(())
+    }
+
+    /// The Gaussian of these moments, of `images` images.
+    ///
+    /// # Errors
+    /// [`MetricsError::TooFewImages`] below two: there is no covariance
+    pub fn gaussian(mut self) -> Result<FeatureGaussian, MetricsError> {
+        self.take_pending();
+        let images = self.count as usize;
+        if images < 2 {
+            let metric = "the covariance of features";
+            return Err(MetricsError::TooFewImages { metric, expected: 2, actual: images });
+        }
+        let (width, divisor) = (self.width, self.count - 1.0);
+        let lower = |i: usize, j: usize| self.scatter[i.max(j) * width + i.min(j)] / divisor;
+        let covariance = Array2::from_shape_fn((width, width), |(i, j)| lower(i, j));
+        Ok(FeatureGaussian { images: Some(images), mean: Array1::from(self.mean), covariance })
+    }
+}
+
+impl FeatureGaussian {
+    /// Of the feature vectors of all images of `rows`.
+    ///
+    /// # Errors
+    /// [`MetricsError::FeatureRows`], [`MetricsError::TooFewImages`] below two images
+    pub fn of(rows: &dyn FeatureRows) -> Result<Self, MetricsError> {
+        FeatureMoments::of(rows, None)?.gaussian()
+    }
+
+    /// Length of a feature vector.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.mean.len()
+    }
+}
+
+/// `sum += rows^T rows`, its lower triangle.
+fn add_product(sum: &mut [f64], rows: MatRef<'_, f64>) {
+    let width = rows.ncols();
+    triangular_matmul(
+        MatMut::from_row_major_slice_mut(sum, width, width),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        rows.transpose(),
+        BlockStructure::Rectangular,
+        rows,
+        BlockStructure::Rectangular,
+        1.0,
+        FIXED_PARTS,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random_streams::gaussian_noise;
+    use pg_testkit::closeness::{Tolerance, assert_close};
+    use proptest::prelude::*;
+
+    fn noise(seed: u64, n: usize, width: usize) -> Array2<f32> {
+        let values = gaussian_noise(seed, n * width);
+        Array2::from_shape_fn((n, width), |(i, j)| 100.0 + values[i * width + j] * (1 + j % 3) as f32)
+    }
+
+    /// The definition.
+    fn two_passes(rows: &Array2<f32>) -> (Vec<f64>, Vec<f64>) {
+        let (n, width) = rows.dim();
+        let mean: Vec<f64> =
+            rows.columns().into_iter().map(|c| c.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64).collect();
+        let deviation = |i: usize, j: usize| f64::from(rows[[i, j]]) - mean[j];
+        let entry = |a: usize, b: usize| (0..n).map(|i| deviation(i, a) * deviation(i, b)).sum::<f64>();
+        let covariance =
+            (0..width * width).map(|k| entry(k / width, k % width) / (n as f64 - 1.0)).collect();
+        (mean, covariance)
+    }
+
+    #[test]
+    fn one_pass_agrees_with_two() {
+        for n in [2, 3, ROW_CHUNK, 2 * ROW_CHUNK + 77] {
+            let rows = noise(n as u64, n, 7);
+            let (mean, covariance) = two_passes(&rows);
+            let found = FeatureGaussian::of(&rows).unwrap();
+            assert_eq!(found.images, Some(n));
+            assert_close("mean", &found.mean.to_vec(), &mean, Tolerance::relative(1e-13));
+            let found: Vec<f64> = found.covariance.iter().copied().collect();
+            assert_close("covariance", &found, &covariance, Tolerance::new(1e-11, 1e-11));
+        }
+    }
+
+    #[test]
+    fn weights_count_vectors_as_often() {
+        let rows = noise(3, 50, 4);
+        let weights: Vec<u32> = (0..50).map(|i| i % 4).collect();
+        let repeated: Vec<usize> = (0..50).flat_map(|i| std::iter::repeat_n(i, weights[i] as usize)).collect();
+        let repeated = Array2::from_shape_fn((repeated.len(), 4), |(i, j)| rows[[repeated[i], j]]);
+        let weighted = FeatureMoments::of(&rows, Some(&weights)).unwrap().gaussian().unwrap();
+        let expected = FeatureGaussian::of(&repeated).unwrap();
+        assert_eq!(weighted.images, Some(repeated.nrows()));
+        let of = |g: &FeatureGaussian| g.mean.iter().chain(&g.covariance).copied().collect::<Vec<_>>();
+        assert_close("moments", &of(&weighted), &of(&expected), Tolerance::new(1e-12, 1e-12));
+    }
+
+    #[test]
+    fn one_image_has_no_covariance() {
+        let error = FeatureGaussian::of(&noise(0, 1, 3)).unwrap_err();
+        assert!(matches!(error, MetricsError::TooFewImages { actual: 1, .. }), "{error}");
+        let mut five = FeatureMoments::new(5);
+        assert!(matches!(five.merge(FeatureMoments::new(4)), Err(MetricsError::SetsDiffer { .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn parts_merge_to_the_whole(n in 2_usize..60, cut in 0_usize..60) {
+            let (rows, cut) = (noise(n as u64, n, 3), cut.min(n));
+            let part = |range: std::ops::Range<usize>| rows.slice(ndarray::s![range, ..]).to_owned();
+            let mut merged = FeatureMoments::of(&part(0..cut), None).unwrap();
+            merged.merge(FeatureMoments::of(&part(cut..n), None).unwrap()).unwrap();
+            let (merged, whole) = (merged.gaussian().unwrap(), FeatureGaussian::of(&rows).unwrap());
+            let of = |g: &FeatureGaussian| g.mean.iter().chain(&g.covariance).copied().collect::<Vec<_>>();
+            assert_close("moments", &of(&merged), &of(&whole), Tolerance::new(1e-12, 1e-11));
+        }
+    }
+}
