@@ -1,0 +1,190 @@
+//! Resampling as Pillow has it for images of 32-bit floats.
+
+use std::f64::consts::PI;
+
+use multiversion::multiversion;
+
+/// Rows that the horizontal pass takes together, so that the compiler can vectorise across them.
+const ROWS: usize = 16;
+/// Columns that the vertical pass takes together: as many as registers hold.
+const COLUMNS: usize = 32;
+
+/// A symmetric kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filter {
+    Bilinear,
+    Bicubic,
+    Lanczos,
+}
+
+impl Filter {
+    /// Beyond this distance the kernel is 0.
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Lanczos => 3.0,
+        }
+    }
+
+    /// The kernel at `x`, each operation as Pillow has it.
+    fn at(self, x: f64) -> f64 {
+        let distance = x.abs();
+        match self {
+            Self::Bilinear if distance < 1.0 => 1.0 - distance,
+            Self::Bicubic if distance < 1.0 => ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0,
+            Self::Bicubic if distance < 2.0 => (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A,
+            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
+            _ => 0.0,
+        }
+    }
+}
+
+/// The parameter of the bicubic kernel.
+const A: f64 = -0.5;
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
+}
+
+/// The contributions to one output position: input positions from `first` on.
+#[derive(Debug, Clone)]
+struct Taps {
+    first: usize,
+    weights: Vec<f64>,
+}
+
+/// The contributions to each output position of a side.
+///
+/// With scale = in/out, s = max(scale, 1), r = s * support and centre = (i + 0.5) scale, the input positions j
+/// are those from floor(centre - r + 0.5) to floor(centre + r + 0.5) - 1 inside the image; their weights are
+/// k((j - centre + 0.5) / s), divided by their sum. All f64.
+fn taps(filter: Filter, input: usize, output: usize) -> Vec<Taps> {
+    let scale = input as f64 / output as f64;
+    let widened = scale.max(1.0);
+    let reach = filter.support() * widened;
+    let per_input = 1.0 / widened;
+    let taps_of = |i: usize| {
+        let centre = (i as f64 + 0.5) * scale;
+        let first = (centre - reach + 0.5).max(0.0) as usize;
+        let end = ((centre + reach + 0.5) as usize).min(input);
+        let weight = |j: usize| filter.at((j as f64 - centre + 0.5) * per_input);
+        let mut weights: Vec<f64> = (first..end).map(weight).collect();
+        let sum = weights.iter().fold(0.0, |sum, weight| sum + weight);
+        if sum != 0.0 {
+            for weight in &mut weights {
+                *weight /= sum;
+            }
+        }
+        Taps { first, weights }
+    };
+    (0..output).map(taps_of).collect()
+}
+
+/// Both passes; one whose size does not change is left out.
+#[derive(Debug, Clone)]
+pub(super) struct PillowFloat {
+    width: usize,
+    height: usize,
+    side: usize,
+    across: Option<Vec<Taps>>,
+    down: Option<Vec<Taps>>,
+}
+
+impl PillowFloat {
+    pub(super) fn new(filter: Filter, width: usize, height: usize, side: usize) -> Self {
+        let pass = |input| (input != side).then(|| taps(filter, input, side));
+        Self { width, height, side, across: pass(width), down: pass(height) }
+    }
+
+    /// Planes of u8 `[H,W]` to f32 `[side,side]`: across, then down, f32 in between; limited to 0..=255.
+    pub(super) fn resize<'a>(&self, planes: impl Iterator<Item = (&'a [u8], &'a mut [f32])>) {
+        let mut columns = vec![[0.0; ROWS]; if self.across.is_some() { self.width } else { 0 }];
+        let mut between = vec![0.0; if self.down.is_some() { self.height * self.side } else { 0 }];
+        for (plane, out) in planes {
+            let Some(down) = &self.down else {
+                self.resize_rows(plane, &mut columns, out);
+                for value in out {
+                    *value = value.clamp(0.0, 255.0);
+                }
+                continue;
+            };
+            // No row is resized in vain: the filter of any size reads them all.
+            self.resize_rows(plane, &mut columns, &mut between);
+            weigh_rows(&between, self.side, down, out);
+        }
+    }
+
+    /// `[H,W]` to `[H,side]`, not limited.
+    fn resize_rows(&self, plane: &[u8], columns: &mut [[f64; ROWS]], out: &mut [f32]) {
+        let Some(across) = &self.across else {
+            for (out, &value) in out.iter_mut().zip(plane) {
+                *out = f32::from(value);
+            }
+            return;
+        };
+        let blocks = plane.chunks(ROWS * self.width).zip(out.chunks_mut(ROWS * self.side));
+        for (rows, out) in blocks {
+            to_columns(rows, self.width, columns);
+            weigh_columns(columns, across, out);
+        }
+    }
+}
+
+/// `[rows, width]` to `[width, rows]`, up to [`ROWS`] rows; missing rows keep what was there.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn to_columns(rows: &[u8], width: usize, columns: &mut [[f64; ROWS]]) {
+    for (r, row) in rows.chunks_exact(width).enumerate() {
+        for (column, &value) in columns.iter_mut().zip(row) {
+            column[r] = f64::from(value);
+        }
+    }
+}
+
+/// `[width, rows]` to `[rows, side]`, up to [`ROWS`] rows; a value's sum runs in the order of its taps.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn weigh_columns(columns: &[[f64; ROWS]], across: &[Taps], out: &mut [f32]) {
+    let side = across.len();
+    for (x, taps) in across.iter().enumerate() {
+        let mut sums = [0.0_f64; ROWS];
+        for (column, &weight) in columns[taps.first..].iter().zip(&taps.weights) {
+            for (sum, &value) in sums.iter_mut().zip(column) {
+                *sum += value * weight;
+            }
+        }
+        for (row, &sum) in out.chunks_exact_mut(side).zip(&sums) {
+            row[x] = sum as f32;
+        }
+    }
+}
+
+/// Rows of `out` as weighted sums of rows, `[height, side]` to `[side, side]`, limited to 0..=255.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn weigh_rows(rows: &[f32], side: usize, down: &[Taps], out: &mut [f32]) {
+    for (taps, out) in down.iter().zip(out.chunks_exact_mut(side)) {
+        let read = &rows[taps.first * side..];
+        if side < COLUMNS {
+            for (x, out) in out.iter_mut().enumerate() {
+                let mut sum = 0.0_f64;
+                for (row, &weight) in read.chunks_exact(side).zip(&taps.weights) {
+                    sum += f64::from(row[x]) * weight;
+                }
+                *out = (sum as f32).clamp(0.0, 255.0);
+            }
+            continue;
+        }
+        for at in (0..side).step_by(COLUMNS) {
+            // The last columns overlap those before.
+            let at = at.min(side - COLUMNS);
+            let mut sums = [0.0_f64; COLUMNS];
+            for (row, &weight) in read.chunks_exact(side).zip(&taps.weights) {
+                for (sum, &value) in sums.iter_mut().zip(&row[at..at + COLUMNS]) {
+                    *sum += f64::from(value) * weight;
+                }
+            }
+            for (out, &sum) in out[at..at + COLUMNS].iter_mut().zip(&sums) {
+                *out = (sum as f32).clamp(0.0, 255.0);
+            }
+        }
+    }
+}
