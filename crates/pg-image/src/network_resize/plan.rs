@@ -77,8 +77,7 @@ impl NetworkResizePlan {
     }
 
     /// Resizes `image`, u8 `[C,H,W]` of any number of channels, into `out`, f32 `[C,side,side]`: 0..=255,
-    /// not rounded ([`NetworkResize::TorchBilinear`] may be beyond 255 by a rounding error). Every value of
-    /// `out` is written. On the calling thread; the same bits wherever it runs.
+    /// not rounded. Every value of `out` is written. On the calling thread; the same bits on any thread.
     ///
     /// # Errors
     /// [`NetworkResizeError::NotAsPlanned`] and [`NetworkResizeError::OutLength`].

@@ -90,16 +90,17 @@ impl<I: Interpolation> TwoTaps<I> {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2+fma"))]
 fn mix_pairs<I: Interpolation>(pairs: &[[u8; 2]], parts: &[f32], out: &mut [f32]) {
     for ((out, pair), &part) in out.iter_mut().zip(pairs).zip(parts) {
         *out = I::mix(f32::from(pair[0]), f32::from(pair[1]), part);
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2+fma"))]
 fn mix_rows<I: Interpolation>(top: &[f32], bottom: &[f32], part: f32, out: &mut [f32]) {
     for ((out, &top), &bottom) in out.iter_mut().zip(top).zip(bottom) {
-        *out = I::mix(top, bottom, part);
+        // Two weights may add up to one and a rounding error.
+        *out = I::mix(top, bottom, part).min(255.0);
     }
 }
