@@ -47,38 +47,59 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
 }
 
-/// The contributions to one output position: input positions from `first` on.
-#[derive(Debug, Clone)]
-struct Taps {
-    first: usize,
-    weights: Vec<f64>,
-}
-
 /// The contributions to each output position of a side.
 ///
 /// With scale = in/out, s = max(scale, 1), r = s * support and centre = (i + 0.5) scale, the input positions j
 /// are those from floor(centre - r + 0.5) to floor(centre + r + 0.5) - 1 inside the image; their weights are
-/// k((j - centre + 0.5) / s), divided by their sum. All f64.
-fn taps(filter: Filter, input: usize, output: usize) -> Vec<Taps> {
-    let scale = input as f64 / output as f64;
-    let widened = scale.max(1.0);
-    let reach = filter.support() * widened;
-    let per_input = 1.0 / widened;
-    let taps_of = |i: usize| {
-        let centre = (i as f64 + 0.5) * scale;
-        let first = (centre - reach + 0.5).max(0.0) as usize;
-        let end = ((centre + reach + 0.5) as usize).min(input);
-        let weight = |j: usize| filter.at((j as f64 - centre + 0.5) * per_input);
-        let mut weights: Vec<f64> = (first..end).map(weight).collect();
-        let sum = weights.iter().fold(0.0, |sum, weight| sum + weight);
-        if sum != 0.0 {
-            for weight in &mut weights {
-                *weight /= sum;
+/// k((j - centre + 0.5) / s), divided by their sum. All f64. Positions with fewer than others have zeros before
+/// or after, which change no sum: loops of one length are quicker.
+#[derive(Debug, Clone)]
+struct Pass {
+    /// For each output position, the first input position.
+    firsts: Vec<usize>,
+    /// Input positions of each output position.
+    count: usize,
+    /// `[out, count]`.
+    weights: Vec<f64>,
+}
+
+impl Pass {
+    fn new(filter: Filter, input: usize, output: usize) -> Self {
+        let scale = input as f64 / output as f64;
+        let widened = scale.max(1.0);
+        let reach = filter.support() * widened;
+        let per_input = 1.0 / widened;
+        let centre = |i: usize| (i as f64 + 0.5) * scale;
+        let range = |i: usize| {
+            let first = (centre(i) - reach + 0.5).max(0.0) as usize;
+            (first, ((centre(i) + reach + 0.5) as usize).min(input))
+        };
+        let count = (0..output).map(range).map(|(first, end)| end - first).max().unwrap_or(1);
+        let mut weights = vec![0.0; output * count];
+        let mut firsts = Vec::with_capacity(output);
+        for (i, weights) in weights.chunks_exact_mut(count).enumerate() {
+            let (first, end) = range(i);
+            let padded_first = first.min(input - count);
+            let weights = &mut weights[first - padded_first..end - padded_first];
+            let mut sum = 0.0;
+            for (weight, j) in weights.iter_mut().zip(first..) {
+                *weight = filter.at((j as f64 - centre(i) + 0.5) * per_input);
+                sum += *weight;
             }
+            if sum != 0.0 {
+                for weight in weights {
+                    *weight /= sum;
+                }
+            }
+            firsts.push(padded_first);
         }
-        Taps { first, weights }
-    };
-    (0..output).map(taps_of).collect()
+        Self { firsts, count, weights }
+    }
+
+    /// For each output position, the first input position and the weights from there on.
+    fn taps(&self) -> impl Iterator<Item = (usize, &[f64])> {
+        self.firsts.iter().copied().zip(self.weights.chunks_exact(self.count))
+    }
 }
 
 /// Both passes; one whose size does not change is left out.
@@ -87,13 +108,13 @@ pub(super) struct PillowFloat {
     width: usize,
     height: usize,
     side: usize,
-    across: Option<Vec<Taps>>,
-    down: Option<Vec<Taps>>,
+    across: Option<Pass>,
+    down: Option<Pass>,
 }
 
 impl PillowFloat {
     pub(super) fn new(filter: Filter, width: usize, height: usize, side: usize) -> Self {
-        let pass = |input| (input != side).then(|| taps(filter, input, side));
+        let pass = |input| (input != side).then(|| Pass::new(filter, input, side));
         Self { width, height, side, across: pass(width), down: pass(height) }
     }
 
@@ -131,23 +152,43 @@ impl PillowFloat {
     }
 }
 
-/// `[rows, width]` to `[width, rows]`, up to [`ROWS`] rows; missing rows keep what was there.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+/// `[rows, width]` to `[width, rows]`, up to [`ROWS`] rows; missing rows become 0.
+// Wider vectors make this slower: what is turned around goes through memory in parts.
+#[multiversion(targets("x86_64+avx2"))]
 fn to_columns(rows: &[u8], width: usize, columns: &mut [[f64; ROWS]]) {
-    for (r, row) in rows.chunks_exact(width).enumerate() {
-        for (column, &value) in columns.iter_mut().zip(row) {
-            column[r] = f64::from(value);
+    // By squares, which stay in registers: column by column or row by row, either would leap through memory.
+    for (block, columns) in columns.chunks_mut(ROWS).enumerate() {
+        let mut square = [[0_u8; ROWS]; ROWS];
+        for (row, values) in rows.chunks_exact(width).zip(&mut square) {
+            let row = &row[block * ROWS..];
+            if let Some(row) = row.first_chunk::<ROWS>() {
+                *values = *row;
+            } else {
+                values[..row.len()].copy_from_slice(row);
+            }
+        }
+        let mut turned = [[0_u8; ROWS]; ROWS];
+        for (x, turned) in turned.iter_mut().enumerate() {
+            for (value, row) in turned.iter_mut().zip(&square) {
+                *value = row[x];
+            }
+        }
+        for (column, turned) in columns.iter_mut().zip(&turned) {
+            for (value, &byte) in column.iter_mut().zip(turned) {
+                *value = f64::from(byte);
+            }
         }
     }
 }
 
 /// `[width, rows]` to `[rows, side]`, up to [`ROWS`] rows; a value's sum runs in the order of its taps.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-fn weigh_columns(columns: &[[f64; ROWS]], across: &[Taps], out: &mut [f32]) {
-    let side = across.len();
-    for (x, taps) in across.iter().enumerate() {
+// Wider vectors make this slower: what is turned around goes through memory in parts.
+#[multiversion(targets("x86_64+avx2"))]
+fn weigh_columns(columns: &[[f64; ROWS]], across: &Pass, out: &mut [f32]) {
+    let side = across.firsts.len();
+    for (x, (first, weights)) in across.taps().enumerate() {
         let mut sums = [0.0_f64; ROWS];
-        for (column, &weight) in columns[taps.first..].iter().zip(&taps.weights) {
+        for (column, &weight) in columns[first..].iter().zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(column) {
                 *sum += value * weight;
             }
@@ -160,13 +201,13 @@ fn weigh_columns(columns: &[[f64; ROWS]], across: &[Taps], out: &mut [f32]) {
 
 /// Rows of `out` as weighted sums of rows, `[height, side]` to `[side, side]`, limited to 0..=255.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-fn weigh_rows(rows: &[f32], side: usize, down: &[Taps], out: &mut [f32]) {
-    for (taps, out) in down.iter().zip(out.chunks_exact_mut(side)) {
-        let read = &rows[taps.first * side..];
+fn weigh_rows(rows: &[f32], side: usize, down: &Pass, out: &mut [f32]) {
+    for ((first, weights), out) in down.taps().zip(out.chunks_exact_mut(side)) {
+        let read = &rows[first * side..];
         if side < COLUMNS {
             for (x, out) in out.iter_mut().enumerate() {
                 let mut sum = 0.0_f64;
-                for (row, &weight) in read.chunks_exact(side).zip(&taps.weights) {
+                for (row, &weight) in read.chunks_exact(side).zip(weights) {
                     sum += f64::from(row[x]) * weight;
                 }
                 *out = (sum as f32).clamp(0.0, 255.0);
@@ -177,7 +218,7 @@ fn weigh_rows(rows: &[f32], side: usize, down: &[Taps], out: &mut [f32]) {
             // The last columns overlap those before.
             let at = at.min(side - COLUMNS);
             let mut sums = [0.0_f64; COLUMNS];
-            for (row, &weight) in read.chunks_exact(side).zip(&taps.weights) {
+            for (row, &weight) in read.chunks_exact(side).zip(weights) {
                 for (sum, &value) in sums.iter_mut().zip(&row[at..at + COLUMNS]) {
                     *sum += f64::from(value) * weight;
                 }
