@@ -116,8 +116,15 @@ fn weighed(
 }
 
 fn pillow(plane: Plane, side: usize, x: usize, y: usize, support: f64, kernel: fn(f64) -> f64) -> f32 {
-    let of_row = |row: usize| weighed(x, plane.width, side, support, kernel, &|j| plane.at(j, row));
-    weighed(y, plane.height, side, support, kernel, &of_row).clamp(0.0, 255.0)
+    let across = |value: &dyn Fn(usize) -> f32| weighed(x, plane.width, side, support, kernel, value);
+    let down = |value: &dyn Fn(usize) -> f32| weighed(y, plane.height, side, support, kernel, value);
+    let (lost_columns, lost_rows) = (plane.width as i64 - side as i64, plane.height as i64 - side as i64);
+    let value = if lost_rows > 0 && lost_rows > 2 * lost_columns {
+        across(&|column| down(&|row| plane.at(column, row)))
+    } else {
+        down(&|row| across(&|column| plane.at(column, row)))
+    };
+    value.clamp(0.0, 255.0)
 }
 
 fn recipes() -> impl Strategy<Value = NetworkResize> {

@@ -118,47 +118,70 @@ impl PillowFloat {
         Self { width, height, side, across: pass(width), down: pass(height) }
     }
 
-    /// Planes of u8 `[H,W]` to f32 `[side,side]`: across, then down, f32 in between; limited to 0..=255.
+    /// Planes of u8 `[H,W]` to f32 `[side,side]`: pass after pass, f32 in between; limited to 0..=255 at the end.
     pub(super) fn resize<'a>(&self, planes: impl Iterator<Item = (&'a [u8], &'a mut [f32])>) {
-        let mut columns = vec![[0.0; ROWS]; if self.across.is_some() { self.width } else { 0 }];
-        let mut between = vec![0.0; if self.down.is_some() { self.height * self.side } else { 0 }];
+        let mut columns = vec![[0.0; ROWS]; self.width];
+        let down_first = goes_down_first(self.width, self.height, self.side);
+        let between = match (&self.across, &self.down) {
+            (Some(_), Some(_)) if down_first => self.side * self.width,
+            (Some(_), Some(_)) => self.height * self.side,
+            _ => 0,
+        };
+        let mut between = vec![0.0; between];
         for (plane, out) in planes {
-            let Some(down) = &self.down else {
-                self.resize_rows(plane, &mut columns, out);
-                for value in out {
-                    *value = value.clamp(0.0, 255.0);
+            match (&self.across, &self.down) {
+                (Some(across), Some(down)) if down_first => {
+                    weigh_rows(plane, self.width, down, &mut between);
+                    resize_rows(&between, self.width, across, &mut columns, out);
                 }
-                continue;
-            };
-            // No row is resized in vain: the filter of any size reads them all.
-            self.resize_rows(plane, &mut columns, &mut between);
-            weigh_rows(&between, self.side, down, out);
+                // No row is resized in vain: a filter of any size reads them all.
+                (Some(across), Some(down)) => {
+                    resize_rows(plane, self.width, across, &mut columns, &mut between);
+                    weigh_rows(&between, self.side, down, out);
+                }
+                (Some(across), None) => resize_rows(plane, self.width, across, &mut columns, out),
+                (None, Some(down)) => weigh_rows(plane, self.width, down, out),
+                (None, None) => {
+                    for (out, &value) in out.iter_mut().zip(plane) {
+                        *out = f32::from(value);
+                    }
+                }
+            }
+            for value in out {
+                *value = value.clamp(0.0, 255.0);
+            }
         }
     }
+}
 
-    /// `[H,W]` to `[H,side]`, not limited.
-    fn resize_rows(&self, plane: &[u8], columns: &mut [[f64; ROWS]], out: &mut [f32]) {
-        let Some(across) = &self.across else {
-            for (out, &value) in out.iter_mut().zip(plane) {
-                *out = f32::from(value);
-            }
-            return;
-        };
-        let blocks = plane.chunks(ROWS * self.width).zip(out.chunks_mut(ROWS * self.side));
-        for (rows, out) in blocks {
-            to_columns(rows, self.width, columns);
-            weigh_columns(columns, across, out);
-        }
+/// Whether rows come before columns. Pillow 13 has them first where the image shrinks downwards and loses more
+/// than twice as many rows as columns; it shows in the last bit, as values are f32 in between.
+fn goes_down_first(width: usize, height: usize, side: usize) -> bool {
+    height > side && height + side > 2 * width
+}
+
+/// `[H,width]` to `[H,side]`.
+fn resize_rows<T: Copy + Default + Into<f64>>(
+    data: &[T],
+    width: usize,
+    across: &Pass,
+    columns: &mut [[f64; ROWS]],
+    out: &mut [f32],
+) {
+    let side = across.firsts.len();
+    for (rows, out) in data.chunks(ROWS * width).zip(out.chunks_mut(ROWS * side)) {
+        to_columns(rows, width, columns);
+        weigh_columns(columns, across, out);
     }
 }
 
 /// `[rows, width]` to `[width, rows]`, up to [`ROWS`] rows; missing rows become 0.
 // Wider vectors make this slower: what is turned around goes through memory in parts.
 #[multiversion(targets("x86_64+avx2"))]
-fn to_columns(rows: &[u8], width: usize, columns: &mut [[f64; ROWS]]) {
+fn to_columns<T: Copy + Default + Into<f64>>(rows: &[T], width: usize, columns: &mut [[f64; ROWS]]) {
     // By squares, which stay in registers: column by column or row by row, either would leap through memory.
     for (block, columns) in columns.chunks_mut(ROWS).enumerate() {
-        let mut square = [[0_u8; ROWS]; ROWS];
+        let mut square = [[T::default(); ROWS]; ROWS];
         for (row, values) in rows.chunks_exact(width).zip(&mut square) {
             let row = &row[block * ROWS..];
             if let Some(row) = row.first_chunk::<ROWS>() {
@@ -167,15 +190,15 @@ fn to_columns(rows: &[u8], width: usize, columns: &mut [[f64; ROWS]]) {
                 values[..row.len()].copy_from_slice(row);
             }
         }
-        let mut turned = [[0_u8; ROWS]; ROWS];
+        let mut turned = [[T::default(); ROWS]; ROWS];
         for (x, turned) in turned.iter_mut().enumerate() {
             for (value, row) in turned.iter_mut().zip(&square) {
                 *value = row[x];
             }
         }
         for (column, turned) in columns.iter_mut().zip(&turned) {
-            for (value, &byte) in column.iter_mut().zip(turned) {
-                *value = f64::from(byte);
+            for (value, &turned) in column.iter_mut().zip(turned) {
+                *value = turned.into();
             }
         }
     }
@@ -199,32 +222,32 @@ fn weigh_columns(columns: &[[f64; ROWS]], across: &Pass, out: &mut [f32]) {
     }
 }
 
-/// Rows of `out` as weighted sums of rows, `[height, side]` to `[side, side]`, limited to 0..=255.
+/// Rows of `out` as weighted sums of rows, `[height, stride]` to `[side, stride]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-fn weigh_rows(rows: &[f32], side: usize, down: &Pass, out: &mut [f32]) {
-    for ((first, weights), out) in down.taps().zip(out.chunks_exact_mut(side)) {
-        let read = &rows[first * side..];
-        if side < COLUMNS {
+fn weigh_rows<T: Copy + Into<f64>>(rows: &[T], stride: usize, down: &Pass, out: &mut [f32]) {
+    for ((first, weights), out) in down.taps().zip(out.chunks_exact_mut(stride)) {
+        let read = &rows[first * stride..];
+        if stride < COLUMNS {
             for (x, out) in out.iter_mut().enumerate() {
                 let mut sum = 0.0_f64;
-                for (row, &weight) in read.chunks_exact(side).zip(weights) {
-                    sum += f64::from(row[x]) * weight;
+                for (row, &weight) in read.chunks_exact(stride).zip(weights) {
+                    sum += row[x].into() * weight;
                 }
-                *out = (sum as f32).clamp(0.0, 255.0);
+                *out = sum as f32;
             }
             continue;
         }
-        for at in (0..side).step_by(COLUMNS) {
+        for at in (0..stride).step_by(COLUMNS) {
             // The last columns overlap those before.
-            let at = at.min(side - COLUMNS);
+            let at = at.min(stride - COLUMNS);
             let mut sums = [0.0_f64; COLUMNS];
-            for (row, &weight) in read.chunks_exact(side).zip(weights) {
+            for (row, &weight) in read.chunks_exact(stride).zip(weights) {
                 for (sum, &value) in sums.iter_mut().zip(&row[at..at + COLUMNS]) {
-                    *sum += f64::from(value) * weight;
+                    *sum += value.into() * weight;
                 }
             }
             for (out, &sum) in out[at..at + COLUMNS].iter_mut().zip(&sums) {
-                *out = (sum as f32).clamp(0.0, 255.0);
+                *out = sum as f32;
             }
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct TwoTaps<I> {
     lows: Vec<u32>,
     /// How far from that pixel to the next each column is.
     parts: Vec<f32>,
+    /// Columns of the output before the first one at the last pixel: that has no next one and is taken twice.
+    inner: usize,
     rows: Vec<Place>,
     interpolation: PhantomData<I>,
 }
@@ -46,9 +48,10 @@ struct Row {
 impl<I: Interpolation> TwoTaps<I> {
     pub(super) fn new(width: usize, height: usize, side: usize) -> Self {
         let columns = (0..side).map(|i| I::place(i, width, side));
-        let (lows, parts) = columns.map(|place| (place.low as u32, place.part)).unzip();
+        let (lows, parts): (Vec<u32>, _) = columns.map(|place| (place.low as u32, place.part)).unzip();
+        let inner = lows.partition_point(|&low| low as usize + 1 < width);
         let rows = (0..side).map(|i| I::place(i, height, side)).collect();
-        Self { width, lows, parts, rows, interpolation: PhantomData }
+        Self { width, lows, parts, inner, rows, interpolation: PhantomData }
     }
 
     /// Planes of u8 `[H,W]` to f32 `[side,side]`: rows first, then between two of them.
@@ -56,19 +59,17 @@ impl<I: Interpolation> TwoTaps<I> {
         let side = self.rows.len();
         let row = || Row { at: None, values: vec![0.0; side] };
         let (mut top, mut bottom) = (row(), row());
-        // One byte more than a row, so that the pixel after the last can be read: it is the last again.
-        let mut padded = vec![0; self.width + 1];
         let mut pairs = vec![[0; 2]; side];
         for (plane, out) in planes {
             (top.at, bottom.at) = (None, None);
             let mut fill = |row: &mut Row, at: usize| {
                 if row.at != Some(at) {
                     let source = &plane[at * self.width..(at + 1) * self.width];
-                    padded[..self.width].copy_from_slice(source);
-                    padded[self.width] = source[self.width - 1];
-                    for (pair, &low) in pairs.iter_mut().zip(&self.lows) {
-                        pair.copy_from_slice(&padded[low as usize..low as usize + 2]);
+                    let (inner, last) = pairs.split_at_mut(self.inner);
+                    for (pair, &low) in inner.iter_mut().zip(&self.lows) {
+                        pair.copy_from_slice(&source[low as usize..low as usize + 2]);
                     }
+                    last.fill([source[self.width - 1]; 2]);
                     mix_pairs::<I>(&pairs, &self.parts, &mut row.values);
                     row.at = Some(at);
                 }
