@@ -33,6 +33,17 @@ pub enum StatsError {
         /// What was expected and found.
         reason: String,
     },
+    /// No mean and covariance of features.
+    #[error(
+        "{} holds no statistics of features: {reason}; expected a .npz with the arrays mu and sigma, as pytorch-fid --save-stats writes it",
+        path.display()
+    )]
+    NotMoments {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        reason: String,
+    },
     /// The file is not as it was written.
     #[error("{} is damaged: {what}; copy it again or make it anew with `pgeval stats`", path.display())]
     Damaged {
@@ -70,6 +81,12 @@ pub enum StatsError {
     /// Fewer than one part, or none with images.
     #[error("there is nothing to merge: no part has an image")]
     Nothing,
+    /// A file of which only mean and covariance are known.
+    #[error("{} holds only mean and covariance of features: parts of them cannot be merged", path.display())]
+    MomentsOnly {
+        /// The part.
+        path: PathBuf,
+    },
     /// A protocol that no metric can have.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

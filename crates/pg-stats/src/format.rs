@@ -1,19 +1,20 @@
-//! The bytes of a statistics file: a safetensors file of tables and, per kept level, records.
+//! The bytes of a statistics file: a safetensors file of tables and, per kind of record, records.
 
 use std::collections::HashMap;
 
 use blake3::{Hash, Hasher};
-use pg_metrics::{DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, KeptLevel, LevelForm, SwdLayout};
+use pg_metrics::SwdLayout;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde_json::{Map, Value, json};
 
 use crate::StatsProtocol;
+use crate::records::{RecordKind, kinds};
 
 /// `__metadata__.format`
 pub(crate) const FORMAT: &str = "pgstats";
 /// `__metadata__.version`; another number means that the bytes mean something else.
-pub(crate) const VERSION: &str = "1";
+pub(crate) const VERSION: &str = "2";
 /// The longest header read; a header has some kilobytes.
 pub(crate) const MAX_HEADER_BYTES: u64 = 16 << 20;
 /// Bytes of a BLAKE3 digest.
@@ -22,13 +23,15 @@ pub(crate) const DIGEST_BYTES: usize = 32;
 const KEYS: &str = "images.key";
 const PIXELS: &str = "images.pixels_blake3";
 const RECORDS: &str = "records.blake3";
+const MEAN: &str = "network.mean";
+const COVARIANCE: &str = "network.covariance";
 
 /// What is told of each image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ImageRow {
     /// What its patch positions are drawn by.
     pub(crate) key: u64,
-    /// BLAKE3 of its pixels, u8 `[3,R,R]`.
+    /// BLAKE3 of its pixels, u8 `[3,H,W]`.
     pub(crate) pixels: Hash,
 }
 
@@ -36,24 +39,25 @@ pub(crate) struct ImageRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tables {
     pub(crate) images: Vec<ImageRow>,
-    /// Digest of each record, `[images][kept levels]`.
+    /// Digest of each record, `[images][kinds of records]`.
     pub(crate) records: Vec<Hash>,
 }
 
 impl Tables {
-    pub(crate) fn empty(image_count: usize, kept: usize) -> Self {
+    pub(crate) fn empty(image_count: usize, kinds: usize) -> Self {
         let none = Hash::from_bytes([0; DIGEST_BYTES]);
         Self {
             images: vec![ImageRow { key: 0, pixels: none }; image_count],
-            records: vec![none; image_count * kept],
+            records: vec![none; image_count * kinds],
         }
     }
 
-    /// What identifies a file: its protocol, its images and all its records.
-    pub(crate) fn content(&self, protocol: &StatsProtocol) -> Hash {
+    /// What identifies a file: its protocol, its images and all its records, or `moments` in their place.
+    pub(crate) fn content(&self, protocol: &StatsProtocol, moments: &[u8]) -> Hash {
         let mut hasher = Hasher::new();
         hasher.update(json!(protocol).to_string().as_bytes());
         hasher.update(&self.to_bytes());
+        hasher.update(moments);
         hasher.finalize()
     }
 
@@ -64,8 +68,8 @@ impl Tables {
     }
 
     /// Bytes of the tables of `image_count` images.
-    pub(crate) fn bytes(image_count: usize, kept: usize) -> usize {
-        image_count * (size_of::<u64>() + (1 + kept) * DIGEST_BYTES)
+    pub(crate) fn bytes(image_count: usize, kinds: usize) -> usize {
+        image_count * (size_of::<u64>() + (1 + kinds) * DIGEST_BYTES)
     }
 
     /// From [`Self::bytes`] bytes.
@@ -84,44 +88,47 @@ pub(crate) struct Places {
     /// First byte after the header.
     pub(crate) data: u64,
     pub(crate) image_count: usize,
-    patches_per_image: usize,
-    kept: Vec<KeptLevel>,
+    kinds: Vec<RecordKind>,
+    /// Bytes behind the records.
+    moments: usize,
 }
 
 impl Places {
-    pub(crate) fn new(layout: &SwdLayout, image_count: usize, header_bytes: usize) -> Self {
-        Self {
-            data: header_bytes as u64,
-            image_count,
-            patches_per_image: layout.patches_per_image(),
-            kept: layout.kept().to_vec(),
-        }
+    pub(crate) fn new(protocol: &StatsProtocol, kinds: Vec<RecordKind>, images: usize, header: usize) -> Self {
+        let moments = moment_tensors(protocol).iter().filter_map(|(_, shape)| tensor_bytes(Dtype::F64, shape)).sum();
+        Self { data: header as u64, image_count: images, kinds, moments }
     }
 
-    pub(crate) fn kept(&self) -> &[KeptLevel] {
-        &self.kept
+    pub(crate) fn kinds(&self) -> &[RecordKind] {
+        &self.kinds
     }
 
-    pub(crate) fn record_bytes(&self, level: usize) -> usize {
-        self.kept.get(level).map_or(0, |level| level.bytes(self.patches_per_image))
+    pub(crate) fn record_bytes(&self, kind: usize) -> usize {
+        self.kinds.get(kind).and_then(RecordKind::bytes).unwrap_or_default()
     }
 
-    pub(crate) fn record(&self, level: usize, index: usize) -> u64 {
-        let before: usize = (0..level).map(|level| self.record_bytes(level)).sum();
-        let tables = Tables::bytes(self.image_count, self.kept.len());
-        self.data + (tables + before * self.image_count + self.record_bytes(level) * index) as u64
+    pub(crate) fn record(&self, kind: usize, index: usize) -> u64 {
+        let before: usize = (0..kind).map(|kind| self.record_bytes(kind)).sum();
+        let tables = Tables::bytes(self.image_count, self.kinds.len());
+        self.data + (tables + before * self.image_count + self.record_bytes(kind) * index) as u64
+    }
+
+    /// Where mean and covariance are, and their bytes.
+    pub(crate) fn moments(&self) -> (u64, usize) {
+        (self.record(self.kinds.len(), 0), self.moments)
     }
 
     /// Bytes of the whole file.
     pub(crate) fn end(&self) -> u64 {
-        self.record(self.kept.len(), 0)
+        let (at, bytes) = self.moments();
+        at + bytes as u64
     }
 }
 
 /// The header of a file, its length included, for any content: that has always the same length.
 pub(crate) fn header(
     protocol: &StatsProtocol,
-    layout: &SwdLayout,
+    kinds: &[RecordKind],
     image_count: usize,
     content: &Hash,
     provenance: &Value,
@@ -136,8 +143,8 @@ pub(crate) fn header(
     });
     header.insert("__metadata__".to_owned(), metadata);
     let mut start = 0;
-    for (name, dtype, shape) in tensors(layout, image_count) {
-        let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+    for (name, dtype, shape) in tensors(protocol, kinds, image_count) {
+        let bytes = tensor_bytes(dtype, &shape).unwrap_or_default();
         let offsets = [start, start + bytes];
         header.insert(name, json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets }));
         start += bytes;
@@ -150,31 +157,40 @@ pub(crate) fn header(
     bytes
 }
 
+fn tensor_bytes(dtype: Dtype, shape: &[usize]) -> Option<usize> {
+    let values = shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
+    values.and_then(|values| values.checked_mul(dtype.bitsize() / 8))
+}
+
 /// Names, types and shapes, in the order of the file.
-fn tensors(layout: &SwdLayout, n: usize) -> Vec<(String, Dtype, Vec<usize>)> {
+fn tensors(protocol: &StatsProtocol, kinds: &[RecordKind], n: usize) -> Vec<(String, Dtype, Vec<usize>)> {
     let mut tensors = vec![
         (KEYS.to_owned(), Dtype::U64, vec![n]),
         (PIXELS.to_owned(), Dtype::U8, vec![n, DIGEST_BYTES]),
-        (RECORDS.to_owned(), Dtype::U8, vec![n, layout.kept().len(), DIGEST_BYTES]),
+        (RECORDS.to_owned(), Dtype::U8, vec![n, kinds.len(), DIGEST_BYTES]),
     ];
-    tensors.extend(layout.kept().iter().map(|&KeptLevel { px, form }| {
-        let (name, dtype, shape) = match form {
-            LevelForm::Patches => {
-                ("patches", Dtype::F32, vec![n, layout.patches_per_image(), DESCRIPTOR_LENGTH])
-            }
-            LevelForm::Gaussian => ("gaussian", Dtype::F32, vec![n, DESCRIPTOR_CHANNELS, px, px]),
-            LevelForm::Pixels => ("pixels", Dtype::U8, vec![n, DESCRIPTOR_CHANNELS, px, px]),
-        };
-        (format!("swd.{px}.{name}"), dtype, shape)
+    tensors.extend(kinds.iter().map(|kind| {
+        let shape = std::iter::once(n).chain(kind.shape.iter().copied()).collect();
+        (kind.name.clone(), kind.dtype, shape)
     }));
+    let moments = moment_tensors(protocol);
+    tensors.extend(moments.into_iter().map(|(name, shape)| (name.to_owned(), Dtype::F64, shape)));
     tensors
+}
+
+/// Of statistics that are nothing else.
+fn moment_tensors(protocol: &StatsProtocol) -> Vec<(&'static str, Vec<usize>)> {
+    let only = protocol.network.as_ref().filter(|network| network.moments_only);
+    let of = |width: usize| [(MEAN, vec![width]), (COVARIANCE, vec![width, width])];
+    only.into_iter().flat_map(|network| of(network.feature_width)).collect()
 }
 
 /// What a header says.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) protocol: StatsProtocol,
-    pub(crate) layout: SwdLayout,
+    pub(crate) layout: Option<SwdLayout>,
+    pub(crate) kinds: Vec<RecordKind>,
     pub(crate) image_count: usize,
     pub(crate) content: Hash,
     pub(crate) provenance: Value,
@@ -197,10 +213,8 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Result<Header, String> {
     }
     let protocol: StatsProtocol = serde_json::from_str(text("protocol")?)
         .map_err(|error| format!("`protocol` in its header: {error}"))?;
-    let layout = protocol.layout().map_err(|error| format!("`protocol` in its header: {error}"))?;
-    if layout.compared_px() != protocol.levels {
-        return Err(format!("`protocol` in its header: levels {:?} are in disorder", protocol.levels));
-    }
+    let (layout, kinds) = kinds(&protocol).map_err(|error| format!("`protocol` in its header: {error}"))?;
+    check_protocol(&protocol, layout.as_ref())?;
     let content = Hash::from_hex(text("content")?)
         .map_err(|error| format!("`content` in its header is no BLAKE3 digest: {error}"))?;
     let provenance = serde_json::from_str(text("provenance")?)
@@ -208,10 +222,9 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Result<Header, String> {
     let tensor = |name: &str| found.info(name).ok_or_else(|| format!("it has no tensor `{name}`"));
     let image_count = tensor(KEYS)?.shape.first().copied().unwrap_or_default();
     let mut start = 0;
-    for (name, dtype, shape) in tensors(&layout, image_count) {
+    for (name, dtype, shape) in tensors(&protocol, &kinds, image_count) {
         let info = tensor(&name)?;
-        let values = shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
-        let end = values.and_then(|n| n.checked_mul(dtype.bitsize() / 8)).and_then(|n| n.checked_add(start));
+        let end = tensor_bytes(dtype, &shape).and_then(|bytes| bytes.checked_add(start));
         if (info.dtype, &info.shape, Some(info.data_offsets)) != (dtype, &shape, end.map(|end| (start, end)))
         {
             return Err(format!(
@@ -221,5 +234,23 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Result<Header, String> {
         }
         start = info.data_offsets.1;
     }
-    Ok(Header { protocol, layout, image_count, content, provenance })
+    Ok(Header { protocol, layout, kinds, image_count, content, provenance })
+}
+
+fn check_protocol(protocol: &StatsProtocol, layout: Option<&SwdLayout>) -> Result<(), String> {
+    if let (Some(swd), Some(layout)) = (&protocol.swd, layout)
+        && layout.compared_px() != swd.levels
+    {
+        return Err(format!("`protocol` in its header: levels {:?} are in disorder", swd.levels));
+    }
+    match &protocol.network {
+        None if protocol.swd.is_none() => Err("`protocol` in its header: nothing is kept of the images".to_owned()),
+        Some(network) if network.feature_width == 0 => {
+            Err("`protocol` in its header: features of length 0".to_owned())
+        }
+        Some(network) if network.moments_only && protocol.swd.is_some() => {
+            Err("`protocol` in its header: descriptors of images that are not known".to_owned())
+        }
+        _ => Ok(()),
+    }
 }

@@ -7,13 +7,16 @@
 mod error;
 mod format;
 mod merge;
+mod npz;
 mod protocol;
 mod record_bytes;
+mod records;
 mod stats;
 mod writer;
 
 pub use error::StatsError;
 pub use merge::merge;
-pub use protocol::{ProtocolDifference, StatsProtocol};
-pub use stats::Stats;
-pub use writer::StatsWriter;
+pub use npz::{read_npz, write_npz};
+pub use protocol::{NetworkProtocol, ProtocolDifference, StatsProtocol, SwdProtocol};
+pub use stats::{Stats, StatsRows};
+pub use writer::{NetworkRow, StatsWriter};

@@ -16,7 +16,7 @@ use crate::{Stats, StatsError, StatsWriter};
 /// # Errors
 /// - [`StatsError::Protocol`] when two parts were described in different ways
 /// - [`StatsError::Overlap`] when an image (its name and pixels) is in two parts
-/// - [`StatsError::Nothing`] without images
+/// - [`StatsError::Nothing`] without images, [`StatsError::MomentsOnly`] for a file that knows none
 /// - [`StatsError::Damaged`], [`StatsError::Io`]; nothing is left at `path` then that was not there before
 pub fn merge(
     parts: &[Stats],
@@ -27,6 +27,9 @@ pub fn merge(
     let first = parts.first().ok_or(StatsError::Nothing)?;
     let mut seen = HashMap::new();
     for (number, part) in parts.iter().enumerate() {
+        if part.moments().is_some() {
+            return Err(StatsError::MomentsOnly { path: part.name.clone() });
+        }
         if let Some(difference) = first.protocol().difference(part.protocol()) {
             let (first, path) = (first.name.clone(), part.name.clone());
             return Err(StatsError::Protocol { first, path, difference });
@@ -44,12 +47,11 @@ pub fn merge(
     if image_count == 0 {
         return Err(StatsError::Nothing);
     }
-    let layout = first.layout().clone();
-    let kept = layout.kept().len();
-    let writer = StatsWriter::create(path, layout, first.protocol().seed, image_count, provenance)?;
+    let kinds = first.places.kinds().len();
+    let writer = StatsWriter::create(path, first.protocol().clone(), image_count, provenance)?;
     let images = parts.iter().flat_map(|part| (0..part.image_count()).map(move |index| (part, index)));
     for (to, (part, index)) in images.enumerate() {
-        let records = (0..kept).map(|level| part.record_bytes(level, index));
+        let records = (0..kinds).map(|kind| part.record_bytes(kind, index));
         let records = records.collect::<Result<Vec<_>, _>>()?;
         writer.put_bytes(to, part.row(index), records.iter())?;
         progress();

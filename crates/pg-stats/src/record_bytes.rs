@@ -25,7 +25,7 @@ pub(crate) fn from_bytes(KeptLevel { px, form }: KeptLevel, bytes: Vec<u8>) -> O
     }
 }
 
-fn of_floats(values: &[f32]) -> Vec<u8> {
+pub(crate) fn of_floats(values: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; size_of_val(values)];
     for (bytes, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(values) {
         *bytes = value.to_le_bytes();

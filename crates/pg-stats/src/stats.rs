@@ -1,28 +1,34 @@
 //! A finished statistics file.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use blake3::Hash;
-use pg_metrics::{DESCRIPTOR_LENGTH, ImageKey, LevelRecord, MetricsError, Side, SwdDescriber, SwdLayout};
+use ndarray::{Array1, Array2};
+use pg_metrics::{
+    DESCRIPTOR_LENGTH, FeatureGaussian, FeatureRows, ImageKey, LevelRecord, MetricsError, Side, SwdDescriber,
+};
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::format::{ImageRow, MAX_HEADER_BYTES, Places, Tables, parse_header};
+use crate::records::Content;
 use crate::{StatsError, StatsProtocol, record_bytes};
 
-/// What is known of a set of images. One level at a time is read from disk.
+/// What is known of a set of images. One level at a time is read from disk, or some images' features.
 #[derive(Debug)]
 pub struct Stats {
     pub(crate) name: PathBuf,
     pub(crate) file: File,
-    pub(crate) describer: SwdDescriber,
+    pub(crate) describer: Option<SwdDescriber>,
     pub(crate) protocol: StatsProtocol,
     pub(crate) provenance: Value,
     pub(crate) places: Places,
     pub(crate) tables: Tables,
+    pub(crate) moments: Option<FeatureGaussian>,
     pub(crate) content: Hash,
 }
 
@@ -49,27 +55,33 @@ impl Stats {
         let mut header = vec![0; header_length as usize + 8];
         file.read_exact_at(&mut header, 0).map_err(StatsError::io("read", path))?;
         let found = parse_header(&header).map_err(not_stats)?;
-        let places = Places::new(&found.layout, found.image_count, header.len());
+        let places = Places::new(&found.protocol, found.kinds, found.image_count, header.len());
         if places.end() != length {
             let what = format!("it has {length} bytes, expected {}", places.end());
             return Err(StatsError::damaged(path, what));
         }
-        let mut tables = vec![0; Tables::bytes(found.image_count, places.kept().len())];
+        let mut tables = vec![0; Tables::bytes(found.image_count, places.kinds().len())];
         file.read_exact_at(&mut tables, places.data).map_err(StatsError::io("read", path))?;
         let tables = Tables::from_bytes(&tables, found.image_count);
-        let content = tables.content(&found.protocol);
+        let (at, bytes) = places.moments();
+        let mut moments = vec![0; bytes];
+        file.read_exact_at(&mut moments, at).map_err(StatsError::io("read", path))?;
+        let content = tables.content(&found.protocol, &moments);
         if content != found.content {
             let what = format!("protocol and tables have the digest {content}, expected {}", found.content);
             return Err(StatsError::damaged(path, what));
         }
+        let seed = found.protocol.swd.as_ref().map_or(0, |swd| swd.seed);
+        let width = found.protocol.network.as_ref().map_or(0, |network| network.feature_width);
         Ok(Self {
             name: path.to_owned(),
             file,
-            describer: SwdDescriber::new(found.layout, Side::Real, found.protocol.seed),
+            describer: found.layout.map(|layout| SwdDescriber::new(layout, Side::Real, seed)),
             protocol: found.protocol,
             provenance: found.provenance,
             places,
             tables,
+            moments: (!moments.is_empty()).then(|| gaussian(&moments, width)).flatten(),
             content,
         })
     }
@@ -86,13 +98,7 @@ impl Stats {
         &self.protocol
     }
 
-    /// What is kept of each image.
-    #[must_use]
-    pub fn layout(&self) -> &SwdLayout {
-        self.describer.layout()
-    }
-
-    /// Number of images.
+    /// Number of images; 0 of statistics that consist of mean and covariance only.
     #[must_use]
     pub fn image_count(&self) -> usize {
         self.places.image_count
@@ -116,8 +122,32 @@ impl Stats {
         self.places.end()
     }
 
+    /// The features of the images, where they were kept.
+    #[must_use]
+    pub fn features(&self) -> Option<StatsRows<'_>> {
+        self.rows(Content::Features)
+    }
+
+    /// The class scores of the images, where they were kept.
+    #[must_use]
+    pub fn logits(&self) -> Option<StatsRows<'_>> {
+        self.rows(Content::Logits)
+    }
+
+    fn rows(&self, content: Content) -> Option<StatsRows<'_>> {
+        let kind = self.places.kinds().iter().position(|kind| kind.content == content)?;
+        let width = self.places.kinds()[kind].shape.iter().product();
+        Some(StatsRows { stats: self, kind, width, count: self.image_count() })
+    }
+
+    /// Mean and covariance of features, of statistics that consist of nothing else.
+    #[must_use]
+    pub fn moments(&self) -> Option<&FeatureGaussian> {
+        self.moments.as_ref()
+    }
+
     /// The descriptors of the images `indices` at the level of `px` pixels, `[images, patches, 147]`, not
-    /// normalised. The level must be one of [`StatsProtocol::levels`].
+    /// normalised. The level must be one of [`SwdProtocol::levels`](crate::SwdProtocol::levels).
     ///
     /// Memory: the result.
     ///
@@ -125,54 +155,111 @@ impl Stats {
     /// - [`StatsError::Metrics`] for another level
     /// - [`StatsError::Damaged`], [`StatsError::Io`]
     pub fn descriptors(&self, px: usize, indices: &[usize]) -> Result<Vec<f32>, StatsError> {
-        let kept = self.places.kept();
-        let level = kept.iter().position(|level| level.px == px && self.protocol.levels.contains(&px));
-        let Some(level) = level else {
+        let is_level = |content: &Content| matches!(content, Content::Level(level) if level.px == px);
+        let compared = self.protocol.swd.as_ref().is_some_and(|swd| swd.levels.contains(&px));
+        let level = self.places.kinds().iter().position(|kind| compared && is_level(&kind.content));
+        let (Some(level), Some(describer)) = (level, &self.describer) else {
             let expected = "a level that the statistics hold";
             return Err(MetricsError::Parameter { name: "level", expected, actual: px.to_string() }.into());
         };
-        let per_image = self.layout().patches_per_image() * DESCRIPTOR_LENGTH;
+        let per_image = describer.layout().patches_per_image() * DESCRIPTOR_LENGTH;
         let mut descriptors = vec![0.0_f32; indices.len() * per_image];
         let all = descriptors.par_chunks_exact_mut(per_image).zip(indices);
         all.try_for_each(|(out, &index)| -> Result<(), StatsError> {
-            let record = self.record(level, index)?;
+            let Some(record) = self.level(level, index)? else { return Ok(()) };
             if let LevelRecord::Patches(values) = &record {
                 out.copy_from_slice(values);
                 return Ok(());
             }
-            let next = (level + 1 < kept.len()).then(|| self.record(level + 1, index)).transpose()?;
+            let next = self.level(level + 1, index)?;
             let key = ImageKey(self.tables.images[index].key);
-            out.copy_from_slice(&self.describer.descriptors(px, key, &record, next.as_ref()));
+            out.copy_from_slice(&describer.descriptors(px, key, &record, next.as_ref()));
             Ok(())
         })?;
         Ok(descriptors)
     }
 
-    fn record(&self, level: usize, index: usize) -> Result<LevelRecord, StatsError> {
-        let kept = self.places.kept()[level];
-        let bytes = self.record_bytes(level, index)?;
-        record_bytes::from_bytes(kept, bytes)
-            .ok_or_else(|| StatsError::damaged(&self.name, format!("level {} of image {index}", kept.px)))
+    /// `None` where the record is none of a level.
+    fn level(&self, kind: usize, index: usize) -> Result<Option<LevelRecord>, StatsError> {
+        let Some(Content::Level(kept)) = self.places.kinds().get(kind).map(|kind| kind.content) else {
+            return Ok(None);
+        };
+        let record = record_bytes::from_bytes(kept, self.record_bytes(kind, index)?);
+        let damaged = || StatsError::damaged(&self.name, format!("level {} of image {index}", kept.px));
+        record.ok_or_else(damaged).map(Some)
     }
 
-    /// The bytes of image `index` at kept level `level`, checked.
-    pub(crate) fn record_bytes(&self, level: usize, index: usize) -> Result<Vec<u8>, StatsError> {
-        let mut bytes = vec![0; self.places.record_bytes(level)];
-        let at = self.places.record(level, index);
-        self.file.read_exact_at(&mut bytes, at).map_err(StatsError::io("read", &self.name))?;
-        let kept = self.places.kept();
-        let (expected, found) = (self.tables.records[index * kept.len() + level], blake3::hash(&bytes));
+    /// The bytes of record `kind` of image `index`, checked.
+    pub(crate) fn record_bytes(&self, kind: usize, index: usize) -> Result<Vec<u8>, StatsError> {
+        let mut bytes = vec![0; self.places.record_bytes(kind)];
+        self.read_record(kind, index, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_record(&self, kind: usize, index: usize, bytes: &mut [u8]) -> Result<(), StatsError> {
+        let at = self.places.record(kind, index);
+        self.file.read_exact_at(bytes, at).map_err(StatsError::io("read", &self.name))?;
+        let kinds = self.places.kinds();
+        let (expected, found) = (self.tables.records[index * kinds.len() + kind], blake3::hash(bytes));
         if found == expected {
-            return Ok(bytes);
+            return Ok(());
         }
         let what = format!(
-            "level {} of image {index} (at byte {at}) has the digest {found}, expected {expected}",
-            kept[level].px
+            "`{}` of image {index} (at byte {at}) has the digest {found}, expected {expected}",
+            kinds[kind].name
         );
         Err(StatsError::damaged(&self.name, what))
     }
 
     pub(crate) fn row(&self, index: usize) -> ImageRow {
         self.tables.images[index]
+    }
+}
+
+fn gaussian(bytes: &[u8], width: usize) -> Option<FeatureGaussian> {
+    let mut values = bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+    let mean = Array1::from_iter(values.by_ref().take(width));
+    let covariance = Array2::from_shape_vec((width, width), values.collect()).ok()?;
+    Some(FeatureGaussian { images: None, mean, covariance })
+}
+
+/// Features or class scores of the first images of a file; each is checked when it is read.
+#[derive(Debug, Clone, Copy)]
+pub struct StatsRows<'a> {
+    stats: &'a Stats,
+    kind: usize,
+    width: usize,
+    count: usize,
+}
+
+impl StatsRows<'_> {
+    /// Of the first `count` images only.
+    #[must_use]
+    pub fn first(self, count: usize) -> Self {
+        Self { count: count.min(self.count), ..self }
+    }
+}
+
+impl FeatureRows for StatsRows<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        out.par_chunks_exact_mut(self.width.max(1)).zip(indices).try_for_each_init(Vec::new, |bytes, (out, &index)| {
+            if index >= self.count {
+                return Err(format!("image {index} of {}", self.count).into());
+            }
+            bytes.resize(size_of_val(out), 0);
+            self.stats.read_record(self.kind, index, bytes)?;
+            for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *value = f32::from_le_bytes(*bytes);
+            }
+            Ok(())
+        })
     }
 }

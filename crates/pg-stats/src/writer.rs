@@ -5,25 +5,35 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use blake3::Hash;
+use blake3::{Hash, Hasher};
 use pg_image::Planar;
 use pg_image::files::put_in_place;
-use pg_metrics::{MetricsError, Side, SwdDescriber, SwdLayout};
+use pg_metrics::{FeatureGaussian, MetricsError, Side, SwdDescriber};
 use serde_json::Value;
 
 use crate::format::{ImageRow, Places, Tables, header};
+use crate::records::{RecordKind, kinds};
 use crate::{Stats, StatsError, StatsProtocol, record_bytes};
 
 /// A statistics file in the making. Dropped before [`finish`](Self::finish), it leaves nothing behind.
 #[derive(Debug)]
 pub struct StatsWriter {
-    describer: SwdDescriber,
+    describer: Option<SwdDescriber>,
     protocol: StatsProtocol,
     provenance: Value,
     places: Places,
     file: File,
     target: Target,
     tables: Mutex<Tables>,
+}
+
+/// What a network says of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkRow<'a> {
+    /// `[feature_width]`
+    pub features: &'a [f32],
+    /// `[classes]`; empty where the network has none.
+    pub logits: &'a [f32],
 }
 
 #[derive(Debug)]
@@ -48,14 +58,14 @@ impl Drop for Temporary {
 }
 
 impl StatsWriter {
-    /// For `image_count` images of the reference, with patches drawn by `seed`, to be kept at `path`.
+    /// For `image_count` images of the reference, described by `protocol`, to be kept at `path`.
     ///
     /// # Errors
-    /// [`StatsError::Io`]
+    /// - [`StatsError::Metrics`] for a protocol that cannot be
+    /// - [`StatsError::Io`]
     pub fn create(
         path: &Path,
-        layout: SwdLayout,
-        seed: u64,
+        protocol: StatsProtocol,
         image_count: usize,
         provenance: Value,
     ) -> Result<Self, StatsError> {
@@ -65,41 +75,41 @@ impl StatsWriter {
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&temporary);
         let file = file.map_err(StatsError::io("write", &temporary))?;
         let target = Target::Named { path: path.to_owned(), temporary: Temporary(temporary) };
-        Ok(Self::new(SwdDescriber::new(layout, Side::Real, seed), image_count, provenance, file, target))
+        Self::new(protocol, Side::Real, image_count, provenance, file, target)
     }
 
     /// For images that are compared at once: a file without a name in `folder`, gone with the process,
     /// whatever ends it.
     ///
     /// # Errors
-    /// [`StatsError::Io`]
+    /// Those of [`create`](Self::create).
     pub fn scratch(
         folder: &Path,
-        layout: SwdLayout,
+        protocol: StatsProtocol,
         side: Side,
-        seed: u64,
         image_count: usize,
     ) -> Result<Self, StatsError> {
         let file = tempfile::tempfile_in(folder);
         let file = file.map_err(StatsError::io("make a scratch file in", folder))?;
-        let target = Target::Scratch(folder.to_owned());
-        Ok(Self::new(SwdDescriber::new(layout, side, seed), image_count, Value::Null, file, target))
+        Self::new(protocol, side, image_count, Value::Null, file, Target::Scratch(folder.to_owned()))
     }
 
     fn new(
-        describer: SwdDescriber,
+        protocol: StatsProtocol,
+        side: Side,
         image_count: usize,
         provenance: Value,
         file: File,
         target: Target,
-    ) -> Self {
-        let layout = describer.layout();
-        let protocol = StatsProtocol::new(layout, describer.seed());
-        let tables = Tables::empty(image_count, layout.kept().len());
-        let any = tables.content(&protocol);
-        let header_bytes = header(&protocol, layout, image_count, &any, &provenance).len();
-        let places = Places::new(layout, image_count, header_bytes);
-        Self { describer, protocol, provenance, places, file, target, tables: Mutex::new(tables) }
+    ) -> Result<Self, StatsError> {
+        let (layout, kinds) = kinds(&protocol)?;
+        let seed = protocol.swd.as_ref().map_or(0, |swd| swd.seed);
+        let describer = layout.map(|layout| SwdDescriber::new(layout, side, seed));
+        let tables = Tables::empty(image_count, kinds.len());
+        let any = Hash::from_bytes([0; 32]);
+        let header_bytes = header(&protocol, &kinds, image_count, &any, &provenance).len();
+        let places = Places::new(&protocol, kinds, image_count, header_bytes);
+        Ok(Self { describer, protocol, provenance, places, file, target, tables: Mutex::new(tables) })
     }
 
     /// Number of images.
@@ -114,23 +124,41 @@ impl StatsWriter {
         self.places.end()
     }
 
-    /// Describes image `index`, `[3,R,R]`, u8, whose file is called `name`; for any thread, in any order.
+    /// Describes image `index`, u8 `[3,H,W]`, whose file is called `name`, and of which the network of the protocol
+    /// says `network`; for any thread, in any order.
     ///
     /// # Errors
-    /// - [`StatsError::Metrics`] for an image of another size, and beyond the number of images
+    /// - [`StatsError::Metrics`] for an image of another size, beyond the number of images, and for features of another
+    ///   length than the protocol has
     /// - [`StatsError::Io`]
-    pub fn put(&self, index: usize, name: &str, image: &Planar<u8>) -> Result<(), StatsError> {
-        let record = self.describer.describe(index, name, image)?;
+    pub fn put(
+        &self,
+        index: usize,
+        name: &str,
+        image: &Planar<u8>,
+        network: Option<NetworkRow<'_>>,
+    ) -> Result<(), StatsError> {
         let pixels = match self.target {
             // Nobody will ask which images these were.
             Target::Scratch(_) => Hash::from_bytes([0; 32]),
             Target::Named { .. } => blake3::hash(image.data()),
         };
-        let bytes = record.levels.iter().map(record_bytes::to_bytes);
-        self.put_bytes(index, ImageRow { key: record.key.0, pixels }, bytes)
+        let described =
+            self.describer.as_ref().map(|describer| describer.describe(index, name, image)).transpose()?;
+        let key = described.as_ref().map_or_else(|| key_of(name, &pixels), |described| described.key.0);
+        let levels = described.iter().flat_map(|described| &described.levels).map(record_bytes::to_bytes);
+        let rows = network.iter().flat_map(|row| [row.features, row.logits]);
+        let rows = rows.filter(|values| !values.is_empty()).map(|values| record_bytes::of_floats(values).into());
+        let records: Vec<_> = levels.chain(rows).collect();
+        let lengths = records.iter().map(|record| Some(record.len()));
+        if !lengths.eq(self.places.kinds().iter().map(RecordKind::bytes)) {
+            let (name, expected) = ("what is said of an image", "as many numbers as its protocol has");
+            return Err(MetricsError::Parameter { name, expected, actual: format!("{} records", records.len()) }.into());
+        }
+        self.put_bytes(index, ImageRow { key, pixels }, records.into_iter())
     }
 
-    /// Files an image whose records are given as bytes, finest level first.
+    /// Files an image whose records are given as bytes, in the order of the file.
     pub(crate) fn put_bytes(
         &self,
         index: usize,
@@ -141,16 +169,16 @@ impl StatsWriter {
             let (count, problem) = (self.image_count(), "out of range");
             return Err(MetricsError::ImageIndex { index, count, problem }.into());
         }
-        let kept = self.places.kept().len();
-        let mut digests = Vec::with_capacity(kept);
-        for (level, bytes) in records.enumerate() {
+        let kinds = self.places.kinds().len();
+        let mut digests = Vec::with_capacity(kinds);
+        for (kind, bytes) in records.enumerate() {
             let bytes = bytes.as_ref();
             digests.push(blake3::hash(bytes));
-            self.write(bytes, self.places.record(level, index))?;
+            self.write(bytes, self.places.record(kind, index))?;
         }
         let mut tables = self.tables();
         tables.images[index] = row;
-        tables.records[index * kept..][..kept].copy_from_slice(&digests);
+        tables.records[index * kinds..][..kinds].copy_from_slice(&digests);
         Ok(())
     }
 
@@ -159,12 +187,33 @@ impl StatsWriter {
     /// # Errors
     /// [`StatsError::Io`]; nothing is left behind then, and what had the name before is still there.
     pub fn finish(self) -> Result<Stats, StatsError> {
+        self.finish_with(None)
+    }
+
+    /// Statistics of images that are not known: `moments` is all there is. The protocol has to say so.
+    ///
+    /// # Errors
+    /// [`StatsError::Io`], [`StatsError::Metrics`] for features of another length than the protocol has
+    pub fn finish_moments(self, moments: FeatureGaussian) -> Result<Stats, StatsError> {
+        self.finish_with(Some(moments))
+    }
+
+    fn finish_with(self, moments: Option<FeatureGaussian>) -> Result<Stats, StatsError> {
+        let values = moments.iter().flat_map(|moments| moments.mean.iter().chain(&moments.covariance));
+        let moment_bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+        let (at, expected) = self.places.moments();
+        if moment_bytes.len() != expected {
+            let (name, expected) = ("length of mean and covariance", "as the protocol has");
+            return Err(MetricsError::Parameter { name, expected, actual: moment_bytes.len().to_string() }.into());
+        }
         let tables = self.tables.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let content = tables.content(&self.protocol);
-        let layout = self.describer.layout();
-        let mut bytes = header(&self.protocol, layout, self.places.image_count, &content, &self.provenance);
+        let content = tables.content(&self.protocol, &moment_bytes);
+        let (kinds, count) = (self.places.kinds(), self.places.image_count);
+        let mut bytes = header(&self.protocol, kinds, count, &content, &self.provenance);
         bytes.extend(tables.to_bytes());
-        self.file.write_all_at(&bytes, 0).map_err(StatsError::io("write", self.target.path()))?;
+        for (bytes, at) in [(&bytes, 0), (&moment_bytes, at)] {
+            self.file.write_all_at(bytes, at).map_err(StatsError::io("write", self.target.path()))?;
+        }
         if let Target::Named { path, temporary } = &self.target {
             put_in_place(&self.file, &temporary.0, path).map_err(StatsError::io("write", path))?;
         }
@@ -176,6 +225,7 @@ impl StatsWriter {
             provenance: self.provenance,
             places: self.places,
             tables,
+            moments,
             content,
         })
     }
@@ -187,6 +237,15 @@ impl StatsWriter {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What stands for an image whose patches are not drawn.
+fn key_of(name: &str, pixels: &Hash) -> u64 {
+    let mut hasher = Hasher::new();
+    hasher.update(name.as_bytes());
+    hasher.update(pixels.as_bytes());
+    let hash = hasher.finalize();
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl Target {

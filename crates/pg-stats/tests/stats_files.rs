@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pg_image::Planar;
-use pg_metrics::{Side, SwdDescriber, SwdLayout, SwdSettings};
-use pg_stats::{Stats, StatsError, StatsWriter, merge};
+use ndarray::{Array1, Array2};
+use pg_metrics::{FeatureGaussian, FeatureRows as _, Side, SwdDescriber, SwdLayout, SwdSettings};
+use pg_stats::{NetworkProtocol, NetworkRow, Stats, StatsError, StatsProtocol, StatsWriter, SwdProtocol, merge};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -22,14 +23,121 @@ fn layout(patches_per_image: usize) -> SwdLayout {
     SwdLayout::new(64, &[], &settings).unwrap()
 }
 
-fn written(path: &Path, layout: SwdLayout, seed: u64, pictures: &[usize]) -> Stats {
+fn protocol(layout: &SwdLayout, seed: u64) -> StatsProtocol {
+    StatsProtocol { swd: Some(SwdProtocol::new(layout, seed)), network: None }
+}
+
+fn written(path: &Path, layout: &SwdLayout, seed: u64, pictures: &[usize]) -> Stats {
+    written_by(path, protocol(layout, seed), pictures)
+}
+
+/// In any order. Picture p has the features p, p + 1, ...
+fn written_by(path: &Path, protocol: StatsProtocol, pictures: &[usize]) -> Stats {
+    let network = protocol.network.clone();
     let provenance = json!({ "tool": "test" });
-    let writer = StatsWriter::create(path, layout, seed, pictures.len(), provenance).unwrap();
-    // In any order.
+    let writer = StatsWriter::create(path, protocol, pictures.len(), provenance).unwrap();
     for (i, &p) in pictures.iter().enumerate().rev() {
-        writer.put(i, &format!("{p}.png"), &picture(p)).unwrap();
+        let numbers = |count: usize| (p..p + count).map(|value| value as f32).collect::<Vec<_>>();
+        let said = network.as_ref().map(|network| (numbers(network.feature_width), numbers(network.classes)));
+        let row = said.as_ref().map(|(features, logits)| NetworkRow { features, logits });
+        writer.put(i, &format!("{p}.png"), &picture(p), row).unwrap();
     }
     writer.finish().unwrap()
+}
+
+fn network(classes: usize) -> NetworkProtocol {
+    NetworkProtocol {
+        sha256: "ab".repeat(32),
+        input_size: 299,
+        resize: "tf1-bilinear".to_owned(),
+        range: [0.0, 255.0],
+        features: "features".to_owned(),
+        feature_width: 4,
+        logits: (classes > 0).then(|| "logits".to_owned()),
+        classes,
+        fit: "strict".to_owned(),
+        resolution: None,
+        moments_only: false,
+    }
+}
+
+#[test]
+fn features_come_back_with_or_without_descriptors() {
+    let folder = tempfile::tempdir().unwrap();
+    let swd = Some(SwdProtocol::new(&layout(5), SEED));
+    for (swd, classes) in [(None, 0), (None, 2), (swd.clone(), 2), (swd, 0)] {
+        let path = folder.path().join("a.pgstats");
+        let protocol = StatsProtocol { swd: swd.clone(), network: Some(network(classes)) };
+        written_by(&path, protocol.clone(), &[7, 8, 9]);
+        let opened = Stats::open(&path).unwrap();
+        assert_eq!(opened.protocol(), &protocol);
+        let features = opened.features().unwrap();
+        assert_eq!((features.count(), features.width()), (3, 4));
+        let mut values = [0.0; 8];
+        features.read(&[2, 0], &mut values).unwrap();
+        assert_eq!(values, [9.0, 10.0, 11.0, 12.0, 7.0, 8.0, 9.0, 10.0]);
+        assert!(features.first(2).read(&[2], &mut values[..4]).is_err());
+        assert_eq!(opened.logits().map(|logits| logits.width()), (classes > 0).then_some(classes));
+        assert_eq!(opened.descriptors(32, &[0]).is_ok(), swd.is_some());
+        assert!(opened.moments().is_none());
+    }
+}
+
+#[test]
+fn features_of_another_length_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let protocol = StatsProtocol { swd: None, network: Some(network(2)) };
+    let writer = StatsWriter::create(&folder.path().join("a"), protocol, 1, json!(null)).unwrap();
+    for (features, logits) in [(3, 2), (4, 0), (4, 3)] {
+        let (features, logits) = (vec![0.0; features], vec![0.0; logits]);
+        let row = NetworkRow { features: &features, logits: &logits };
+        let error = writer.put(0, "a", &picture(0), Some(row)).unwrap_err();
+        assert!(error.to_string().contains("as many numbers as its protocol has"), "{error}");
+    }
+    assert!(writer.put(0, "a", &picture(0), None).is_err());
+}
+
+#[test]
+fn mean_and_covariance_alone_come_back_and_damage_to_them_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pgstats");
+    let covariance = Array2::from_shape_fn((4, 4), |(i, j)| if i == j { 2.0 } else { 0.25 * (i + j) as f64 });
+    let moments = FeatureGaussian { images: None, mean: Array1::from(vec![1.0, 2.0, -3.0, 0.1]), covariance };
+    let protocol = StatsProtocol {
+        swd: None,
+        network: Some(NetworkProtocol { moments_only: true, ..network(0) }),
+    };
+    let writer = StatsWriter::create(&path, protocol, 0, json!(null)).unwrap();
+    writer.finish_moments(moments.clone()).unwrap();
+    let opened = Stats::open(&path).unwrap();
+    assert_eq!((opened.moments(), opened.image_count()), (Some(&moments), 0));
+    assert!(opened.features().is_none_or(|rows| rows.count() == 0));
+    let merged = merge(&[opened], &folder.path().join("b"), json!(null), &mut || {});
+    assert!(matches!(merged, Err(StatsError::MomentsOnly { .. })));
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 4;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Stats::open(&path), Err(StatsError::Damaged { .. })));
+}
+
+#[test]
+fn merged_features_are_the_bytes_of_one_run_too_and_other_networks_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let protocol = StatsProtocol { swd: Some(SwdProtocol::new(&layout(5), SEED)), network: Some(network(2)) };
+    written_by(&path("whole"), protocol.clone(), &[0, 1, 2]);
+    let parts = [
+        written_by(&path("a"), protocol.clone(), &[0]),
+        written_by(&path("b"), protocol.clone(), &[1, 2]),
+    ];
+    merge(&parts, &path("merged"), json!({ "tool": "test" }), &mut || {}).unwrap();
+    assert_eq!(fs::read(path("merged")).unwrap(), fs::read(path("whole")).unwrap());
+    let resized = NetworkProtocol { resize: "pil-bicubic".to_owned(), ..network(2) };
+    let other = StatsProtocol { network: Some(resized), ..protocol.clone() };
+    let parts = [written_by(&path("a"), protocol, &[0]), written_by(&path("b"), other, &[1])];
+    let error = merge(&parts, &path("merged"), json!(null), &mut || {}).unwrap_err().to_string();
+    assert!(error.ends_with("its resize is pil-bicubic, expected tf1-bilinear"), "{error}");
 }
 
 #[test]
@@ -37,12 +145,12 @@ fn descriptors_come_back_as_the_images_were_described() {
     let folder = tempfile::tempdir().unwrap();
     for patches_per_image in [5, 60, 400] {
         let path = folder.path().join("a.pgstats");
-        let finished = written(&path, layout(patches_per_image), SEED, &[0, 1, 2]);
+        let finished = written(&path, &layout(patches_per_image), SEED, &[0, 1, 2]);
         let opened = Stats::open(&path).unwrap();
         assert_eq!(opened.file_bytes(), fs::metadata(&path).unwrap().len());
         assert_eq!(opened.content(), finished.content());
         assert_eq!(opened.provenance(), &json!({ "tool": "test" }));
-        assert_eq!(opened.protocol().levels, [64, 32, 16]);
+        assert_eq!(opened.protocol().swd.as_ref().unwrap().levels, [64, 32, 16]);
         let describer = SwdDescriber::new(layout(patches_per_image), Side::Real, SEED);
         for (level, px) in [64, 32, 16].into_iter().enumerate() {
             let expected: Vec<f32> = [2, 0]
@@ -64,10 +172,10 @@ fn descriptors_come_back_as_the_images_were_described() {
 fn merged_parts_are_the_bytes_of_one_run_over_all() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let whole = written(&path("whole"), layout(60), SEED, &[0, 1, 2, 3, 4]);
-    written(&path("a"), layout(60), SEED, &[0, 1]);
-    written(&path("b"), layout(60), SEED, &[2]);
-    written(&path("c"), layout(60), SEED, &[3, 4]);
+    let whole = written(&path("whole"), &layout(60), SEED, &[0, 1, 2, 3, 4]);
+    written(&path("a"), &layout(60), SEED, &[0, 1]);
+    written(&path("b"), &layout(60), SEED, &[2]);
+    written(&path("c"), &layout(60), SEED, &[3, 4]);
     let parts = ["a", "b", "c"].map(|name| Stats::open(&path(name)).unwrap());
     let mut images = 0;
     let merged = merge(&parts, &path("merged"), json!({ "tool": "test" }), &mut || images += 1).unwrap();
@@ -80,17 +188,17 @@ fn merged_parts_are_the_bytes_of_one_run_over_all() {
 fn parts_that_do_not_belong_together_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let a = || written(&path("a"), layout(60), SEED, &[0, 1]);
+    let a = || written(&path("a"), &layout(60), SEED, &[0, 1]);
     let refused = |b: Stats| {
         let error = merge(&[a(), b], &path("merged"), json!(null), &mut || {}).unwrap_err().to_string();
         assert!(!path("merged").exists() && !path("merged.partial").exists());
         error.replace(&format!("{}/", folder.path().display()), "")
     };
-    let other_seed = written(&path("b"), layout(60), 4, &[2]);
+    let other_seed = written(&path("b"), &layout(60), 4, &[2]);
     assert_eq!(refused(other_seed), "b cannot be merged with a: its seed is 4, expected 3");
-    let other_patches = written(&path("b"), layout(61), SEED, &[2]);
+    let other_patches = written(&path("b"), &layout(61), SEED, &[2]);
     assert_eq!(refused(other_patches), "b cannot be merged with a: its patches per image is 61, expected 60");
-    let overlapping = written(&path("b"), layout(60), SEED, &[2, 1]);
+    let overlapping = written(&path("b"), &layout(60), SEED, &[2, 1]);
     assert_eq!(
         refused(overlapping),
         "image 1 of b is image 1 of a, by name and pixels: parts must not overlap"
@@ -102,7 +210,7 @@ fn parts_that_do_not_belong_together_are_refused_by_name() {
 fn read_all(path: &Path) -> Result<(), StatsError> {
     let stats = Stats::open(path)?;
     let all: Vec<usize> = (0..stats.image_count()).collect();
-    for px in stats.protocol().levels.clone() {
+    for px in stats.protocol().swd.clone().unwrap().levels {
         stats.descriptors(px, &all)?;
     }
     Ok(())
@@ -110,7 +218,7 @@ fn read_all(path: &Path) -> Result<(), StatsError> {
 
 fn file_of_two(folder: &Path) -> (PathBuf, Vec<u8>) {
     let path = folder.join("a.pgstats");
-    written(&path, layout(2), SEED, &[0, 1]);
+    written(&path, &layout(2), SEED, &[0, 1]);
     let bytes = fs::read(&path).unwrap();
     (path, bytes)
 }
@@ -141,19 +249,19 @@ fn other_files_and_cut_ones_are_refused_with_what_was_expected() {
     assert!(refused(b"\x89PNG\r\n\x1a\n and so on").contains("expected a safetensors header"));
     let cut = refused(&bytes[..bytes.len() - 1]);
     assert!(cut.contains(&format!("it has {} bytes, expected {}", bytes.len() - 1, bytes.len())), "{cut}");
-    let mark = br#"version":"1""#;
+    let mark = br#"version":"2""#;
     let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap() + mark.len() - 2;
-    let newer = [&bytes[..at], b"2", &bytes[at + 1..]].concat();
-    assert!(refused(&newer).contains(r#"version "2", expected "pgstats" version "1""#));
+    let newer = [&bytes[..at], b"3", &bytes[at + 1..]].concat();
+    assert!(refused(&newer).contains(r#"version "3", expected "pgstats" version "2""#));
 }
 
 #[test]
 fn what_is_not_finished_leaves_nothing_behind_and_what_was_there_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (path, bytes) = file_of_two(folder.path());
-    let writer = StatsWriter::create(&path, layout(2), SEED, 7, json!(null)).unwrap();
-    writer.put(0, "a", &picture(0)).unwrap();
-    assert!(matches!(writer.put(7, "b", &picture(1)), Err(StatsError::Metrics(_))));
+    let writer = StatsWriter::create(&path, protocol(&layout(2), SEED), 7, json!(null)).unwrap();
+    writer.put(0, "a", &picture(0), None).unwrap();
+    assert!(matches!(writer.put(7, "b", &picture(1), None), Err(StatsError::Metrics(_))));
     drop(writer);
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -162,10 +270,10 @@ fn what_is_not_finished_leaves_nothing_behind_and_what_was_there_stays() {
 #[test]
 fn a_scratch_file_has_no_name() {
     let folder = tempfile::tempdir().unwrap();
-    let writer = StatsWriter::scratch(folder.path(), layout(5), Side::Fake, SEED, 2).unwrap();
+    let writer = StatsWriter::scratch(folder.path(), protocol(&layout(5), SEED), Side::Fake, 2).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     for p in [0, 1] {
-        writer.put(p, "a", &picture(p)).unwrap();
+        writer.put(p, "a", &picture(p), None).unwrap();
     }
     let stats = writer.finish().unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -1,0 +1,109 @@
+//! `fid`: the Frechet distance of features.
+
+use anyhow::{Context as _, Result};
+use pg_cli::{CommonArgs, Interrupt, Progress};
+use pg_metrics::{
+    BOOTSTRAP_REPLICATES, EXTRAPOLATION_POINTS, FeatureGaussian, FeatureSide, extrapolate, extrapolation_point,
+    frechet_distance, frechet_interval, frechet_replicate,
+};
+use serde_json::{Value, json};
+
+use super::side::frechet_side;
+use super::warnings::{Warning, few_images};
+use super::{Comparison, Known};
+use crate::commands::nothing_kept;
+use crate::metric_result::MetricResult;
+
+/// The distance of both sides, and with `to_the_limit` what it would be for infinitely many images.
+pub(crate) fn frechet_score(
+    comparison: &Comparison,
+    to_the_limit: bool,
+    seed: u64,
+    common: &CommonArgs,
+    interrupt: &Interrupt,
+) -> Result<MetricResult> {
+    let (real, fake) = (&comparison.real, &comparison.fake);
+    let (real_rows, fake_rows) = (real.rows(), fake.rows());
+    let sides = (frechet_side(real, real_rows.as_ref())?, frechet_side(fake, fake_rows.as_ref())?);
+    let distance = frechet_distance(&gaussian(sides.0)?, &gaussian(sides.1)?)?;
+
+    let sampled = [&real_rows, &fake_rows].into_iter().any(Option::is_some);
+    let mut replicates = Vec::new();
+    if sampled {
+        let progress =
+            Progress::new(common.progress_style(), "resample", "samples", BOOTSTRAP_REPLICATES as u64);
+        for replicate in 0..BOOTSTRAP_REPLICATES {
+            interrupt.check(nothing_kept)?;
+            replicates.push(frechet_replicate(sides.0, sides.1, seed, replicate)?);
+            progress.advance(1);
+        }
+        progress.finish();
+    }
+    let interval = sampled.then(|| frechet_interval(distance.distance, &replicates));
+
+    let mut result = comparison.context.result(
+        "fid",
+        distance.distance,
+        interval,
+        "lower",
+        json!({
+            "definition": "arXiv:1706.08500, equation 6",
+            "covariance": "unbiased, divisor n - 1",
+            "interval": interval.map(|_| "spread of bootstrap samples of the images; Student's t"),
+            "replicates": replicates.len(),
+        }),
+    );
+    result.warnings.extend(rank_warnings(real, fake, distance.full_rank));
+    if to_the_limit {
+        result.extrapolated = Some(limit(sides.0, sides.1, seed, common, interrupt).context("--extrapolate")?);
+    }
+    Ok(result)
+}
+
+fn gaussian(side: FeatureSide<'_>) -> Result<FeatureGaussian> {
+    Ok(match side {
+        FeatureSide::Rows(rows) => FeatureGaussian::of(rows)?,
+        FeatureSide::Gaussian(gaussian) => gaussian.clone(),
+    })
+}
+
+fn rank_warnings(real: &Known, fake: &Known, full_rank: bool) -> Vec<Warning> {
+    let mut found: Vec<Warning> = [("REAL", real), ("FAKE", fake)]
+        .into_iter()
+        .filter_map(|(role, known)| few_images(role, known.count(), known.width()))
+        .collect();
+    if found.is_empty() && !full_rank {
+        let text = "the covariance of some features has no full rank: features that never vary, or images that are there many times";
+        found.push(Warning::new("rank-deficient", text));
+    }
+    found
+}
+
+fn limit(
+    real: FeatureSide<'_>,
+    fake: FeatureSide<'_>,
+    seed: u64,
+    common: &CommonArgs,
+    interrupt: &Interrupt,
+) -> Result<Value> {
+    let progress =
+        Progress::new(common.progress_style(), "extrapolate", "points", EXTRAPOLATION_POINTS as u64);
+    let mut points = Vec::new();
+    for number in 0..EXTRAPOLATION_POINTS {
+        interrupt.check(nothing_kept)?;
+        points.push(extrapolation_point(real, fake, seed, number)?);
+        progress.advance(1);
+    }
+    progress.finish();
+    let found = extrapolate(&points)?;
+    let listed: Vec<Value> = points
+        .iter()
+        .map(|point| json!({ "real": point.real, "fake": point.fake, "value": point.distance }))
+        .collect();
+    Ok(json!({
+        "value": found.limit,
+        "residual": found.residual,
+        "definition": "arXiv:1911.07023, section 3: line in the inverse of the share of the images of both sides",
+        "points": listed,
+    }))
+}

@@ -1,0 +1,159 @@
+//! Mean and covariance of features as other programs publish them: a `.npz` with the arrays `mu` and `sigma`
+//! (pytorch-fid, TTUR, clean-fid), f64 or f32.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, Write as _};
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Dimension};
+use ndarray_npy::{ReadNpyError, ReadNpyExt as _, WriteNpyExt as _};
+use pg_image::files::write_atomically;
+use pg_metrics::FeatureGaussian;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::StatsError;
+
+/// The longest feature vector read: its covariance has 8 GiB.
+const MAX_WIDTH: usize = 1 << 15;
+
+/// Reads a file of `mu` `[width]` and `sigma` `[width, width]`.
+///
+/// # Errors
+/// - [`StatsError::NotMoments`] for another file, other arrays or shapes, and a covariance that is not symmetric
+/// - [`StatsError::Io`]
+pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
+    let wrong = |reason: String| StatsError::NotMoments { path: path.to_owned(), reason };
+    let file = File::open(path).map_err(StatsError::io("open", path))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(format!("it is no zip: {error}")))?;
+    let mean = array(&mut archive, "mu").map_err(wrong)?;
+    let covariance = array(&mut archive, "sigma").map_err(wrong)?;
+    let width = mean.len();
+    if mean.ndim() != 1 || width == 0 || covariance.shape() != [width, width] {
+        return Err(wrong(format!(
+            "mu has the shape {:?} and sigma {:?}, expected [width] and [width, width]",
+            mean.shape(),
+            covariance.shape()
+        )));
+    }
+    let (mean, covariance) = (mean.into_shape_with_order(width), covariance.into_shape_with_order((width, width)));
+    let (Ok(mean), Ok(covariance)) = (mean, covariance) else {
+        return Err(wrong("its arrays cannot be laid out".to_owned()));
+    };
+    if let Some(value) = mean.iter().chain(&covariance).find(|value| !value.is_finite()) {
+        return Err(wrong(format!("it holds {value}, expected finite numbers")));
+    }
+    let largest = covariance.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let uneven = covariance.indexed_iter().find(|((i, j), value)| (*value - covariance[[*j, *i]]).abs() > 1e-5 * largest);
+    if let Some(((i, j), _)) = uneven {
+        return Err(wrong(format!("sigma is not symmetric, at row {i} and column {j} for one")));
+    }
+    // To the last bit, which sums of other programs are not.
+    let covariance = Array2::from_shape_fn((width, width), |(i, j)| f64::midpoint(covariance[[i, j]], covariance[[j, i]]));
+    Ok(FeatureGaussian { images: None, mean, covariance })
+}
+
+/// The array `name`, as f64.
+fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<ArrayD<f64>, String> {
+    let names: Vec<String> =
+        archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
+    let mut bytes = Vec::new();
+    let mut file = archive
+        .by_name(&format!("{name}.npy"))
+        .map_err(|_| format!("it has no array {name:?}; its arrays are: {}", names.join(", ")))?;
+    let most = (MAX_WIDTH * MAX_WIDTH * 8) as u64 + 4096;
+    if file.size() > most {
+        return Err(format!("its array {name:?} has {} bytes, expected {most} at most", file.size()));
+    }
+    file.by_ref().take(most).read_to_end(&mut bytes).map_err(|error| format!("its array {name:?}: {error}"))?;
+    match ArrayD::<f64>::read_npy(bytes.as_slice()) {
+        Ok(array) => Ok(array),
+        Err(ReadNpyError::WrongDescriptor(_)) => ArrayD::<f32>::read_npy(bytes.as_slice())
+            .map(|array| array.mapv(f64::from))
+            .map_err(|error| format!("its array {name:?} is neither f64 nor f32: {error}")),
+        Err(error) => Err(format!("its array {name:?}: {error}")),
+    }
+}
+
+/// Writes `mu` and `sigma`, f64, uncompressed; whole or not at all.
+///
+/// # Errors
+/// [`StatsError::Io`]
+pub fn write_npz(path: &Path, gaussian: &FeatureGaussian) -> Result<(), StatsError> {
+    let (mu, sigma) = (npy(&gaussian.mean), npy(&gaussian.covariance));
+    let (Ok(mu), Ok(sigma)) = (mu, sigma) else {
+        let reason = "its arrays cannot be written".to_owned();
+        return Err(StatsError::NotMoments { path: path.to_owned(), reason });
+    };
+    write_atomically(path, |file| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut archive = ZipWriter::new(&mut bytes);
+        // A fixed time: the same statistics give the same bytes.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default());
+        for (name, content) in [("mu.npy", &mu), ("sigma.npy", &sigma)] {
+            archive.start_file(name, options)?;
+            archive.write_all(content)?;
+        }
+        archive.finish()?;
+        file.write_all(bytes.get_ref())
+    })
+    .map_err(StatsError::io("write", path))
+}
+
+fn npy<D: Dimension>(array: &ndarray::Array<f64, D>) -> Result<Vec<u8>, ndarray_npy::WriteNpyError> {
+    let mut bytes = Vec::new();
+    array.write_npy(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, array};
+
+    fn gaussian() -> FeatureGaussian {
+        let covariance = array![[2.0, 0.5], [0.5, 1.0]];
+        FeatureGaussian { images: None, mean: Array1::from(vec![1.5, -2.0]), covariance }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_its_bytes_do_not_vary() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.npz", "b.npz"].map(|name| folder.path().join(name));
+        write_npz(&a, &gaussian()).unwrap();
+        write_npz(&b, &gaussian()).unwrap();
+        assert_eq!(read_npz(&a).unwrap(), gaussian());
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    }
+
+    #[test]
+    fn other_files_are_refused_with_what_was_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let refused = |path: &Path| read_npz(path).unwrap_err().to_string();
+        assert!(refused(&path).contains("open"), "{}", refused(&path));
+        std::fs::write(&path, b"mu and sigma").unwrap();
+        assert!(refused(&path).contains("it is no zip"), "{}", refused(&path));
+        let write = |arrays: &[(&str, Vec<u8>)]| {
+            let mut archive = ZipWriter::new(File::create(&path).unwrap());
+            for (name, content) in arrays {
+                archive.start_file(*name, SimpleFileOptions::default()).unwrap();
+                archive.write_all(content).unwrap();
+            }
+            archive.finish().unwrap();
+        };
+        let (mu, sigma) = (npy(&gaussian().mean).unwrap(), npy(&gaussian().covariance).unwrap());
+        write(&[("mu.npy", mu.clone()), ("cov.npy", sigma.clone())]);
+        assert!(refused(&path).contains("no array \"sigma\"; its arrays are: "), "{}", refused(&path));
+        write(&[("mu.npy", mu.clone()), ("sigma.npy", mu.clone())]);
+        assert!(refused(&path).contains("mu has the shape [2] and sigma [2]"), "{}", refused(&path));
+        write(&[("mu.npy", mu.clone()), ("sigma.npy", sigma[..sigma.len() - 3].to_vec())]);
+        assert!(refused(&path).contains("array \"sigma\""), "{}", refused(&path));
+        write(&[("mu.npy", mu.clone()), ("sigma.npy", npy(&array![[1.0, 0.5], [0.2, 1.0]]).unwrap())]);
+        assert!(refused(&path).contains("not symmetric"), "{}", refused(&path));
+        write(&[("mu.npy", mu), ("sigma.npy", npy(&array![[f64::NAN, 0.5], [0.5, 1.0]]).unwrap())]);
+        assert!(refused(&path).contains("finite"), "{}", refused(&path));
+    }
+}
