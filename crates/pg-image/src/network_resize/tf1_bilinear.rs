@@ -4,8 +4,8 @@ use super::two_taps::{Interpolation, Place};
 
 /// With s = in/out and p = i s, all in f32: between pixels floor(p) and the next, at p - floor(p).
 ///
-/// The position lacks the shift by half a pixel: pixel 0 of the output is pixel 0 of the image, and what the
-/// network sees lies up and to the left by (in/out - 1) / 2 pixels of the image.
+/// The position lacks the shift by half a pixel: pixel 0 of the output is pixel 0 of the image, and samples are
+/// taken (in/out - 1) / 2 pixels of the image too far up and to the left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tf1Bilinear;
 
