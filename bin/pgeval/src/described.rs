@@ -1,14 +1,15 @@
-//! Describing a set of images for the sliced Wasserstein distance: into a statistics file that stays, or into a
-//! scratch file.
+//! Describing a set of images, for the sliced Wasserstein distance and by a network: into a statistics file that stays, or
+//! into a scratch file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Error, Result, bail};
 use pg_cli::{Interrupt, Progress};
 use pg_image::{Planar, Resolution};
-use pg_metrics::{SWD_LOWEST_PX, Side, SwdLayout, swd_resolutions};
-use pg_stats::{StatsError, StatsWriter};
+use pg_metrics::{FeatureExtractor, SWD_LOWEST_PX, Side, swd_resolutions};
+use pg_stats::{NetworkRow, StatsError, StatsProtocol, StatsWriter};
 use rayon::prelude::*;
 
 use crate::args::SwdProtocolArgs;
@@ -35,13 +36,12 @@ pub(crate) fn check_size((width_px, height_px): (usize, usize), name: &str) -> R
 
 /// Room for `image_count` images that are compared at once.
 pub(crate) fn described_in_scratch(
-    layout: SwdLayout,
+    protocol: StatsProtocol,
     side: Side,
-    seed: u64,
     image_count: usize,
 ) -> Result<StatsWriter> {
     let folder = scratch_folder();
-    StatsWriter::scratch(&folder, layout, side, seed, image_count)
+    StatsWriter::scratch(&folder, protocol, side, image_count)
         .context("the scratch file cannot be made; TMPDIR names another folder")
 }
 
@@ -54,34 +54,87 @@ fn scratch_folder() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Reads the first images of `set`, each once, as many as `writer` has room for; `see` gets them too.
+/// Reads the first images of `set`, each once, as many as `writer` has room for, and brings them through `network`, batch
+/// by batch; `see` gets them too.
+///
+/// Every thread reads and prepares a batch of its own, so that decoding hides behind the network.
 pub(crate) fn describe(
     writer: &StatsWriter,
     set: &ImageSet,
+    network: Option<&dyn FeatureExtractor>,
     progress: &Progress,
     interrupt: &Interrupt,
     see: &(dyn Fn(usize, &Planar<u8>) -> Result<()> + Sync),
 ) -> Result<()> {
-    let one = |index: usize| -> Result<()> {
-        interrupt.check(nothing_kept)?;
-        let image = set.read(index)?;
-        see(index, &image)?;
-        let put = writer.put(index, &set.file_name(index), &image);
-        put.map_err(|error| explained(error, writer, || set.name(index)))?;
-        progress.advance(1);
+    let batch_size = network.map_or(1, FeatureExtractor::batch_size);
+    let batches = writer.image_count().div_ceil(batch_size);
+    let one = |input: &mut Vec<f32>, batch: usize| -> Result<(), (usize, Error)> {
+        let first = batch * batch_size;
+        let indices = first..(first + batch_size).min(writer.image_count());
+        describe_batch(writer, set, network, indices, input, interrupt, see)?;
+        progress.advance(batch_size.min(writer.image_count() - first) as u64);
         Ok(())
     };
     // The first failure in the order of the images, whichever is met first; what comes after it is left out.
     let first_failed = AtomicUsize::new(usize::MAX);
-    let failures = (0..writer.image_count()).into_par_iter().with_max_len(1).filter_map(|index| {
-        if index > first_failed.load(Ordering::Relaxed) {
+    let failures = (0..batches).into_par_iter().with_max_len(1).map_init(Vec::new, |input, batch| {
+        if batch > first_failed.load(Ordering::Relaxed) {
             return None;
         }
-        let error = one(index).err()?;
-        first_failed.fetch_min(index, Ordering::Relaxed);
-        Some((index, error))
+        let failure = one(input, batch).err()?;
+        first_failed.fetch_min(batch, Ordering::Relaxed);
+        Some(failure)
     });
-    failures.min_by_key(|(index, _)| *index).map_or(Ok(()), |(_, error)| Err(error))
+    failures.flatten().min_by_key(|(index, _)| *index).map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// The images `indices`, which are a batch; a failure comes with the image it is about.
+fn describe_batch(
+    writer: &StatsWriter,
+    set: &ImageSet,
+    network: Option<&dyn FeatureExtractor>,
+    indices: Range<usize>,
+    input: &mut Vec<f32>,
+    interrupt: &Interrupt,
+    see: &(dyn Fn(usize, &Planar<u8>) -> Result<()> + Sync),
+) -> Result<(), (usize, Error)> {
+    let per_image = network.map_or(0, FeatureExtractor::input_len);
+    input.resize(indices.len() * per_image, 0.0);
+    let mut images = Vec::with_capacity(indices.len());
+    for (place, index) in indices.clone().enumerate() {
+        let read = || -> Result<Planar<u8>> {
+            interrupt.check(nothing_kept)?;
+            let image = set.read(index)?;
+            see(index, &image)?;
+            Ok(image)
+        };
+        let image = read().map_err(|error| (index, error))?;
+        if let Some(network) = network {
+            let input = &mut input[place * per_image..][..per_image];
+            let prepared = network.prepare(&image, input).with_context(|| set.name(index));
+            prepared.map_err(|error| (index, error))?;
+        }
+        images.push(image);
+    }
+    let first = indices.start;
+    let said = network.map(|network| network.extract(input)).transpose();
+    let said = said.map_err(|error| (first, Error::new(error).context(set.name(first))))?;
+    let rows = said.as_ref().map(|said| {
+        let logits = said.logits.as_ref().and_then(|logits| logits.as_slice());
+        (said.features.as_slice().unwrap_or_default(), logits.unwrap_or_default())
+    });
+    for (place, (index, image)) in indices.clone().zip(&images).enumerate() {
+        let row = rows.map(|(features, logits)| {
+            let part = |values: &'_ [f32]| {
+                let width = values.len() / images.len();
+                place * width..(place + 1) * width
+            };
+            NetworkRow { features: &features[part(features)], logits: &logits[part(logits)] }
+        });
+        let put = writer.put(index, &set.file_name(index), image, row);
+        put.map_err(|error| (index, explained(error, writer, || set.name(index))))?;
+    }
+    Ok(())
 }
 
 fn explained(error: StatsError, writer: &StatsWriter, name: impl Fn() -> String) -> Error {

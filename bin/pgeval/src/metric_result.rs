@@ -5,24 +5,37 @@ use pg_metrics::ConfidenceInterval;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::features::Warning;
+
 /// The JSON object that `--json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricResult {
     /// The command's name, e.g. `swd`.
     pub(crate) metric: &'static str,
     pub(crate) value: f64,
+    /// Standard deviation over what the metric is a mean of, as the literature reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) std: Option<f64>,
     /// `x1e-3`, or `1` for a plain number.
     pub(crate) unit: &'static str,
     /// Which way is better: `lower` or `higher`.
     pub(crate) direction: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) levels: Vec<LevelValue>,
-    pub(crate) interval: ConfidenceInterval,
+    /// Not known where no image of either side is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<ConfidenceInterval>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) floor: Option<FloorValue>,
+    /// What the value would be for infinitely many images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) extrapolated: Option<Value>,
     pub(crate) counts: Map<String, Value>,
     /// All that another program needs to know to compute the same number.
     pub(crate) protocol: Map<String, Value>,
+    /// What makes the value doubtful.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) provenance: Provenance,
 }
 

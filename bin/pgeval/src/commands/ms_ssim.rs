@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::nothing_kept;
 use crate::args::MsSsimArgs;
+use crate::features::of_images;
 use crate::image_set::ImageSet;
 use crate::metric_result::{MetricResult, members, provenance};
 
@@ -141,11 +142,13 @@ pub(super) fn result(
     MetricResult {
         metric: "ms-ssim",
         value: score.value,
+        std: None,
         unit: "1",
         direction: "lower",
         levels: Vec::new(),
-        interval: score.interval,
+        interval: Some(score.interval),
         floor: None,
+        extrapolated: None,
         counts: members(json!({ "images": images_used, "pairs": pairs })),
         protocol: members(json!({
             "definition": "Wang, Simoncelli, Bovik 2003; diversity as in arXiv:1710.10196, section 5",
@@ -159,6 +162,7 @@ pub(super) fn result(
             "images_available": set.len(),
             "interval": "mean over pairs, allowing for pairs that share an image",
         })),
+        warnings: of_images(&[("IMAGES", set)]),
         provenance,
     }
 }

@@ -10,17 +10,20 @@ use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, StderrNotes};
 use crate::args::SwdArgs;
 
 pub(super) use shown::result;
-pub(super) use sides::Sides;
+pub(super) use reference::Reference;
+pub(super) use sides::{Described, Sides};
 
 pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
     let sides = Sides::open(args, notes)?;
-    let scored = sides.score(args, common, interrupt, &|_, _, _| Ok(()))?;
+    let described = sides.describe(args, None, common, interrupt, &|_, _, _| Ok(()))?;
+    let scored = described.score(args, common, interrupt)?;
+    let sides = &described.sides;
     sides.warn_of_images(notes);
     if args.json {
-        Output.json(&result(&scored, args, &sides))?;
+        Output.json(&result(&scored, args, sides))?;
     } else {
-        shown::print_table(&scored, args, &sides)?;
+        shown::print_table(&scored, args, sides)?;
     }
     Ok(ExitStatus::Done)
 }

@@ -10,6 +10,7 @@ use pg_image::files::list_images;
 use pg_shard::format::BUILD_FILE;
 use pg_shard::{Dataset, Level, Manifest};
 use pg_sources::{Source as ForeignSource, SourceError, SourceFormat};
+use serde_json::{Map, Value};
 
 /// How the header of a statistics file begins, after its length.
 const STATS_HEADER: &[u8] = br#"{"__metadata__":{"format":"pgstats""#;
@@ -27,7 +28,13 @@ pub(super) enum Source {
 pub(super) struct DatasetLevel {
     pub(super) level: Level,
     pub(super) file_names: Vec<String>,
+    /// How the images were made, from the manifest.
+    pub(super) preprocessing: Value,
 }
+
+/// Settings of pgprep that move every score.
+const PREPROCESSING: [&str; 8] =
+    ["preset", "filter", "fit", "size", "resolution", "no_rotation", "no_padding", "random_shift"];
 
 impl DatasetLevel {
     fn open(dataset: &Dataset, resolution: Resolution) -> Result<Self> {
@@ -38,7 +45,15 @@ impl DatasetLevel {
                 file_names.push(last_part(&line.path).to_owned());
             }
         }
-        Ok(Self { level, file_names })
+        let manifest = dataset.manifest();
+        let mut preprocessing = Map::new();
+        preprocessing.insert("downscale_filter".to_owned(), Value::from(manifest.downscale_filter.clone()));
+        for name in PREPROCESSING {
+            if let Some(setting) = manifest.provenance.get("settings").and_then(|settings| settings.get(name)) {
+                preprocessing.insert(name.to_owned(), setting.clone());
+            }
+        }
+        Ok(Self { level, file_names, preprocessing: Value::Object(preprocessing) })
     }
 }
 
@@ -104,10 +119,15 @@ pub(crate) fn is_stats_file(path: &Path) -> bool {
         || (is_read && start[8..].starts_with(STATS_HEADER))
 }
 
+/// Whether `path` is a `.npz`, by its name: its content is that of any zip.
+pub(crate) fn is_npz_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "npz") && path.is_file()
+}
+
 fn open_zip(role: &str, path: &Path) -> Result<Source> {
     if is_stats_file(path) {
         bail!(
-            "{role} {} is a statistics file, which holds no images; it can be given as REAL only",
+            "{role} {} is a statistics file, which holds no images; `swd` and `all` take one as REAL only",
             path.display()
         );
     }

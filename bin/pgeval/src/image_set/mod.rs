@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use encodings::SeenEncodings;
 pub(crate) use encodings::encoding_warnings;
-pub(crate) use locate::is_stats_file;
+pub(crate) use locate::{is_npz_file, is_stats_file};
 use locate::{DatasetLevel, Source, last_part, locate};
 use sizes::SeenSizes;
 
@@ -33,9 +33,18 @@ pub(crate) struct ImageSet {
     /// Of image files; a dataset does not know.
     encodings: Option<SeenEncodings>,
     sizes: SeenSizes,
+    /// Whether images may have any size; `width_px` and `height_px` are the first one's then.
+    any_size: bool,
 }
 
 impl ImageSet {
+    /// Opens what `path` names; where `--fit` does not make squares of all images, each keeps its size.
+    pub(crate) fn open_of_any_size(role: &str, path: &Path, input: ImageArgs) -> Result<Self> {
+        let mut set = Self::open(role, path, input, None)?;
+        set.any_size = set.fit.is_none() && !matches!(set.source, Source::Dataset(_));
+        Ok(set)
+    }
+
     /// Opens what `path`, given for the argument called `role`, names.
     ///
     /// A folder or zip is listed and its first image decoded, for the size that all others must have, or are
@@ -50,6 +59,7 @@ impl ImageSet {
             fit: None,
             encodings: None,
             sizes: SeenSizes::default(),
+            any_size: false,
         };
         if set.len() == 0 {
             let argument = &set.argument;
@@ -146,7 +156,9 @@ impl ImageSet {
             image = fit(image, self.width_px, how)
                 .with_context(|| format!("{} cannot be used", self.name(index)))?;
         }
-        if (image.width(), image.height()) != (self.width_px, self.height_px) {
+        if self.any_size {
+            self.sizes.note(index, image.width(), image.height());
+        } else if (image.width(), image.height()) != (self.width_px, self.height_px) {
             bail!(
                 "{} has {}x{} pixels, expected {}x{} as {}; --fit crop, pad or stretch brings all images to one size",
                 self.name(index),
@@ -201,10 +213,21 @@ impl ImageSet {
             described["encodings"] =
                 encodings.counts().into_iter().map(|(k, n)| (k, Value::from(n))).collect();
         }
+        if let Some(preprocessing) = self.preprocessing() {
+            described["preprocessing"] = preprocessing;
+        }
         if !self.sizes.is_empty() {
             described["sizes"] = self.sizes.listed().into_iter().map(|(k, n)| (k, Value::from(n))).collect();
         }
         described
+    }
+
+    /// How a dataset's images were made of photographs, as far as its manifest tells; files do not.
+    pub(crate) fn preprocessing(&self) -> Option<Value> {
+        match &self.source {
+            Source::Dataset(of) => Some(of.preprocessing.clone()),
+            Source::Folder(_) | Source::Zip(_) => None,
+        }
     }
 
     /// What is to be said of the sizes of the images that were read: that they were not all of one.
@@ -213,13 +236,16 @@ impl ImageSet {
         (sizes.len() > 1).then(|| {
             let some: Vec<String> = sizes.iter().take(4).map(|(size, n)| format!("{n} of {size}")).collect();
             let more = if sizes.len() > 4 { ", ..." } else { "" };
+            let to = if self.any_size {
+                "the network's input".to_owned()
+            } else {
+                format!("{}x{}", self.width_px, self.height_px)
+            };
             format!(
-                "{role} {} has images of {} sizes ({}{more}), brought to {}x{}: scaling changes every score",
+                "{role} {} has images of {} sizes ({}{more}), brought to {to}: scaling changes every score",
                 self.argument,
                 sizes.len(),
                 some.join(", "),
-                self.width_px,
-                self.height_px
             )
         })
     }

@@ -1,7 +1,7 @@
 //! REAL: images, or what is known of them.
 
 use anyhow::{Result, bail};
-use pg_stats::Stats;
+use pg_stats::{Stats, SwdProtocol};
 use serde_json::{Value, json};
 
 use crate::args::SwdArgs;
@@ -10,15 +10,21 @@ use crate::image_set::{ImageSet, is_stats_file};
 #[derive(Debug)]
 pub(crate) enum Reference {
     Images(ImageSet),
-    Stats(Stats),
+    Stats(Box<Stats>, SwdProtocol),
 }
 
 impl Reference {
     pub(super) fn open(args: &SwdArgs) -> Result<Self> {
         if is_stats_file(&args.real) {
             let stats = Stats::open(&args.real)?;
-            check_protocol(&stats, args)?;
-            return Ok(Self::Stats(stats));
+            let Some(protocol) = stats.protocol().swd.clone() else {
+                bail!(
+                    "REAL {} holds features of a network only; make another with `pgeval stats IMAGES -o FILE`",
+                    stats.path().display()
+                );
+            };
+            check_protocol(&stats, &protocol, args)?;
+            return Ok(Self::Stats(Box::new(stats), protocol));
         }
         Ok(Self::Images(ImageSet::open("REAL", &args.real, args.input, None)?))
     }
@@ -27,7 +33,7 @@ impl Reference {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Images(set) => set.len(),
-            Self::Stats(stats) => stats.image_count(),
+            Self::Stats(stats, _) => stats.image_count(),
         }
     }
 
@@ -35,7 +41,7 @@ impl Reference {
     pub(crate) fn argument(&self) -> String {
         match self {
             Self::Images(set) => set.argument().to_owned(),
-            Self::Stats(stats) => stats.path().display().to_string(),
+            Self::Stats(stats, _) => stats.path().display().to_string(),
         }
     }
 
@@ -43,14 +49,14 @@ impl Reference {
     pub(super) fn name(&self, index: usize) -> String {
         match self {
             Self::Images(set) => set.name(index),
-            Self::Stats(stats) => format!("image {index} of {}", stats.path().display()),
+            Self::Stats(stats, _) => format!("image {index} of {}", stats.path().display()),
         }
     }
 
     pub(super) fn size_px(&self) -> (usize, usize) {
         match self {
             Self::Images(set) => (set.width_px(), set.height_px()),
-            Self::Stats(stats) => (stats.protocol().resolution, stats.protocol().resolution),
+            Self::Stats(_, protocol) => (protocol.resolution, protocol.resolution),
         }
     }
 
@@ -58,7 +64,7 @@ impl Reference {
     pub(crate) fn images(&self) -> Option<&ImageSet> {
         match self {
             Self::Images(set) => Some(set),
-            Self::Stats(_) => None,
+            Self::Stats(..) => None,
         }
     }
 
@@ -66,12 +72,12 @@ impl Reference {
     pub(crate) fn describe(&self) -> Value {
         match self {
             Self::Images(set) => set.describe(),
-            Self::Stats(stats) => json!({
+            Self::Stats(stats, protocol) => json!({
                 "path": self.argument(),
                 "kind": "pgstats",
                 "images": stats.image_count(),
-                "width_px": stats.protocol().resolution,
-                "height_px": stats.protocol().resolution,
+                "width_px": protocol.resolution,
+                "height_px": protocol.resolution,
                 "content": format!("blake3:{}", stats.content()),
             }),
         }
@@ -79,8 +85,7 @@ impl Reference {
 }
 
 /// The patches of a statistics file are drawn: whoever asks for others cannot have them.
-fn check_protocol(stats: &Stats, args: &SwdArgs) -> Result<()> {
-    let found = stats.protocol();
+fn check_protocol(stats: &Stats, found: &SwdProtocol, args: &SwdArgs) -> Result<()> {
     let asked = &args.protocol;
     let things = [
         ("seed", "--seed", found.seed, asked.seed),

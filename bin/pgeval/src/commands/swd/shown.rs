@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::sides::{Scored, Sides};
 use crate::args::SwdArgs;
+use crate::features::of_images;
 use crate::metric_result::{FloorValue, LevelValue, MetricResult, members, provenance};
 
 pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricResult {
@@ -26,10 +27,12 @@ pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
     MetricResult {
         metric: "swd",
         value: scored.score.value,
+        std: None,
         unit: "x1e-3",
         direction: "lower",
         levels: levels(&scored.score),
-        interval: scored.score.interval,
+        interval: Some(scored.score.interval),
+        extrapolated: None,
         floor: scored.floor.as_ref().map(|floor| FloorValue {
             value: floor.score.value,
             interval: floor.score.interval,
@@ -51,6 +54,7 @@ pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
             "images_used": "the first of each side",
             "interval": "differences of balanced half-samples of the images, plus the spread of the directions; Student's t",
         })),
+        warnings: of_images(&sides.image_sets()),
         provenance,
     }
 }

@@ -3,14 +3,17 @@
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
 use pg_image::Planar;
-use pg_metrics::{Side, SwdLayout, SwdScore, SwdSettings, compare_level, summarise, swd_resolutions};
-use pg_stats::Stats;
+use pg_metrics::{
+    FeatureExtractor, Side, SwdLayout, SwdScore, SwdSettings, compare_level, summarise, swd_resolutions,
+};
+use pg_stats::{Stats, StatsProtocol, SwdProtocol};
 
 use super::reference::Reference;
 use crate::args::SwdArgs;
 use crate::commands::nothing_kept;
 use crate::described::{check_size, compared_levels, describe, described_in_scratch};
-use crate::image_set::{ImageSet, encoding_warnings};
+use crate::features::{Network, of_images};
+use crate::image_set::ImageSet;
 
 /// Called with every image that was read.
 pub(crate) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
@@ -48,7 +51,7 @@ impl Sides {
         let image_count = common_count(args, &real, &fake, notes)?;
         let available = match &real {
             Reference::Images(_) => swd_resolutions(resolution_px)?,
-            Reference::Stats(stats) => stats.protocol().levels.clone(),
+            Reference::Stats(_, protocol) => protocol.levels.clone(),
         };
         let compared = compared_levels(&args.protocol, resolution_px)?.unwrap_or_else(|| available.clone());
         if let Some(missing) = compared.iter().find(|px| !available.contains(px)) {
@@ -63,43 +66,82 @@ impl Sides {
         Ok(Self { real, fake, image_count, layout })
     }
 
-    /// Reads every image once; `see` gets it too, from several threads.
-    pub(crate) fn score(
-        &self,
+    /// Reads every image once, and brings it through `network`; `see` gets it too, from several threads.
+    pub(crate) fn describe(
+        self,
         args: &SwdArgs,
+        network: Option<&Network>,
         common: &CommonArgs,
         interrupt: &Interrupt,
         see: &Seen<'_>,
-    ) -> Result<Scored> {
-        let settings = args.settings();
-        let images = self.images_read() as u64;
-        let progress = Progress::new(common.progress_style(), "describe", "images", images);
+    ) -> Result<Described> {
+        let swd = SwdProtocol::new(&self.layout, args.protocol.seed);
+        let protocol =
+            StatsProtocol { swd: Some(swd), network: network.map(|network| network.protocol.clone()) };
+        let extractor = network.map(|network| &network.extractor as &dyn FeatureExtractor);
+        let progress =
+            Progress::new(common.progress_style(), "describe", "images", self.images_read() as u64);
         let collect = |side, set: &ImageSet| -> Result<Stats> {
-            let writer = described_in_scratch(self.layout.clone(), side, settings.seed, self.image_count)?;
-            describe(&writer, set, &progress, interrupt, &|index, image| see(side, index, image))?;
+            let writer = described_in_scratch(protocol.clone(), side, self.image_count)?;
+            describe(&writer, set, extractor, &progress, interrupt, &|index, image| see(side, index, image))?;
             writer.finish().context("keep what was found in the images")
         };
-        let made;
-        let real = match &self.real {
-            Reference::Stats(stats) => stats,
-            Reference::Images(set) => {
-                made = collect(Side::Real, set)?;
-                &made
-            }
-        };
+        let made = self.real.images().map(|set| collect(Side::Real, set)).transpose()?;
         let fake = collect(Side::Fake, &self.fake)?;
         progress.finish();
+        Ok(Described { sides: self, real: made, fake })
+    }
 
+    pub(super) fn layout(&self) -> &SwdLayout {
+        &self.layout
+    }
+
+    /// Number of images decoded.
+    pub(crate) fn images_read(&self) -> usize {
+        self.real.images().map_or(1, |_| 2) * self.image_count
+    }
+
+    /// The sides that hold images, by their arguments' names.
+    pub(crate) fn image_sets(&self) -> Vec<(&'static str, &ImageSet)> {
+        self.real.images().map(|set| ("REAL", set)).into_iter().chain([("FAKE", &self.fake)]).collect()
+    }
+
+    /// Once the images were read.
+    pub(crate) fn warn_of_images(&self, notes: StderrNotes) {
+        for warning in of_images(&self.image_sets()) {
+            notes.warning(warning.text);
+        }
+    }
+}
+
+/// Both sides, and what was found in their images.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) sides: Sides,
+    /// Of images; a statistics file is in `sides`.
+    pub(crate) real: Option<Stats>,
+    pub(crate) fake: Stats,
+}
+
+impl Described {
+    /// The distance, level by level.
+    pub(crate) fn score(&self, args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<Scored> {
+        let settings = args.settings();
+        let real = match (&self.real, &self.sides.real) {
+            (Some(made), _) => made,
+            (None, Reference::Stats(stats, _)) => stats,
+            (None, Reference::Images(_)) => bail!("the images of REAL were not read"),
+        };
         let halves = self.halves(args)?;
-        let levels = self.layout.compared_px();
+        let levels = self.sides.layout.compared_px();
         let passes = if halves.is_some() { 2 } else { 1 };
         let progress =
             Progress::new(common.progress_style(), "compare", "levels", passes * levels.len() as u64);
         let compare = |sides: [(&Stats, &[usize]); 2]| -> Result<SwdScore> {
             self.compare(sides, &settings, &progress, interrupt)
         };
-        let all: Vec<usize> = (0..self.image_count).collect();
-        let score = compare([(real, &all), (&fake, &all)])?;
+        let all: Vec<usize> = (0..self.sides.image_count).collect();
+        let score = compare([(real, &all), (&self.fake, &all)])?;
         let floor = halves.map(|[even, odd]| -> Result<Floor> {
             Ok(Floor { score: compare([(real, &even), (real, &odd)])?, image_count: even.len() })
         });
@@ -117,7 +159,7 @@ impl Sides {
         interrupt: &Interrupt,
     ) -> Result<SwdScore> {
         let mut levels = Vec::new();
-        for &px in self.layout.compared_px() {
+        for &px in self.sides.layout.compared_px() {
             interrupt.check(nothing_kept)?;
             let (a, b) = (a.0.descriptors(px, a.1)?, b.0.descriptors(px, b.1)?);
             levels.push(compare_level(a, b, px, settings)?);
@@ -131,37 +173,14 @@ impl Sides {
         if !args.floor {
             return Ok(None);
         }
-        let half = self.image_count / 2;
+        let half = self.sides.image_count / 2;
         if half < 2 {
             bail!(
                 "--floor compares two halves of REAL: it needs at least 4 images, there are {}",
-                self.image_count
+                self.sides.image_count
             );
         }
         Ok(Some([0, 1].map(|first| (0..half).map(|i| 2 * i + first).collect())))
-    }
-
-    pub(super) fn layout(&self) -> &SwdLayout {
-        &self.layout
-    }
-
-    /// Number of images decoded.
-    pub(crate) fn images_read(&self) -> usize {
-        self.real.images().map_or(1, |_| 2) * self.image_count
-    }
-
-    /// Once the images were read.
-    pub(crate) fn warn_of_images(&self, notes: StderrNotes) {
-        let sets: Vec<(&str, &ImageSet)> =
-            self.real.images().map(|set| ("REAL", set)).into_iter().chain([("FAKE", &self.fake)]).collect();
-        for (role, set) in &sets {
-            if let Some(warning) = set.size_warning(role) {
-                notes.warning(warning);
-            }
-        }
-        for warning in encoding_warnings(&sets) {
-            notes.warning(warning);
-        }
     }
 }
 
