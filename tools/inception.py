@@ -10,7 +10,6 @@ import hashlib
 import io
 import pickle
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,8 +223,8 @@ def resized(file: Path) -> torch.Tensor:
 # Export.
 
 
-def export(network: nn.Module, architecture: str, weights: Weights, feeding: Feeding, out: Path) -> Iterator[str]:
-    """Writes `out`, compares it with `network`, yields what to tell the user."""
+def export(network: nn.Module, architecture: str, weights: Weights, feeding: Feeding, out: Path) -> list[str]:
+    """Writes `out` and compares it with `network`; what to tell the user."""
     facts = ARCHITECTURES[architecture]
     exported = Exported(network, facts.centre).eval()
     with partial_file(out) as partial:
@@ -241,9 +240,11 @@ def export(network: nn.Module, architecture: str, weights: Weights, feeding: Fee
                     f"expected at most {TOLERANCE:.0e}; nothing was written"
                 )
     raw = out.read_bytes()
-    yield f"{out}: {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()}"
     shown = ", ".join(f"{name} {difference:.1e} (batch {batch})" for (batch, name), difference in worst.items())
-    yield f"ONNX Runtime against torch, relative, at most {TOLERANCE:.0e} allowed: {shown}"
+    return [
+        f"{out}: {len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()}",
+        f"ONNX Runtime against torch, relative, at most {TOLERANCE:.0e} allowed: {shown}",
+    ]
 
 
 def onnx_model(exported: Exported) -> onnx.ModelProto:
