@@ -8,8 +8,8 @@ per line, the best of ROUNDS:
     eig/2048        torch-fidelity's distance of two Gaussians, 2048 wide: the eigenvalues of a product
     sqrtm/2048      the same by scipy.linalg.sqrtm, the classic formula
 
-and as `value/eig/2048` and `value/sqrtm/2048` the distances found. The loader runs as torch-fidelity has it by default, in
-up to four processes of its own besides the threads of the network: hold them to as many cores with taskset.
+and as `value/eig/2048` and `value/sqrtm/2048` the distances found. The loader runs as torch-fidelity has it by default,
+in up to four processes of its own besides the threads of the network: hold them to as many cores with taskset.
 
     onnx_peer.py --threads 2 --weights inception.pth --images px128 --images px1024 [PREFIX ...]
     onnx_peer.py --threads 2 eig sqrtm

@@ -28,6 +28,7 @@ of their own (`--venv`). torch comes with NVIDIA's libraries on Linux: 2.5 GB to
 # ///
 
 import argparse
+import math
 import shlex
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def pixel_range(text: str) -> tuple[float, float]:
         low, high = (float(part) for part in text.strip("[]").split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected two numbers, as in 0,255; found {text}") from None
+    if not -math.inf < low < high < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a finite number and a greater one, as in 0,255; found {text}")
     return low, high
 
 
@@ -107,6 +110,8 @@ def main() -> int:
     if options.weights is not None:
         weights = inception.read_weights(options.weights, options.architecture, options.any_weights)
     else:
+        if not options.calibrate:
+            print("not calibrated: activations vanish, distances will be close to 0; see --calibrate")
         weights, raw = inception.random_weights(options.architecture, options.random, options.calibrate)
         if options.save_weights:
             with partial_file(options.save_weights) as partial:

@@ -165,11 +165,12 @@ def read_weights(path: Path, architecture: str, any_weights: bool) -> Weights:
         )
     try:
         state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise Refusal(f"{path}: not a file of weights as torch.save writes it ({reason})") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, AttributeError):
+        # torch's own words speak of pickle's inside, or advise to run what the file says.
+        found = f"found {len(raw)} bytes of something else; fetch the file again"
+        raise Refusal(f"{path}: expected tensors by name as torch.save writes them, {found}") from None
     if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
-        raise Refusal(f"{path}: expected tensors by name, found {type(state).__name__} of other things")
+        raise Refusal(f"{path}: expected tensors by name, found a {type(state).__name__} of something else")
     return Weights(state, path.name, sha256)
 
 
