@@ -139,6 +139,13 @@ def checked(real: Path, fake: Path) -> int:
 # pgeval.
 
 
+class Answer(dict):
+    """What pgeval said, by name."""
+
+    def __missing__(self, name: str) -> None:
+        raise Refusal(f"pgeval gave no {name!r}, only {', '.join(map(repr, self)) or 'nothing'}")
+
+
 @dataclass(frozen=True)
 class Pgeval:
     program: Path
@@ -149,23 +156,28 @@ class Pgeval:
         command = [str(self.program), *map(str, arguments)]
         if self.onnxruntime:
             command += ["--onnxruntime", str(self.onnxruntime)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise Refusal(f"{self.program}: cannot be run ({error.strerror})") from None
         if done.returncode != 0:
             raise Refusal(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()[-500:]}")
         return done.stdout
 
-    def json(self, *arguments: object) -> dict[str, float]:
+    def json(self, *arguments: object) -> Answer:
         said = self.run(*arguments, "--json")
         try:
-            return json.loads(said)
+            return json.loads(said, object_hook=Answer)
         except json.JSONDecodeError:
             raise Refusal(f"pgeval {arguments[0]} --json: expected one JSON object, found {said[:100]!r}") from None
 
-    def described(self, images: Path, *arguments: object) -> dict[str, np.ndarray]:
+    def described(self, images: Path, *arguments: object) -> Answer:
         out = self.work / "described.pgstats"
         out.unlink(missing_ok=True)
         self.run("stats", images, "--no-swd", "-o", out, *arguments)
-        return load_file(out)
+        if not out.is_file():
+            raise Refusal(f"pgeval stats: ended well but wrote no {out}")
+        return Answer(load_file(out))
 
 
 # The peers.
