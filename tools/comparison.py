@@ -250,9 +250,9 @@ def against_torch_fidelity(case: Case, model: Path) -> None:
     table.either("torch-fidelity KID", wanted, found["value"])
 
     wanted = prc_features_to_metric(fake, real, verbose=False)
-    found = case.pgeval.json("pr", case.real, case.fake, *how)
-    for name in ("precision", "recall"):
-        table.absolute(f"torch-fidelity {name}", wanted[name], found[name])
+    for found in case.pgeval.json("pr", case.real, case.fake, *how)["metrics"]:
+        name = found["metric"]
+        table.absolute(f"torch-fidelity {name}", wanted[name], found["value"])
 
 
 def against_clean_fid(case: Case, model: Path) -> None:

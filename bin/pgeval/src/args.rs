@@ -2,6 +2,7 @@
 
 mod gate;
 mod images;
+mod network;
 mod stats;
 mod swd;
 
@@ -12,6 +13,7 @@ use pg_cli::CommonArgs;
 
 pub(crate) use gate::GateArgs;
 pub(crate) use images::ImageArgs;
+pub(crate) use network::{FeatureArgs, FidArgs, IsArgs, KidArgs, NetworkArgs, PrArgs, TwoSidesArgs};
 pub(crate) use stats::StatsArgs;
 pub(crate) use swd::{SwdArgs, SwdProtocolArgs};
 
@@ -25,14 +27,16 @@ pub(crate) use swd::{SwdArgs, SwdProtocolArgs};
     after_help = "\
 Images are given as a folder (searched in depth, in the order of the paths), as a zip of images,
 or as a dataset written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the
-finest). REAL may be a statistics file too, made once by `pgeval stats`.
+finest). REAL may be a statistics file too, made once by `pgeval stats`. Metrics of features need a network, an
+ONNX file: --model.
 
 Examples:
   pgeval swd celeba-128 samples/
   pgeval ms-ssim samples/ --consecutive
   pgeval swd celeba-128@64 samples-64/ --json
   pgeval all celeba-128 samples/ -o result.json --report report.html
-  pgeval stats celeba-128 -o celeba-128.pgstats"
+  pgeval fid celeba-128 samples/ --model inception.onnx
+  pgeval stats celeba-128 --model inception.onnx -o celeba-128.pgstats"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -79,15 +83,72 @@ Examples:
     )]
     MsSsim(MsSsimArgs),
 
-    /// Every metric that needs no network, in one pass over the images, as a file
+    /// Inception score: how sure a network is of each image, and how much images differ in that
+    #[command(
+        long_about = "\
+Inception score (Salimans et al. 2016, arXiv:1606.03498): exp of the mean divergence of an image's class \
+probabilities from those of its split. Higher is better. Images count in their order: published scores have \
+50000 in 10 splits. The network must have class scores (--logits); for published numbers those without bias.",
+        after_help = "\
+Examples:
+  pgeval is samples/ --model inception.onnx
+  pgeval is samples/ --model inception.onnx --splits 1 --json > is.json"
+    )]
+    Is(IsArgs),
+
+    /// Frechet distance of features between two sets of images (FID)
+    #[command(
+        long_about = "\
+Frechet distance between Gaussians fitted to a network's features of both sides (Heusel et al. 2017, \
+arXiv:1706.08500); with the Inception network of 2015-12-05, the Frechet Inception distance (FID). Lower is nearer. It falls \
+with the number of images: compare equal numbers, published ones have 10000 to 50000, or see --extrapolate. \
+Images of any size; the recipe (--resize) decides whose numbers they are.
+
+REAL may be a .npz of mu and sigma, as pytorch-fid writes it.",
+        after_help = "\
+Examples:
+  pgeval fid celeba-128 samples/ --model inception.onnx
+  pgeval fid celeba-128.pgstats samples/ --model inception.onnx --extrapolate
+  pgeval fid real.npz samples/ --model inception.onnx --resize torch-bilinear --json > fid.json"
+    )]
+    Fid(FidArgs),
+
+    /// Kernel distance of features between two sets of images (KID)
+    #[command(
+        long_about = "\
+Unbiased squared maximum mean discrepancy of features with a cubic kernel (Binkowski et al. 2018, \
+arXiv:1801.01401), the mean over subsets. Lower is nearer; it does not depend on the number of images, and may \
+be below 0.",
+        after_help = "\
+Examples:
+  pgeval kid celeba-128 samples/ --model inception.onnx
+  pgeval kid celeba-128.pgstats samples/ --model inception.onnx --subsets 50 --subset-size 500"
+    )]
+    Kid(KidArgs),
+
+    /// Precision and recall of features: how many fakes look real, and how much of the real ones is covered
+    #[command(
+        long_about = "\
+Precision, the share of FAKE among the nearest neighbours' balls of REAL, and recall, the reverse \
+(Kynkaanniemi et al. 2019, arXiv:1904.06991). From 0 to 1, higher is better. Both depend on the number of \
+images: compare equal numbers.",
+        after_help = "\
+Examples:
+  pgeval pr celeba-128 samples/ --model vgg16.onnx
+  pgeval pr celeba-128 samples/ --model inception.onnx --neighbours 5 --json > pr.json"
+    )]
+    Pr(PrArgs),
+
+    /// Every metric in one pass over the images, as a file
     #[command(
         long_about = "\
 The sliced Wasserstein distance of FAKE from REAL and the diversity (MS-SSIM of consecutive pairs) of \
-FAKE, every image decoded once. The result file is what `pgeval gate` compares; --report makes a page to \
+FAKE, and with --model also is, fid, kid, precision and recall; every image decoded once. The result file is what `pgeval gate` compares; --report makes a page to \
 look at: scores, levels, pictures, the nearest real images of some fakes.",
         after_help = "\
 Examples:
   pgeval all celeba-128 samples/ -o result.json
+  pgeval all celeba-128 samples/ --model inception.onnx -o result.json
   pgeval all train-128@64 samples-64/ -o result.json --report report.html"
     )]
     All(AllArgs),
@@ -96,15 +157,21 @@ Examples:
     #[command(
         long_about = "\
 Describes the images of REAL once and keeps that as a file, a fraction of the images' size, which takes the \
-place of REAL in `pgeval swd` and `pgeval all`. It is used only under the protocol that it was made by: \
-resolution, levels, patches per image, seed.
+place of REAL. With --model it holds the network's features too. It is used only under the protocol that it was \
+made by: resolution, levels, patches per image, seed; network and recipe.
 
 Parts of a set may be described on many machines; --merge makes one file of theirs, the same as one run over \
 all parts in that order would have given. Patches are drawn by an image's file name and content, not by its \
-place.",
+place.
+
+From a .npz of mu and sigma (pytorch-fid --save-stats) it makes a statistics file for `pgeval fid`, and of one with \
+features a .npz, by the name of the output.",
         after_help = "\
 Examples:
   pgeval stats celeba-128 -o celeba-128.pgstats
+  pgeval stats celeba-128 --model inception.onnx -o celeba-128.pgstats
+  pgeval stats published.npz --model inception.onnx -o published.pgstats
+  pgeval stats celeba-128.pgstats -o celeba-128.npz
   pgeval stats part-0/ -o 0.pgstats
   pgeval stats --merge 0.pgstats 1.pgstats 2.pgstats -o all.pgstats"
     )]
@@ -135,6 +202,9 @@ Examples:
 pub(crate) struct AllArgs {
     #[command(flatten)]
     pub(crate) swd: SwdArgs,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 
     /// The result, JSON
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]

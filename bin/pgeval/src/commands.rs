@@ -1,8 +1,14 @@
 //! The commands, one file each.
 
 mod all;
+mod all_features;
+mod feature_output;
+mod fid;
 mod gate;
+mod is;
+mod kid;
 mod ms_ssim;
+mod pr;
 mod stats;
 mod swd;
 
@@ -21,6 +27,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
     match &args.command {
         Command::Swd(swd) => swd::run(swd, &args.common, &interrupt),
         Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, &interrupt),
+        Command::Is(is) => is::run(is, &args.common, &interrupt),
+        Command::Fid(fid) => fid::run(fid, &args.common, &interrupt),
+        Command::Kid(kid) => kid::run(kid, &args.common, &interrupt),
+        Command::Pr(pr) => pr::run(pr, &args.common, &interrupt),
         Command::All(all) => all::run(all, &args.common, &interrupt),
         Command::Stats(stats) => stats::run(stats, &args.common, &interrupt),
         Command::Gate(gate) => gate::run(gate),

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod described;
+mod features;
 mod gate;
 mod image_set;
 mod metric_result;

@@ -4,21 +4,26 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::{ImageArgs, SwdProtocolArgs};
+use super::{ImageArgs, NetworkArgs, SwdProtocolArgs};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StatsArgs {
-    /// The reference: a folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
+    /// The reference: a folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels); or statistics to
+    /// bring from or to .npz
     #[arg(value_name = "REAL", required_unless_present = "merge")]
     pub(crate) real: Option<PathBuf>,
 
     /// Make one file of several, of different images described in the same way, in this order
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["real", "images", "levels", "seed", "patches_per_image", "fit", "resolution", "max_pixels"])]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["real", "images", "levels", "seed", "patches_per_image", "model", "fit", "resolution", "max_pixels"])]
     pub(crate) merge: Vec<PathBuf>,
 
     /// The file to write
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: PathBuf,
+
+    /// With --model: only features, for images of any size
+    #[arg(long, requires = "model", help_heading = "Protocol")]
+    pub(crate) no_swd: bool,
 
     #[command(flatten)]
     pub(crate) protocol: SwdProtocolArgs,
@@ -26,6 +31,9 @@ pub(crate) struct StatsArgs {
     /// Print one JSON object about the file instead of a few lines
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 
     #[command(flatten)]
     pub(crate) input: ImageArgs,

@@ -1,4 +1,4 @@
-//! `pgeval all`: every metric that needs no network, in one pass over the images.
+//! `pgeval all`: every metric, in one pass over the images.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,14 +11,18 @@ use pg_image::files::write_atomically;
 use pg_metrics::{Side, consecutive_pairs, diversity, ms_ssim};
 use serde_json::{Value, json};
 
+use super::all_features::FeaturePass;
 use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
+use crate::features::Network;
 use crate::metric_result::{FloorValue, MetricResult, members, provenance};
 use crate::report_data::{ReportPictures, report};
 
 pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
     let sides = swd::Sides::open(&args.swd, notes)?;
+    let network = Network::open(&args.network, args.swd.input, common)?;
+    let features = network.as_ref().map(|network| FeaturePass::new(args, &sides, network)).transpose()?;
     let count = sides.image_count;
     let real_count = sides.real.images().map_or(0, |_| count);
     let pictures = args.report.as_ref().map(|_| ReportPictures::new(real_count, count));
@@ -35,7 +39,9 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
             (Side::Real, None) => Ok(()),
         }
     };
-    let distance = sides.score(&args.swd, common, interrupt, &see)?;
+    let described = sides.describe(&args.swd, network.as_ref(), common, interrupt, &see)?;
+    let distance = described.score(&args.swd, common, interrupt)?;
+    let sides = &described.sides;
     sides.warn_of_images(notes);
     if real_count == 0 {
         say_what_statistics_lack(args, notes);
@@ -62,8 +68,13 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
             counts: members(json!({ "images": 2 * pairs.len(), "pairs": pairs.len() })),
         });
     }
-    let metrics = [swd::result(&distance, &args.swd, &sides), likeness];
-    let result = json!({ "metrics": metrics, "provenance": provenance_of(args, &sides) });
+    let mut metrics = vec![swd::result(&distance, &args.swd, sides), likeness];
+    let mut provenance = provenance_of(args, sides);
+    if let (Some(features), Some(network)) = (features, &network) {
+        provenance = provenance.setting("network", network.described.clone());
+        metrics.extend(features.scores(described, common, interrupt, notes)?);
+    }
+    let result = json!({ "metrics": metrics, "provenance": provenance });
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;
         file.write_all(b"\n")
@@ -116,12 +127,12 @@ fn write(
 }
 
 fn print_table(metrics: &[MetricResult], args: &AllArgs) -> std::io::Result<()> {
-    Output.line("  metric        value  unit     95 % interval")?;
+    Output.line("  metric          value  unit     95 % interval")?;
     for metric in metrics {
-        let (low, high) = (metric.interval.low, metric.interval.high);
+        let interval = metric.interval.map_or(String::new(), |i| format!("{:.4} to {:.4}", i.low, i.high));
         let floor = metric.floor.as_ref().map(|floor| format!(", floor {:.4}", floor.value));
         Output.line(format_args!(
-            "  {:<9}{:>10.4}  {:<7}  {low:.4} to {high:.4}{}",
+            "  {:<11}{:>10.4}  {:<7}  {interval}{}",
             metric.metric,
             metric.value,
             metric.unit,

@@ -1,20 +1,23 @@
-//! `pgeval stats`: what the sliced Wasserstein distance needs of the real images, as a file.
+//! `pgeval stats`: what metrics need of the real images, as a file.
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, StderrNotes};
-use pg_metrics::{SwdLayout, SwdSettings};
-use pg_stats::{Stats, StatsWriter, merge};
+use pg_metrics::{FeatureExtractor, FeatureGaussian, SwdLayout, SwdSettings};
+use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, write_npz};
 use serde_json::{Value, json};
 
 use crate::args::StatsArgs;
 use crate::described::{check_size, compared_levels, describe};
-use crate::image_set::{ImageSet, encoding_warnings};
+use crate::features::{Network, of_images as warnings_of};
+use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
 use crate::metric_result::provenance;
 
 pub(crate) fn run(args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let stats = match &args.real {
+        Some(real) if is_npz_file(real) => of_npz(real, args, common)?,
+        Some(real) if is_stats_file(real) => return to_npz(real, args),
         Some(real) => of_images(real, args, common, interrupt)?,
         None => of_parts(args, common)?,
     };
@@ -28,32 +31,111 @@ pub(crate) fn run(args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) 
 
 fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<Stats> {
     let notes = StderrNotes::new(common.quiet);
-    let set = ImageSet::open("REAL", real, args.input, None)?;
-    check_size((set.width_px(), set.height_px()), &set.name(0))?;
+    let set = if args.no_swd {
+        ImageSet::open_of_any_size("REAL", real, args.input)?
+    } else {
+        ImageSet::open("REAL", real, args.input, None)?
+    };
     let count = args.protocol.images.unwrap_or(set.len()).min(set.len());
     if let Some(asked) = args.protocol.images.filter(|&asked| asked > count) {
         notes.warning(format_args!("--images {asked}: REAL {} holds only {count} images", set.argument()));
     }
+    let swd = (!args.no_swd).then(|| swd_protocol(args, &set)).transpose()?;
+    let network = Network::open(&args.network, args.input, common)?;
+    if let Some(warning) = network.as_ref().and_then(Network::recipe_warning) {
+        notes.warning(warning);
+    }
+    let protocol = StatsProtocol { swd, network: network.as_ref().map(|network| network.protocol.clone()) };
+    let described = json!({ "path": set.argument(), "images": set.len(), "preprocessing": set.preprocessing() });
+    let provenance = args
+        .input
+        .recorded(provenance(Some(args.protocol.seed)))
+        .setting("real", described)
+        .setting("network", network.as_ref().map_or(Value::Null, |network| network.described.clone()))
+        .count("images_read", count);
+    let writer =
+        StatsWriter::create(&args.output, protocol, count, json!(provenance)).with_context(cannot_write)?;
+    let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
+    let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
+    describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
+    progress.finish();
+    for warning in warnings_of(&[("REAL", &set)]) {
+        notes.warning(warning.text);
+    }
+    writer.finish().with_context(cannot_write)
+}
+
+fn swd_protocol(args: &StatsArgs, set: &ImageSet) -> Result<SwdProtocol> {
+    check_size((set.width_px(), set.height_px()), &set.name(0)).with_context(|| {
+        if args.network.model.is_some() { "--no-swd keeps features only" } else { "REAL cannot be described" }
+    })?;
     let levels = compared_levels(&args.protocol, set.width_px())?.unwrap_or_default();
     let patches_per_image = args.protocol.patches_per_image;
     let settings = SwdSettings { patches_per_image, ..SwdSettings::default() };
     let layout = SwdLayout::new(set.width_px(), &levels, &settings)?;
-    let seed = args.protocol.seed;
-    let provenance = args
-        .input
-        .recorded(provenance(Some(seed)))
-        .setting("real", json!({ "path": set.argument(), "images": set.len() }))
-        .count("images_read", count);
-    let provenance = json!(provenance);
-    let writer =
-        StatsWriter::create(&args.output, layout, seed, count, provenance).with_context(cannot_write)?;
-    let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
-    describe(&writer, &set, &progress, interrupt, &|_, _| Ok(()))?;
-    progress.finish();
-    for warning in set.size_warning("REAL").into_iter().chain(encoding_warnings(&[("REAL", &set)])) {
-        notes.warning(warning);
+    Ok(SwdProtocol::new(&layout, args.protocol.seed))
+}
+
+/// Published statistics, which say nothing of the network that they are of: whoever brings them here does.
+fn of_npz(path: &Path, args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
+    let gaussian = read_npz(path).context("REAL")?;
+    let Some(network) = Network::open(&args.network, args.input, common)? else {
+        bail!(
+            "REAL {} does not say which network and recipe its statistics are of: give --model M.onnx, and --resize RECIPE where it is not the model's own",
+            path.display()
+        );
+    };
+    let mut of = network.protocol.clone();
+    if of.feature_width != gaussian.width() {
+        bail!(
+            "REAL {} has {} features an image, --model {} gives {}: it is of another network",
+            path.display(),
+            gaussian.width(),
+            network.extractor.name(),
+            of.feature_width
+        );
     }
-    writer.finish().with_context(cannot_write)
+    of.moments_only = true;
+    (of.logits, of.classes) = (None, 0);
+    let provenance = provenance(None)
+        .setting("real", json!({ "path": path.display().to_string(), "kind": "npz" }))
+        .setting("network", network.described.clone());
+    let protocol = StatsProtocol { swd: None, network: Some(of) };
+    let writer = StatsWriter::create(&args.output, protocol, 0, json!(provenance)).with_context(cannot_write)?;
+    writer.finish_moments(gaussian).with_context(cannot_write)
+}
+
+/// Mean and covariance as other programs read them.
+fn to_npz(path: &Path, args: &StatsArgs) -> Result<ExitStatus> {
+    let stats = Stats::open(path).context("open REAL")?;
+    if args.output.extension().is_none_or(|extension| extension != "npz") {
+        bail!(
+            "REAL {} is a statistics file already; with -o FILE.npz its mean and covariance of features become a .npz",
+            path.display()
+        );
+    }
+    let gaussian = match (stats.features(), stats.moments()) {
+        (Some(rows), _) => FeatureGaussian::of(&rows).with_context(|| path.display().to_string())?,
+        (None, Some(moments)) => moments.clone(),
+        (None, None) => bail!(
+            "REAL {} was made without a network, so it has no features; make another with `pgeval stats IMAGES --model M.onnx -o FILE`",
+            path.display()
+        ),
+    };
+    write_npz(&args.output, &gaussian).with_context(cannot_write)?;
+    let written = json!({
+        "file": args.output.display().to_string(),
+        "images": gaussian.images,
+        "feature_width": gaussian.width(),
+        "protocol": stats.protocol(),
+        "provenance": provenance(None).setting("real", json!({ "path": path.display().to_string(), "content": stats.content() })),
+    });
+    if args.json {
+        Output.json(&written)?;
+    } else {
+        Output.line(format_args!("  written to  {} (mu and sigma of {} features)", args.output.display(), gaussian.width()))?;
+    }
+    Ok(ExitStatus::Done)
 }
 
 fn of_parts(args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
@@ -63,8 +145,8 @@ fn of_parts(args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .map(|part| json!({ "content": part.content(), "images": part.image_count(), "provenance": part.provenance() }))
         .collect();
     let images: usize = parts.iter().map(Stats::image_count).sum();
-    let provenance =
-        json!(provenance(parts.first().map(|part| part.protocol().seed)).setting("parts", made_from));
+    let seed = parts.first().and_then(|part| part.protocol().swd.as_ref()).map(|swd| swd.seed);
+    let provenance = json!(provenance(seed).setting("parts", made_from));
     let progress = Progress::new(common.progress_style(), "merge", "images", images as u64);
     let merged = merge(&parts, &args.output, provenance, &mut || progress.advance(1))?;
     progress.finish();
@@ -79,7 +161,7 @@ fn about(stats: &Stats, args: &StatsArgs) -> Value {
     json!({
         "file": args.output.display().to_string(),
         "bytes": stats.file_bytes(),
-        "images": stats.image_count(),
+        "images": stats.moments().is_none().then_some(stats.image_count()),
         "content": format!("blake3:{}", stats.content()),
         "protocol": stats.protocol(),
         "provenance": stats.provenance(),
@@ -88,21 +170,34 @@ fn about(stats: &Stats, args: &StatsArgs) -> Value {
 
 fn print(stats: &Stats, args: &StatsArgs) -> std::io::Result<()> {
     let protocol = stats.protocol();
-    let levels: Vec<String> = protocol.levels.iter().map(usize::to_string).collect();
     let bytes = stats.file_bytes();
     let size =
         if bytes < 1 << 20 { format!("{} kB", bytes / 1000) } else { format!("{} MB", bytes / 1_000_000) };
     Output.line(format_args!("  written to  {} ({size})", args.output.display()))?;
-    Output.line(format_args!(
-        "  images      {} of {1}x{1} pixels",
-        stats.image_count(),
-        protocol.resolution
-    ))?;
-    Output.line(format_args!(
-        "  protocol    levels {}, {} patches per image, seed {}",
-        levels.join(","),
-        protocol.patches_per_image,
-        protocol.seed
-    ))?;
+    if stats.moments().is_some() {
+        Output.line("  images      not known: mean and covariance only")?;
+    } else if let Some(swd) = &protocol.swd {
+        Output.line(format_args!("  images      {} of {1}x{1} pixels", stats.image_count(), swd.resolution))?;
+    } else {
+        Output.line(format_args!("  images      {}", stats.image_count()))?;
+    }
+    if let Some(swd) = &protocol.swd {
+        let levels: Vec<String> = swd.levels.iter().map(usize::to_string).collect();
+        Output.line(format_args!(
+            "  protocol    levels {}, {} patches per image, seed {}",
+            levels.join(","),
+            swd.patches_per_image,
+            swd.seed
+        ))?;
+    }
+    if let Some(network) = &protocol.network {
+        Output.line(format_args!(
+            "  network     {} features, {} to {} px, sha256 {}",
+            network.feature_width,
+            network.resize,
+            network.input_size,
+            &network.sha256[..16.min(network.sha256.len())]
+        ))?;
+    }
     Output.line(format_args!("  content     {}", stats.content()))
 }

@@ -55,6 +55,12 @@ impl Context {
         })
     }
 
+    /// What provenance says of the sides, and how many images were read.
+    pub(crate) fn note_sides(&mut self, sides: &[(&'static str, Value)], images_read: usize) {
+        self.sides.extend(sides.iter().cloned());
+        self.images_read += images_read;
+    }
+
     /// Once the images were read: encodings and sizes are known then.
     fn note_images(&mut self, role: &'static str, described: Value, set: Option<&ImageSet>, count: Option<usize>) {
         self.sides.push((role, described));

@@ -12,6 +12,10 @@ fn help_groups_the_flags_and_ends_with_examples() {
         (&["swd", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
         (&["ms-ssim", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
         (&["stats", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
+        (&["is", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
+        (&["fid", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
+        (&["kid", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
+        (&["pr", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
         (&["gate", "--help"], &["Arguments:", "Judgement:", "Output:", "Common options:"]),
     ] {
         let help = sandbox.run("pgeval", arguments).with_status(0).stdout;
@@ -42,7 +46,7 @@ fn only_metrics_that_exist_are_offered() {
     let commands =
         help.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["swd", "ms-ssim", "all", "stats", "gate", "help"]);
+    assert_eq!(names, ["swd", "ms-ssim", "is", "fid", "kid", "pr", "all", "stats", "gate", "help"]);
 }
 
 #[test]

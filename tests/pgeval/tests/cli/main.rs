@@ -9,6 +9,7 @@ mod fit;
 mod gate;
 mod help;
 mod ms_ssim;
+mod network;
 mod page;
 mod stats;
 mod support;

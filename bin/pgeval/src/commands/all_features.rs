@@ -1,0 +1,87 @@
+//! The metrics of features in `pgeval all`.
+
+use anyhow::{Result, bail};
+use pg_cli::{CommonArgs, Interrupt, StderrNotes};
+use pg_metrics::KernelSubsets;
+
+use super::swd::{Described, Reference, Sides};
+use crate::args::{AllArgs, FeatureArgs};
+use crate::features::{
+    Comparison, Context, Given, Known, Network, frechet_score, kernel_score, manifold_scores, of_images,
+    recognition_score,
+};
+use crate::metric_result::MetricResult;
+
+/// The protocol of published numbers.
+const SPLITS: usize = 10;
+const SUBSETS: usize = 100;
+const SUBSET_SIZE: usize = 1000;
+const NEIGHBOURS: usize = 3;
+
+/// What is settled before the images are read.
+pub(super) struct FeaturePass {
+    args: FeatureArgs,
+    context: Context,
+    has_class_scores: bool,
+}
+
+impl FeaturePass {
+    pub(super) fn new(args: &AllArgs, sides: &Sides, network: &Network) -> Result<Self> {
+        let shared = FeatureArgs {
+            images: Some(sides.image_count),
+            seed: args.swd.protocol.seed,
+            json: args.swd.json,
+            network: args.network.clone(),
+            input: args.swd.input,
+        };
+        let real = Given::open("REAL", &args.swd.real, &shared)?;
+        let fake = Given::open("FAKE", &args.swd.fake, &shared)?;
+        if real.count(&shared).is_none() {
+            bail!("REAL {} holds only mean and covariance of features: `pgeval fid` takes that", real.argument());
+        }
+        let context = crate::features::context_of(&[("REAL", &real), ("FAKE", &fake)], network, &shared)?;
+        Ok(Self { args: shared, context, has_class_scores: network.protocol.classes > 0 })
+    }
+
+    /// Of images that were all read.
+    pub(super) fn scores(
+        mut self,
+        described: Described,
+        common: &CommonArgs,
+        interrupt: &Interrupt,
+        notes: StderrNotes,
+    ) -> Result<Vec<MetricResult>> {
+        let Described { sides, real, fake } = described;
+        let count = sides.image_count;
+        self.context.note_sides(&[("REAL", sides.real.describe()), ("FAKE", sides.fake.describe())], sides.images_read());
+        self.context.warnings.extend(of_images(&sides.image_sets()));
+        let real = match (real, sides.real) {
+            (Some(made), _) => made,
+            (None, Reference::Stats(stats, _)) => *stats,
+            (None, Reference::Images(_)) => bail!("the images of REAL were not read"),
+        };
+        let comparison = Comparison::of(Known::of(real, count), Known::of(fake, count), self.context)?;
+        let seed = self.args.seed;
+        let mut scores = Vec::new();
+        if self.has_class_scores {
+            scores.push(recognition_score("FAKE", &comparison.fake, &comparison.context, SPLITS.min(count), seed)?);
+        }
+        scores.push(frechet_score(&comparison, false, seed, common, interrupt)?);
+        let subsets = KernelSubsets { count: SUBSETS, size: SUBSET_SIZE, seed };
+        scores.push(kernel_score(&comparison, subsets, common, interrupt)?);
+        if count > NEIGHBOURS {
+            scores.extend(manifold_scores(&comparison, NEIGHBOURS, common, interrupt)?);
+        } else {
+            notes.warning(format_args!("{count} images have no {NEIGHBOURS} neighbours each: precision and recall are left out"));
+        }
+        let mut said = Vec::new();
+        for warning in scores.iter().flat_map(|score| &score.warnings) {
+            // Those of the images were said before.
+            if !["mixed-encodings", "mixed-sizes"].contains(&warning.code) && !said.contains(&warning) {
+                said.push(warning);
+                notes.warning(&warning.text);
+            }
+        }
+        Ok(scores)
+    }
+}
