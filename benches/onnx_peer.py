@@ -33,6 +33,7 @@ parser.add_argument(
 )
 parser.add_argument("--count", type=int, default=64, help="images of a folder that are used (default 64)")
 parser.add_argument("--moments", type=Path, nargs=2, metavar="FILE.npz", help="two files with mu and sigma")
+parser.add_argument("--save-moments", type=Path, nargs=2, metavar="FILE.npz", help="write the Gaussians there, and stop")
 parser.add_argument("prefixes", nargs="*", metavar="PREFIX", help="of the names to measure (default: all)")
 ARGUMENTS = parser.parse_args()
 
@@ -165,6 +166,10 @@ def measure_distances() -> None:
 
 
 def main() -> None:
+    if ARGUMENTS.save_moments:
+        for seed, path in enumerate(ARGUMENTS.save_moments, start=1):
+            np.savez(path, **moments(seed))
+        return
     torch.set_num_threads(ARGUMENTS.threads)
     measure_inception()
     measure_distances()

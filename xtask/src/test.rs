@@ -33,6 +33,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     }
     // Both are tried whatever the first says, and this one first: the summary of the tests is the end.
     let examples_hold = !everything || process::succeeds(&mut cargo(&["test", "--quiet", "--doc"]))?;
+    let lapack_holds = !everything || !setup::lapack::is_installed() || {
+        println!("eigenvalues by LAPACK and by faer");
+        let arguments = ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
+        process::succeeds(&mut cargo(&arguments))?
+    };
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);
         if !names_packages(&arguments.passed_on) {
@@ -61,7 +66,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         // After the summary, or it would be lost in a long log.
         eprintln!("error: examples in the documentation failed (see above)");
     }
-    Ok(Verdict::from(examples_hold && tests_hold))
+    if !lapack_holds {
+        eprintln!("error: the tests with the feature lapack failed (see above)");
+    }
+    Ok(Verdict::from(examples_hold && lapack_holds && tests_hold))
 }
 
 /// Whether the user chose packages, so that `--workspace` must not widen the choice.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: pgkit and a peer, side by side in one run, as Markdown tables.
 
 mod eval;
+mod onnx;
 mod peer;
 mod prep;
 mod table;
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
 enum What {
     /// pgprep: alignment, levels and shards, threads; the peer is benches/prep_peer.py (Pillow, NumPy, SciPy)
     Prep(prep::Arguments),
+    /// pgeval with a network: images a second, Frechet distance; the peer is benches/onnx_peer.py (torch-fidelity, SciPy)
+    Onnx(onnx::Arguments),
     /// pgeval: descriptors, MS-SSIM and the sliced distance; the peer is benches/eval_peer.py (NumPy, SciPy)
     Eval(eval::Arguments),
 }
@@ -32,6 +35,7 @@ enum What {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
     match &arguments.what {
         What::Prep(arguments) => prep::run(workspace, arguments),
+        What::Onnx(arguments) => onnx::run(workspace, arguments),
         What::Eval(arguments) => eval::run(workspace, arguments),
     }
 }

@@ -5,6 +5,7 @@
 //! an interrupted setup goes on with the wheels already there, and a folder is whole or not there.
 
 mod failure;
+pub(crate) mod lapack;
 mod meter;
 mod pip;
 mod stamp;
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// The full set of libraries, for NVIDIA GPUs (2.5 GB to fetch, 4 GB on disk)
     #[arg(long)]
     cuda: bool,
+    /// OpenBLAS from Debian's packages, for the cargo feature `lapack` (needs root)
+    #[arg(long)]
+    lapack: bool,
     /// Say what would be fetched, and fetch nothing
     #[arg(long)]
     dry_run: bool,
@@ -75,6 +79,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         installation.print_plan(&components)?;
     } else {
         installation.bring(&components)?;
+    }
+    if arguments.lapack {
+        lapack::install(arguments.dry_run)?;
     }
     Ok(Verdict::Good)
 }

@@ -149,7 +149,7 @@ fn a_damaged_file_is_told_from_a_good_one() {
     bytes[last] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
     let arguments = [&["swd", "real.pgstats", "fake"][..], &PROTOCOL].concat();
-    refused(&sandbox, &arguments, &["real.pgstats is damaged: level 16 of image 8"]);
+    refused(&sandbox, &arguments, &["real.pgstats is damaged: `swd.16.gaussian` of image 8"]);
     std::fs::write(&path, &bytes[..last]).unwrap();
     refused(&sandbox, &arguments, &["real.pgstats is damaged", &format!("it has {last} bytes")]);
 }

@@ -1,8 +1,4 @@
-//! The trace of the square root of a product of two covariances, Tr (A B)^1/2: what is hard about the Frechet
-//! distance of Gaussians.
-//!
-//! With A = F F^T and B = G G^T it is the sum of the singular values of F^T G (its nuclear norm), all real and none
-//! negative. So nothing has to be dropped or regularised, as where the root of the unsymmetric A B is taken.
+//! By faer: through factors and their product.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::{llt, llt_pivoting};
@@ -13,6 +9,7 @@ use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::{Accum, Mat, MatRef};
 use ndarray::{ArrayView2, CowArray, Ix2};
 
+use super::{TraceOfRoot, not_a_covariance};
 use crate::MetricsError;
 use crate::parallelism::FIXED_PARTS;
 
@@ -20,14 +17,6 @@ use crate::parallelism::FIXED_PARTS;
 const ZERO_SHARE: f64 = 1e-12;
 /// How far a covariance may be from F F^T, as a share of its largest variance.
 const RESIDUAL_SHARE: f64 = 1e-7;
-
-/// The trace, and the rank found of either matrix.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct TraceOfRoot {
-    pub(crate) trace: f64,
-    /// Whether both matrices were found to have full rank.
-    pub(crate) full_rank: bool,
-}
 
 /// Of the symmetric matrices `a` and `b`, of one size, which must not have negative eigenvalues beyond rounding.
 pub(crate) fn trace_of_root(
@@ -201,12 +190,4 @@ fn eigenvalues(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, MetricsError> {
     self_adjoint_evd(matrix, into, None, FIXED_PARTS, MemStack::new(&mut memory), params)
         .map_err(|_| MetricsError::NoConvergence { what: "the eigenvalues of a product of covariances" })?;
     Ok(values)
-}
-
-fn not_a_covariance() -> MetricsError {
-    MetricsError::Parameter {
-        name: "covariance",
-        expected: "a matrix without negative eigenvalues (of features of the images themselves it has none beyond rounding; make these statistics again)",
-        actual: "one with negative eigenvalues".to_owned(),
-    }
 }
