@@ -35,7 +35,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     let examples_hold = !everything || process::succeeds(&mut cargo(&["test", "--quiet", "--doc"]))?;
     let lapack_holds = !everything || !setup::lapack::is_installed() || {
         println!("eigenvalues by LAPACK and by faer");
-        let arguments = ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
+        let arguments =
+            ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
         process::succeeds(&mut cargo(&arguments))?
     };
     let mut command = if process::cargo_has("nextest") {

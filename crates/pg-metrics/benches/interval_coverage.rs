@@ -8,7 +8,7 @@
 #[path = "../tests/interval_coverage/experiment.rs"]
 mod experiment;
 
-use experiment::{Coverage, Pairing, Source, of_ms_ssim, of_swd};
+use experiment::{Coverage, FeatureMetric, Pairing, Source, of_features, of_ms_ssim, of_swd};
 
 const TRIALS: usize = 300;
 const TRUTH_RUNS: usize = 400;
@@ -33,6 +33,22 @@ fn main() {
     ];
     for (name, sources, side_px, images) in swd {
         show(name, &of_swd(sources, side_px, images, TRIALS, TRUTH_RUNS));
+    }
+    let features = [
+        ("FID, far, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.5),
+        ("FID, near, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.1),
+        ("FID, one source, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.0),
+        ("FID, near, 2000 images, 64 features", FeatureMetric::Frechet, 64, 2000, 0.1),
+        ("FID, far, 128 images, 64 features", FeatureMetric::Frechet, 64, 128, 0.5),
+        ("KID, far, 20 subsets of 100 images", FeatureMetric::Kernel(20), 8, 200, 0.5),
+        ("KID, one source, 20 subsets of 100 images", FeatureMetric::Kernel(20), 8, 200, 0.0),
+        ("precision, 200 images, 4 features", FeatureMetric::Precision, 4, 200, 0.7),
+        ("precision, 1000 images, 8 features", FeatureMetric::Precision, 8, 1000, 0.7),
+        ("IS, 1000 images, 10 classes", FeatureMetric::Recognition, 10, 1000, 3.0),
+        ("IS, 200 images, 10 classes", FeatureMetric::Recognition, 10, 200, 3.0),
+    ];
+    for (name, metric, width, images, shift) in features {
+        show(name, &of_features(metric, width, images, shift, TRIALS, TRUTH_RUNS));
     }
     let ms_ssim = [
         ("MS-SSIM, 30 pairs of neighbours", 60, Pairing::Consecutive),

@@ -111,7 +111,9 @@ pub enum MetricsError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// A matrix decomposition did not converge, which matrices of finite numbers do not do.
-    #[error("{what} cannot be computed: the iteration does not converge; are there numbers out of all range?")]
+    #[error(
+        "{what} cannot be computed: the iteration does not converge; are there numbers out of all range?"
+    )]
     NoConvergence {
         /// What was computed.
         what: &'static str,

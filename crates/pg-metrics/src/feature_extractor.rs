@@ -62,7 +62,8 @@ pub trait FeatureExtractor: Sync {
                 self.prepare(image, input)?;
             }
             let found = self.extract(&input)?;
-            let failed = |error| MetricsError::Extractor { name: self.name().to_owned(), source: Box::new(error) };
+            let failed =
+                |error| MetricsError::Extractor { name: self.name().to_owned(), source: Box::new(error) };
             all.features.append(ndarray::Axis(0), found.features.view()).map_err(failed)?;
             if let (Some(all), Some(found)) = (&mut all.logits, &found.logits) {
                 all.append(ndarray::Axis(0), found.view()).map_err(failed)?;

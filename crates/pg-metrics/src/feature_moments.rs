@@ -204,12 +204,14 @@ mod tests {
     /// The definition.
     fn two_passes(rows: &Array2<f32>) -> (Vec<f64>, Vec<f64>) {
         let (n, width) = rows.dim();
-        let mean: Vec<f64> =
-            rows.columns().into_iter().map(|c| c.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64).collect();
+        let mean: Vec<f64> = rows
+            .columns()
+            .into_iter()
+            .map(|c| c.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64)
+            .collect();
         let deviation = |i: usize, j: usize| f64::from(rows[[i, j]]) - mean[j];
         let entry = |a: usize, b: usize| (0..n).map(|i| deviation(i, a) * deviation(i, b)).sum::<f64>();
-        let covariance =
-            (0..width * width).map(|k| entry(k / width, k % width) / (n as f64 - 1.0)).collect();
+        let covariance = (0..width * width).map(|k| entry(k / width, k % width) / (n as f64 - 1.0)).collect();
         (mean, covariance)
     }
 
@@ -230,7 +232,8 @@ mod tests {
     fn weights_count_vectors_as_often() {
         let rows = noise(3, 50, 4);
         let weights: Vec<u32> = (0..50).map(|i| i % 4).collect();
-        let repeated: Vec<usize> = (0..50).flat_map(|i| std::iter::repeat_n(i, weights[i] as usize)).collect();
+        let repeated: Vec<usize> =
+            (0..50).flat_map(|i| std::iter::repeat_n(i, weights[i] as usize)).collect();
         let repeated = Array2::from_shape_fn((repeated.len(), 4), |(i, j)| rows[[repeated[i], j]]);
         let weighted = FeatureMoments::of(&rows, Some(&weights)).unwrap().gaussian().unwrap();
         let expected = FeatureGaussian::of(&repeated).unwrap();

@@ -64,7 +64,9 @@ pub fn extrapolation_point(
     let first = (smaller / 10).min(LARGEST_FIRST_POINT).max((width + 1).min(smaller / 2)).max(2);
     let first = first as f64 / smaller as f64;
     let share = first + (1.0 - first) * number as f64 / (EXTRAPOLATION_POINTS - 1) as f64;
-    let part = |side: FeatureSide<'_>, purpose: Purpose| -> Result<(Option<usize>, FeatureGaussian), MetricsError> {
+    let part = |side: FeatureSide<'_>,
+                purpose: Purpose|
+     -> Result<(Option<usize>, FeatureGaussian), MetricsError> {
         match side {
             FeatureSide::Gaussian(gaussian) => Ok((None, gaussian.clone())),
             FeatureSide::Rows(rows) => {
@@ -109,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_line_is_found_exactly() {
-        let point = |share: f64| ExtrapolationPoint { real: None, fake: 1, distance: 3.0 + 0.5 / share, share };
+        let point =
+            |share: f64| ExtrapolationPoint { real: None, fake: 1, distance: 3.0 + 0.5 / share, share };
         let points: Vec<_> = [0.1, 0.3, 0.55, 1.0].map(point).into();
         let found = extrapolate(&points).unwrap();
         assert!((found.limit - 3.0).abs() < 1e-12 && found.residual < 1e-12, "{found:?}");

@@ -65,7 +65,11 @@ impl<'a> KernelDistance<'a> {
         same_width(real, fake)?;
         let smaller = real.count().min(fake.count());
         if smaller < 2 {
-            return Err(MetricsError::TooFewImages { metric: "the kernel distance", expected: 2, actual: smaller });
+            return Err(MetricsError::TooFewImages {
+                metric: "the kernel distance",
+                expected: 2,
+                actual: smaller,
+            });
         }
         let halves = HalfSamples::new(smaller);
         let sums = std::array::from_fn(|_| RunPairs::new(halves.groups()));
@@ -77,7 +81,8 @@ impl<'a> KernelDistance<'a> {
     /// # Errors
     /// Those of [`Self::add`].
     pub fn add_drawn(&mut self, subsets: KernelSubsets, number: usize) -> Result<(), MetricsError> {
-        let draw = |purpose, of: &dyn FeatureRows| choose(subsets.seed, purpose, number, subsets.size, of.count());
+        let draw =
+            |purpose, of: &dyn FeatureRows| choose(subsets.seed, purpose, number, subsets.size, of.count());
         let (real, fake) = (draw(Purpose::KernelReal, self.real), draw(Purpose::KernelFake, self.fake));
         self.add(&real, &fake)
     }
@@ -100,11 +105,12 @@ impl<'a> KernelDistance<'a> {
         });
         let [real, fake]: [Result<Drawn, MetricsError>; 2] = sides;
         let (real, fake) = (real?, fake?);
-        let of_subset = [(&real, &real, true), (&fake, &fake, true), (&real, &fake, false)].map(|(a, b, same)| {
-            let pairs = a.kernels(b, width, same, self.halves.groups());
-            let mean = pairs.sum(|_| true) / pairs.count(|_| true);
-            (pairs, mean)
-        });
+        let of_subset =
+            [(&real, &real, true), (&fake, &fake, true), (&real, &fake, false)].map(|(a, b, same)| {
+                let pairs = a.kernels(b, width, same, self.halves.groups());
+                let mean = pairs.sum(|_| true) / pairs.count(|_| true);
+                (pairs, mean)
+            });
         let [of_real, of_fake, between] = of_subset.each_ref().map(|(_, mean)| mean);
         self.subsets.push(of_real + of_fake - 2.0 * between);
         for (sum, (pairs, _)) in self.sums.iter_mut().zip(&of_subset) {
@@ -215,7 +221,11 @@ impl RunPairs {
 
     fn inside(&self, inside: impl Fn(usize) -> bool) -> impl Iterator<Item = &(f64, f64)> {
         let runs = self.runs;
-        self.pairs.iter().enumerate().filter(move |(i, _)| inside(i / runs) && inside(i % runs)).map(|(_, p)| p)
+        self.pairs
+            .iter()
+            .enumerate()
+            .filter(move |(i, _)| inside(i / runs) && inside(i % runs))
+            .map(|(_, p)| p)
     }
 
     fn sum(&self, inside: impl Fn(usize) -> bool) -> f64 {

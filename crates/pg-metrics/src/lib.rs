@@ -22,8 +22,8 @@ mod laplacian_pyramid;
 mod marked_keys;
 mod moments;
 mod ms_ssim;
-mod one_dimensional;
 mod nearest_neighbours;
+mod one_dimensional;
 mod parallelism;
 mod patch_descriptors;
 mod precision_recall;
@@ -39,7 +39,9 @@ pub use feature_extractor::{FeatureExtractor, Features};
 pub use feature_moments::{FeatureGaussian, FeatureMoments};
 pub use feature_rows::FeatureRows;
 pub use frechet::{FeatureSide, FrechetDistance, frechet_distance, frechet_interval, frechet_replicate};
-pub use frechet_extrapolation::{EXTRAPOLATION_POINTS, Extrapolation, ExtrapolationPoint, extrapolate, extrapolation_point};
+pub use frechet_extrapolation::{
+    EXTRAPOLATION_POINTS, Extrapolation, ExtrapolationPoint, extrapolate, extrapolation_point,
+};
 pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
 pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};

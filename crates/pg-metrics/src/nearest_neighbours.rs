@@ -92,11 +92,8 @@ impl Neighbours {
         let mut nearest = vec![f64::INFINITY; set.count() * per_vector];
         for_each_block(set, set, tick, |rows, columns, distances| {
             let nearest = &mut nearest[rows.first * per_vector..][..rows.len() * per_vector];
-            nearest
-                .par_chunks_mut(per_vector)
-                .zip(distances.par_chunks(columns.len()))
-                .enumerate()
-                .for_each(|(i, (nearest, distances))| {
+            nearest.par_chunks_mut(per_vector).zip(distances.par_chunks(columns.len())).enumerate().for_each(
+                |(i, (nearest, distances))| {
                     let mut run = 0;
                     for (j, &distance) in distances.iter().enumerate() {
                         let index = columns.first + j;
@@ -107,7 +104,8 @@ impl Neighbours {
                             keep_smallest(&mut nearest[run * k..][..k], distance);
                         }
                     }
-                });
+                },
+            );
         })?;
         Ok(Self { k, ends, nearest })
     }

@@ -140,11 +140,13 @@ impl Hits {
     /// The vectors are the block's rows, the manifold's its columns.
     fn count_rows(&mut self, rows: &Block, columns: &Block, distances: &[f64], manifold: &Manifold) {
         let hits = &mut self.hits[rows.first * self.parts..][..rows.len() * self.parts];
-        hits.par_chunks_mut(self.parts).zip(distances.par_chunks(columns.len())).for_each(|(hits, distances)| {
-            for (j, &distance) in distances.iter().enumerate() {
-                manifold.mark(columns.first + j, distance, hits);
-            }
-        });
+        hits.par_chunks_mut(self.parts).zip(distances.par_chunks(columns.len())).for_each(
+            |(hits, distances)| {
+                for (j, &distance) in distances.iter().enumerate() {
+                    manifold.mark(columns.first + j, distance, hits);
+                }
+            },
+        );
     }
 
     /// The vectors are the block's columns, the manifold's its rows.
@@ -163,13 +165,7 @@ impl Hits {
     }
 
     /// `own` are the vectors that were counted, `other` the manifold that they were looked for on.
-    fn score(
-        &self,
-        own: &Manifold,
-        other: &Manifold,
-        masks: &[u32],
-        degrees_of_freedom: usize,
-    ) -> SetScore {
+    fn score(&self, own: &Manifold, other: &Manifold, masks: &[u32], degrees_of_freedom: usize) -> SetScore {
         let share = |part: usize| {
             let inside = |index: &usize| masks[part] >> own.runs[*index] & 1 == 1;
             let counted: Vec<usize> = (0..own.runs.len()).filter(inside).collect();

@@ -183,7 +183,8 @@ fn kernel_distances_equal_torch_fidelity_s() {
 
 #[test]
 fn precision_and_recall_equal_torch_fidelity_s() {
-    let names = ["gauss_A_512x64", "gauss_B_512x64", "uneven_B_1037x64", "rankdef_A_40x64", "rankdef_B_40x64"];
+    let names =
+        ["gauss_A_512x64", "gauss_B_512x64", "uneven_B_1037x64", "rankdef_A_40x64", "rankdef_B_40x64"];
     let [a, b, uneven, small_a, small_b] = names.map(features);
     // A is the generated set.
     for (name, fake, real) in
@@ -197,7 +198,12 @@ fn precision_and_recall_equal_torch_fidelity_s() {
         close(name, found.f_score(), &modern()[name]["f_score"], Tolerance::relative(1e-6));
         for score in [found.precision, found.recall] {
             let interval = score.interval;
-            assert!(0.0 <= interval.low && interval.low < score.value && score.value < interval.high && interval.high <= 1.0);
+            assert!(
+                0.0 <= interval.low
+                    && interval.low < score.value
+                    && score.value < interval.high
+                    && interval.high <= 1.0
+            );
         }
     }
     let same = precision_recall(&a, &a, 3, &mut || Ok(())).unwrap();
@@ -280,7 +286,12 @@ mod generated {
         let [real, fake] = &*SETS;
         let found = distance(real, fake);
         assert!(found.full_rank);
-        close("official", found.distance, &official()["fid_2048_generated"]["fid"], Tolerance::relative(1e-9));
+        close(
+            "official",
+            found.distance,
+            &official()["fid_2048_generated"]["fid"],
+            Tolerance::relative(1e-9),
+        );
         let exact = &modern()["fid_2048_generated"]["exact_symmetric_eig"];
         close("exact", found.distance, exact, Tolerance::relative(1e-10));
     }
@@ -291,10 +302,20 @@ mod generated {
         let score = kernel_distance(real, fake, "kid_2048_subset_indices_20x2x1000_i16");
         let single_precision = &modern()["kid_2048_generated"];
         close("torch-fidelity", score.mean, &single_precision["mean"], Tolerance::absolute(1e-6));
-        close("torch-fidelity", score.standard_deviation, &single_precision["std"], Tolerance::absolute(1e-6));
+        close(
+            "torch-fidelity",
+            score.standard_deviation,
+            &single_precision["std"],
+            Tolerance::absolute(1e-6),
+        );
         let expected = golden::json("fid/math/kid_2048_expected_f64.json");
         close("f64", score.mean, &expected["mean"], Tolerance::relative(1e-9));
-        assert_close("f64", &score.subsets, &golden::numbers(&expected["subsets"]), Tolerance::relative(1e-8));
+        assert_close(
+            "f64",
+            &score.subsets,
+            &golden::numbers(&expected["subsets"]),
+            Tolerance::relative(1e-8),
+        );
     }
 
     #[test]

@@ -10,12 +10,12 @@ use pg_metrics::{FeatureExtractor, Features, MetricsError};
 
 use crate::lanes::Lanes;
 use crate::model::shape_text;
-use crate::{InputRecipe, OnnxError, OnnxModel, OnnxRuntime, SessionSettings};
+use crate::{InputRecipe, OnnxError, OnnxModel, OnnxRuntime, Provider, SessionSettings};
 
-/// Images in a batch, unless the model's own batch has a fixed size.
-///
-/// Measured: `docs/benchmarks.md`.
-pub const DEFAULT_BATCH: usize = 4;
+/// Images in a batch on a processor, unless the model's own batch has a fixed size: more only take memory.
+const CPU_BATCH: usize = 4;
+/// On a GPU, which needs more to be busy.
+const GPU_BATCH: usize = 32;
 /// Plans of resizing that are kept; a set of more sizes makes some again.
 const PLANS_KEPT: usize = 256;
 /// Channels of images and of a network's input.
@@ -53,7 +53,7 @@ impl OnnxExtractor {
         batch_size: Option<usize>,
     ) -> Result<Self, OnnxError> {
         let fixed_batch = check_input(&model, &recipe)?;
-        let batch_size = batch_of(fixed_batch, batch_size)?;
+        let batch_size = batch_of(fixed_batch, batch_size, settings.provider)?;
         let feature_width = width_of(&model, &recipe.features)?;
         let class_count = recipe.logits.as_ref().map(|name| width_of(&model, name)).transpose()?;
         let path = model.path().to_owned();
@@ -168,21 +168,30 @@ fn check_input(model: &OnnxModel, recipe: &InputRecipe) -> Result<Option<usize>,
     let fits = |size: Option<usize>, expected: usize| size.is_none_or(|size| size == expected);
     if !(fits(channels, CHANNELS) && fits(height, side) && fits(width, side)) {
         return Err(unsupported(
-            format!("an input [N, 3, {side}, {side}] (--input-size {side}, or pg.input_size in its metadata)"),
+            format!(
+                "an input [N, 3, {side}, {side}] (--input-size {side}, or pg.input_size in its metadata)"
+            ),
             format!("an input of shape {}", shape_text(&shape)),
         ));
     }
     Ok(batch)
 }
 
-fn batch_of(fixed: Option<usize>, asked: Option<usize>) -> Result<usize, OnnxError> {
-    let wrong = |expected, actual: usize| OnnxError::Setting { name: "batch size", expected, actual: actual.to_string() };
+fn batch_of(fixed: Option<usize>, asked: Option<usize>, provider: Provider) -> Result<usize, OnnxError> {
+    let wrong = |expected, actual: usize| OnnxError::Setting {
+        name: "batch size",
+        expected,
+        actual: actual.to_string(),
+    };
     match (fixed, asked) {
         (_, Some(0)) => Err(wrong("at least 1", 0)),
         (Some(fixed), Some(asked)) if fixed != asked => {
             Err(wrong("the size that the model's input has, as it is fixed", asked))
         }
-        (fixed, asked) => Ok(fixed.or(asked).unwrap_or(DEFAULT_BATCH)),
+        (fixed, asked) => Ok(fixed.or(asked).unwrap_or(match provider {
+            Provider::Cpu => CPU_BATCH,
+            Provider::Cuda(_) => GPU_BATCH,
+        })),
     }
 }
 
@@ -238,4 +247,3 @@ impl FeatureExtractor for OnnxExtractor {
         self.run(input).map_err(|error| self.failed(error))
     }
 }
-

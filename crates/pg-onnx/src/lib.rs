@@ -14,9 +14,9 @@ mod registry;
 mod runtime;
 
 pub use error::OnnxError;
-pub use extractor::{DEFAULT_BATCH, OnnxExtractor};
+pub use extractor::OnnxExtractor;
 pub use library_search::find_library;
 pub use model::{NamedTensor, OnnxModel, Provider, SessionSettings, TensorDescription};
 pub use recipe::{InputRecipe, PartialRecipe, RESIZES, parse_input_size, parse_range};
-pub use registry::{KnownModel, Registry};
+pub use registry::{Comparable, KnownModel, Registry};
 pub use runtime::OnnxRuntime;

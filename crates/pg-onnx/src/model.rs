@@ -161,7 +161,11 @@ impl OnnxModel {
     /// - [`OnnxError::MissingOutput`] for a name that the model has not
     /// - [`OnnxError::OutputShape`] for an output that is no float32 tensor
     /// - [`OnnxError::Run`] when ONNX Runtime fails
-    pub fn run(&mut self, input: ArrayViewD<'_, f32>, outputs: &[&str]) -> Result<Vec<NamedTensor>, OnnxError> {
+    pub fn run(
+        &mut self,
+        input: ArrayViewD<'_, f32>,
+        outputs: &[&str],
+    ) -> Result<Vec<NamedTensor>, OnnxError> {
         let (input_name, expected) = self.single_float_input()?;
         let fits = expected.len() == input.ndim()
             && expected.iter().zip(input.shape()).all(|(e, a)| e.is_none_or(|e| e == *a));

@@ -52,9 +52,8 @@ impl PartialRecipe {
             let expected = "a number of pixels, such as 299";
             parse_input_size(&text).ok_or_else(|| wrong("pg.input_size", &text, expected))
         });
-        let resize = read("pg.resize").map(|text| {
-            NetworkResize::from_name(&text).ok_or_else(|| wrong("pg.resize", &text, RESIZES))
-        });
+        let resize = read("pg.resize")
+            .map(|text| NetworkResize::from_name(&text).ok_or_else(|| wrong("pg.resize", &text, RESIZES)));
         let range = read("pg.range").map(|text| {
             let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
             parse_range(inner).ok_or_else(|| wrong("pg.range", &text, "two rising numbers, such as [-1,1]"))
@@ -122,8 +121,7 @@ impl InputRecipe {
 }
 
 /// The names of recipes, for messages.
-pub const RESIZES: &str =
-    "one of tf1-bilinear, torch-bilinear, pil-bilinear, pil-bicubic, pil-lanczos, none";
+pub const RESIZES: &str = "one of tf1-bilinear, torch-bilinear, pil-bilinear, pil-bicubic, pil-lanczos, none";
 
 /// A side in pixels that a network can have.
 #[must_use]

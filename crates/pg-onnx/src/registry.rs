@@ -2,7 +2,6 @@
 
 use pg_image::NetworkResize;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 use crate::recipe::{PartialRecipe, parse_range};
 
@@ -32,9 +31,21 @@ pub struct KnownModel {
     /// How it is fed, where its own metadata do not say.
     #[serde(default)]
     recipe: RecipeText,
-    /// Whose numbers which resize gives.
+    /// Whose numbers which recipe gives.
     #[serde(default)]
-    pub comparable: BTreeMap<String, String>,
+    pub comparable: Vec<Comparable>,
+}
+
+/// A recipe of which numbers are published.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparable {
+    /// Name of the resize.
+    pub resize: String,
+    /// What pixel values 0 and 255 become, `LO,HI`.
+    range: String,
+    /// Whose numbers they are.
+    pub whose: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -76,14 +87,19 @@ impl Registry {
                 return Err(format!("model {name:?}: sha256 is no hash, expected 64 hexadecimal digits"));
             }
             if !is_hash(&model.weights_sha256, 8..=64) {
-                return Err(format!("model {name:?}: weights_sha256 is no hash, expected 8 to 64 hexadecimal digits"));
+                return Err(format!(
+                    "model {name:?}: weights_sha256 is no hash, expected 8 to 64 hexadecimal digits"
+                ));
             }
-            let resizes = model.recipe.resize.iter().chain(model.comparable.keys());
+            let resizes = model.recipe.resize.iter().chain(model.comparable.iter().map(|of| &of.resize));
             if let Some(wrong) = resizes.into_iter().find(|name| NetworkResize::from_name(name).is_none()) {
                 return Err(format!("model {name:?}: {wrong:?} is no resize, expected {}", crate::RESIZES));
             }
-            if model.recipe.range.as_deref().is_some_and(|range| parse_range(range).is_none()) {
-                return Err(format!("model {name:?}: range is none, expected two rising numbers, such as \"0,255\""));
+            let mut ranges = model.recipe.range.iter().chain(model.comparable.iter().map(|of| &of.range));
+            if ranges.any(|range| parse_range(range).is_none()) {
+                return Err(format!(
+                    "model {name:?}: range is none, expected two rising numbers, such as \"0,255\""
+                ));
             }
         }
         Ok(found)
@@ -109,6 +125,13 @@ impl Registry {
 }
 
 impl KnownModel {
+    /// Whose numbers this model gives when fed so, if anyone's.
+    #[must_use]
+    pub fn comparable_with(&self, resize: &str, range: (f32, f32)) -> Option<&str> {
+        let is_so = |of: &&Comparable| of.resize == resize && parse_range(&of.range) == Some(range);
+        self.comparable.iter().find(is_so).map(|of| of.whose.as_str())
+    }
+
     /// What is known of how it is fed.
     pub(crate) fn recipe(&self) -> PartialRecipe {
         let text = &self.recipe;
@@ -131,7 +154,12 @@ mod tests {
         let registry = Registry::built_in().unwrap();
         let weights = format!("6726825d{}", "0".repeat(56));
         let known = registry.find(&"1".repeat(64), Some(&weights)).unwrap();
-        assert!(known.comparable["tf1-bilinear"].contains("torch-fidelity"));
+        let whose = |resize, high| known.comparable_with(resize, (0.0, high));
+        assert!(whose("tf1-bilinear", 255.0).is_some_and(|whose| whose.contains("torch-fidelity")));
+        assert_eq!(
+            (whose("torch-bilinear", 256.0), whose("torch-bilinear", 255.0)),
+            (Some("pytorch-fid"), None)
+        );
         assert_eq!(registry.find(&"1".repeat(64), Some(&weights[..8])), None);
         assert_eq!(registry.find(&"1".repeat(64), None), None);
     }
@@ -155,8 +183,14 @@ mod tests {
             ("[[model]]\nname = \"x\"\n", "neither sha256 nor weights_sha256"),
             ("[[model]]\nname = \"x\"\nsha256 = \"abc\"\n", "64 hexadecimal digits"),
             ("[[model]]\nname = \"x\"\nweights_sha256 = \"zzzzzzzz\"\n", "8 to 64"),
-            ("[[model]]\nname = \"x\"\nweights_sha256 = \"abababab\"\ncomparable = { bicubic = \"y\" }\n", "no resize"),
-            ("[[model]]\nname = \"x\"\nweights_sha256 = \"abababab\"\nrecipe = { range = \"1,0\" }\n", "range"),
+            (
+                "[[model]]\nname = \"x\"\nweights_sha256 = \"abababab\"\ncomparable = [{ resize = \"bicubic\", range = \"0,1\", whose = \"y\" }]\n",
+                "no resize",
+            ),
+            (
+                "[[model]]\nname = \"x\"\nweights_sha256 = \"abababab\"\nrecipe = { range = \"1,0\" }\n",
+                "range",
+            ),
             ("[[model]]\nname = \"x\"\nhash = \"abababab\"\n", "unknown field"),
         ] {
             let error = Registry::parse(text).unwrap_err();

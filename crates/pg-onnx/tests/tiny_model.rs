@@ -145,7 +145,10 @@ fn images_of_another_size_are_refused_with_both_sizes() {
     assert!(text.contains("32x32") && text.contains("16x16") && text.contains("recipe"), "{text}");
     assert!(extractor.extract_images(&[Planar::filled(1, 16, 16, 0_u8)]).is_err());
     for length in [0, 5, 3 * 3 * 16 * 16] {
-        assert!(matches!(extractor.extract(&vec![0.0; length]), Err(MetricsError::Parameter { .. })), "{length}");
+        assert!(
+            matches!(extractor.extract(&vec![0.0; length]), Err(MetricsError::Parameter { .. })),
+            "{length}"
+        );
     }
     let mut model = model();
     let flat = ArrayD::zeros(IxDyn(&[3, 16, 16]));
@@ -169,7 +172,9 @@ fn flags_go_before_metadata_and_what_nobody_says_is_asked_for() {
     let bare = golden::fixture("fid/e2e/tiny_inception.onnx");
     let bare = OnnxModel::open(&runtime(), &bare, &ONE_THREAD).unwrap();
     let error = InputRecipe::resolve(&bare, PartialRecipe::default(), None).unwrap_err().to_string();
-    for flag in ["--resize RECIPE (pg.resize)", "--range LO,HI", "--features NAME", "outputs are: features, logits"] {
+    for flag in
+        ["--resize RECIPE (pg.resize)", "--range LO,HI", "--features NAME", "outputs are: features, logits"]
+    {
         assert!(error.contains(flag), "{error}");
     }
 }
@@ -184,7 +189,10 @@ fn a_gpu_that_is_not_there_is_an_error() {
         Err(error) => {
             assert!(matches!(error, OnnxError::NoProvider { .. }), "{error}");
             let text = error.to_string();
-            assert!(text.starts_with("cuda:0 cannot run models here") && text.contains("--provider"), "{text}");
+            assert!(
+                text.starts_with("cuda:0 cannot run models here") && text.contains("--provider"),
+                "{text}"
+            );
         }
     }
 }

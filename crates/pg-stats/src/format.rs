@@ -94,8 +94,14 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn new(protocol: &StatsProtocol, kinds: Vec<RecordKind>, images: usize, header: usize) -> Self {
-        let moments = moment_tensors(protocol).iter().filter_map(|(_, shape)| tensor_bytes(Dtype::F64, shape)).sum();
+    pub(crate) fn new(
+        protocol: &StatsProtocol,
+        kinds: Vec<RecordKind>,
+        images: usize,
+        header: usize,
+    ) -> Self {
+        let moments =
+            moment_tensors(protocol).iter().filter_map(|(_, shape)| tensor_bytes(Dtype::F64, shape)).sum();
         Self { data: header as u64, image_count: images, kinds, moments }
     }
 
@@ -244,7 +250,9 @@ fn check_protocol(protocol: &StatsProtocol, layout: Option<&SwdLayout>) -> Resul
         return Err(format!("`protocol` in its header: levels {:?} are in disorder", swd.levels));
     }
     match &protocol.network {
-        None if protocol.swd.is_none() => Err("`protocol` in its header: nothing is kept of the images".to_owned()),
+        None if protocol.swd.is_none() => {
+            Err("`protocol` in its header: nothing is kept of the images".to_owned())
+        }
         Some(network) if network.feature_width == 0 => {
             Err("`protocol` in its header: features of length 0".to_owned())
         }

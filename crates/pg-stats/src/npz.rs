@@ -25,7 +25,8 @@ const MAX_WIDTH: usize = 1 << 15;
 pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
     let wrong = |reason: String| StatsError::NotMoments { path: path.to_owned(), reason };
     let file = File::open(path).map_err(StatsError::io("open", path))?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(format!("it is no zip: {error}")))?;
+    let mut archive =
+        ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(format!("it is no zip: {error}")))?;
     let mean = array(&mut archive, "mu").map_err(wrong)?;
     let covariance = array(&mut archive, "sigma").map_err(wrong)?;
     let width = mean.len();
@@ -36,7 +37,8 @@ pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
             covariance.shape()
         )));
     }
-    let (mean, covariance) = (mean.into_shape_with_order(width), covariance.into_shape_with_order((width, width)));
+    let (mean, covariance) =
+        (mean.into_shape_with_order(width), covariance.into_shape_with_order((width, width)));
     let (Ok(mean), Ok(covariance)) = (mean, covariance) else {
         return Err(wrong("its arrays cannot be laid out".to_owned()));
     };
@@ -44,12 +46,15 @@ pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
         return Err(wrong(format!("it holds {value}, expected finite numbers")));
     }
     let largest = covariance.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let uneven = covariance.indexed_iter().find(|((i, j), value)| (*value - covariance[[*j, *i]]).abs() > 1e-5 * largest);
+    let uneven = covariance
+        .indexed_iter()
+        .find(|((i, j), value)| (*value - covariance[[*j, *i]]).abs() > 1e-5 * largest);
     if let Some(((i, j), _)) = uneven {
         return Err(wrong(format!("sigma is not symmetric, at row {i} and column {j} for one")));
     }
     // To the last bit, which sums of other programs are not.
-    let covariance = Array2::from_shape_fn((width, width), |(i, j)| f64::midpoint(covariance[[i, j]], covariance[[j, i]]));
+    let covariance =
+        Array2::from_shape_fn((width, width), |(i, j)| f64::midpoint(covariance[[i, j]], covariance[[j, i]]));
     Ok(FeatureGaussian { images: None, mean, covariance })
 }
 
@@ -65,7 +70,10 @@ fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Arra
     if file.size() > most {
         return Err(format!("its array {name:?} has {} bytes, expected {most} at most", file.size()));
     }
-    file.by_ref().take(most).read_to_end(&mut bytes).map_err(|error| format!("its array {name:?}: {error}"))?;
+    file.by_ref()
+        .take(most)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("its array {name:?}: {error}"))?;
     match ArrayD::<f64>::read_npy(bytes.as_slice()) {
         Ok(array) => Ok(array),
         Err(ReadNpyError::WrongDescriptor(_)) => ArrayD::<f32>::read_npy(bytes.as_slice())

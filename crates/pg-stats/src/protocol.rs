@@ -97,7 +97,8 @@ impl SwdProtocol {
 
 impl NetworkProtocol {
     fn things(&self) -> Vec<(&'static str, String)> {
-        let fitted = self.resolution.map_or_else(|| self.fit.clone(), |side| format!("{} to {side} px", self.fit));
+        let fitted =
+            self.resolution.map_or_else(|| self.fit.clone(), |side| format!("{} to {side} px", self.fit));
         vec![
             ("network", self.sha256.clone()),
             ("input size", self.input_size.to_string()),
@@ -109,7 +110,10 @@ impl NetworkProtocol {
                 self.logits.as_ref().map_or("none".to_owned(), |name| format!("{name} of {}", self.classes)),
             ),
             ("fit of the images", fitted),
-            ("kind of statistics", if self.moments_only { "mean and covariance" } else { "of each image" }.to_owned()),
+            (
+                "kind of statistics",
+                if self.moments_only { "mean and covariance" } else { "of each image" }.to_owned(),
+            ),
         ]
     }
 
@@ -117,7 +121,8 @@ impl NetworkProtocol {
     /// Class scores, and whether images are known, make no difference to features.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<ProtocolDifference> {
-        let alike = |(what, _): &(&'static str, String)| !["class scores", "kind of statistics"].contains(what);
+        let alike =
+            |(what, _): &(&'static str, String)| !["class scores", "kind of statistics"].contains(what);
         first_difference(
             self.things().into_iter().filter(alike).collect(),
             other.things().into_iter().filter(alike).collect(),

@@ -250,16 +250,19 @@ impl FeatureRows for StatsRows<'_> {
     }
 
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        out.par_chunks_exact_mut(self.width.max(1)).zip(indices).try_for_each_init(Vec::new, |bytes, (out, &index)| {
-            if index >= self.count {
-                return Err(format!("image {index} of {}", self.count).into());
-            }
-            bytes.resize(size_of_val(out), 0);
-            self.stats.read_record(self.kind, index, bytes)?;
-            for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
-            }
-            Ok(())
-        })
+        out.par_chunks_exact_mut(self.width.max(1)).zip(indices).try_for_each_init(
+            Vec::new,
+            |bytes, (out, &index)| {
+                if index >= self.count {
+                    return Err(format!("image {index} of {}", self.count).into());
+                }
+                bytes.resize(size_of_val(out), 0);
+                self.stats.read_record(self.kind, index, bytes)?;
+                for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+                Ok(())
+            },
+        )
     }
 }

@@ -148,12 +148,18 @@ impl StatsWriter {
         let key = described.as_ref().map_or_else(|| key_of(name, &pixels), |described| described.key.0);
         let levels = described.iter().flat_map(|described| &described.levels).map(record_bytes::to_bytes);
         let rows = network.iter().flat_map(|row| [row.features, row.logits]);
-        let rows = rows.filter(|values| !values.is_empty()).map(|values| record_bytes::of_floats(values).into());
+        let rows =
+            rows.filter(|values| !values.is_empty()).map(|values| record_bytes::of_floats(values).into());
         let records: Vec<_> = levels.chain(rows).collect();
         let lengths = records.iter().map(|record| Some(record.len()));
         if !lengths.eq(self.places.kinds().iter().map(RecordKind::bytes)) {
             let (name, expected) = ("what is said of an image", "as many numbers as its protocol has");
-            return Err(MetricsError::Parameter { name, expected, actual: format!("{} records", records.len()) }.into());
+            return Err(MetricsError::Parameter {
+                name,
+                expected,
+                actual: format!("{} records", records.len()),
+            }
+            .into());
         }
         self.put_bytes(index, ImageRow { key, pixels }, records.into_iter())
     }
@@ -204,7 +210,9 @@ impl StatsWriter {
         let (at, expected) = self.places.moments();
         if moment_bytes.len() != expected {
             let (name, expected) = ("length of mean and covariance", "as the protocol has");
-            return Err(MetricsError::Parameter { name, expected, actual: moment_bytes.len().to_string() }.into());
+            return Err(
+                MetricsError::Parameter { name, expected, actual: moment_bytes.len().to_string() }.into()
+            );
         }
         let tables = self.tables.into_inner().unwrap_or_else(PoisonError::into_inner);
         let content = tables.content(&self.protocol, &moment_bytes);

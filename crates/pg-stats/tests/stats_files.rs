@@ -4,10 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pg_image::Planar;
 use ndarray::{Array1, Array2};
+use pg_image::Planar;
 use pg_metrics::{FeatureGaussian, FeatureRows as _, Side, SwdDescriber, SwdLayout, SwdSettings};
-use pg_stats::{NetworkProtocol, NetworkRow, Stats, StatsError, StatsProtocol, StatsWriter, SwdProtocol, merge};
+use pg_stats::{
+    NetworkProtocol, NetworkRow, Stats, StatsError, StatsProtocol, StatsWriter, SwdProtocol, merge,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -103,10 +105,8 @@ fn mean_and_covariance_alone_come_back_and_damage_to_them_is_found() {
     let path = folder.path().join("a.pgstats");
     let covariance = Array2::from_shape_fn((4, 4), |(i, j)| if i == j { 2.0 } else { 0.25 * (i + j) as f64 });
     let moments = FeatureGaussian { images: None, mean: Array1::from(vec![1.0, 2.0, -3.0, 0.1]), covariance };
-    let protocol = StatsProtocol {
-        swd: None,
-        network: Some(NetworkProtocol { moments_only: true, ..network(0) }),
-    };
+    let protocol =
+        StatsProtocol { swd: None, network: Some(NetworkProtocol { moments_only: true, ..network(0) }) };
     let writer = StatsWriter::create(&path, protocol, 0, json!(null)).unwrap();
     writer.finish_moments(moments.clone()).unwrap();
     let opened = Stats::open(&path).unwrap();
@@ -127,10 +127,8 @@ fn merged_features_are_the_bytes_of_one_run_too_and_other_networks_are_refused()
     let path = |name: &str| folder.path().join(name);
     let protocol = StatsProtocol { swd: Some(SwdProtocol::new(&layout(5), SEED)), network: Some(network(2)) };
     written_by(&path("whole"), protocol.clone(), &[0, 1, 2]);
-    let parts = [
-        written_by(&path("a"), protocol.clone(), &[0]),
-        written_by(&path("b"), protocol.clone(), &[1, 2]),
-    ];
+    let parts =
+        [written_by(&path("a"), protocol.clone(), &[0]), written_by(&path("b"), protocol.clone(), &[1, 2])];
     merge(&parts, &path("merged"), json!({ "tool": "test" }), &mut || {}).unwrap();
     assert_eq!(fs::read(path("merged")).unwrap(), fs::read(path("whole")).unwrap());
     let resized = NetworkProtocol { resize: "pil-bicubic".to_owned(), ..network(2) };

@@ -66,7 +66,15 @@ impl<'a> Bench<'a> {
     fn prepare(workspace: &'a Workspace, arguments: &'a Arguments) -> Result<Self> {
         println!("building pgprep, pgeval and the benchmark of pg-metrics (release)");
         done(workspace.cargo().args(["build", "--release", "--quiet", "-p", "pgprep", "-p", "pgeval"]))?;
-        done(workspace.cargo().args(["bench", "--no-run", "--quiet", "-p", "pg-metrics", "--bench", "features"]))?;
+        done(workspace.cargo().args([
+            "bench",
+            "--no-run",
+            "--quiet",
+            "-p",
+            "pg-metrics",
+            "--bench",
+            "features",
+        ]))?;
         let folder = workspace.root().join("target/bench");
         let scratch = folder.join("onnx");
         if scratch.exists() {
@@ -77,7 +85,8 @@ impl<'a> Bench<'a> {
         let given = arguments.network.as_ref().map(|paths| paths.iter().map(|path| absolute(path)));
         let mut given = given.into_iter().flatten();
         let random = [folder.join("inception-random.onnx"), folder.join("inception-random.pth")];
-        let [model, weights] = random.map(|random| given.next().transpose().map(|path| path.unwrap_or(random)));
+        let [model, weights] =
+            random.map(|random| given.next().transpose().map(|path| path.unwrap_or(random)));
         Ok(Self {
             workspace,
             arguments,
@@ -99,7 +108,8 @@ impl<'a> Bench<'a> {
     fn draw_images(&self) -> Result<()> {
         let count = self.arguments.images.to_string();
         done(self.tool("pgprep").args(["synth", "-o", "photos", "--count", &count, "--quiet"]))?;
-        let align = ["align", "photos/images", "--landmarks", "photos/list_landmarks.txt", "--format", "shards"];
+        let align =
+            ["align", "photos/images", "--landmarks", "photos/list_landmarks.txt", "--format", "shards"];
         done(self.tool("pgprep").args(align).args(["-o", "dataset", "--quiet"]))?;
         for size in SIZES {
             let extract = ["extract", "dataset", "--resolution", size, "-o", size, "--quiet"];
@@ -140,7 +150,10 @@ impl<'a> Bench<'a> {
         for name in names {
             let far = theirs.get(name).map(|theirs| (ours / theirs - 1.0).abs());
             if far.is_none_or(|far| far > TOLERANCE || far.is_nan()) {
-                bail!("{name} differs: pgkit {ours}, the peer {:?}; no times are shown for different work", theirs.get(name));
+                bail!(
+                    "{name} differs: pgkit {ours}, the peer {:?}; no times are shown for different work",
+                    theirs.get(name)
+                );
             }
         }
         Ok(())
@@ -149,7 +162,16 @@ impl<'a> Bench<'a> {
     /// Milliseconds of pgeval for the first `images` of a folder.
     fn described(&self, folder: &str, images: usize) -> Result<f64> {
         let mut command = self.tool("pgeval");
-        command.args(["stats", folder, "--no-swd", "--images", &images.to_string(), "-o", "x.pgstats", "--quiet"]);
+        command.args([
+            "stats",
+            folder,
+            "--no-swd",
+            "--images",
+            &images.to_string(),
+            "-o",
+            "x.pgstats",
+            "--quiet",
+        ]);
         command.args(["--threads", THREADS, "--model"]).arg(&self.model);
         let started = Instant::now();
         done(&mut command)?;
@@ -171,7 +193,15 @@ impl<'a> Bench<'a> {
                 if !self.arguments.no_peer {
                     let weights = self.weights.display().to_string();
                     let count = count.to_string();
-                    theirs.take_lines(&self.peer(&["--weights", &weights, "--images", size, "--count", &count, "inception"])?);
+                    theirs.take_lines(&self.peer(&[
+                        "--weights",
+                        &weights,
+                        "--images",
+                        size,
+                        "--count",
+                        &count,
+                        "inception",
+                    ])?);
                 }
             }
         }
@@ -192,7 +222,8 @@ impl<'a> Bench<'a> {
     fn distances(&self) -> Result<()> {
         let (mut ours, mut theirs) = (Best::default(), Best::default());
         for _ in 0..self.arguments.rounds {
-            let bench = ["bench", "--quiet", "-p", "pg-metrics", "--bench", "features", "--", "--threads", THREADS];
+            let bench =
+                ["bench", "--quiet", "-p", "pg-metrics", "--bench", "features", "--", "--threads", THREADS];
             ours.take_lines(&done(self.workspace.cargo().args(bench))?);
             if !self.arguments.no_peer {
                 theirs.take_lines(&self.peer(&["--moments", "a.npz", "b.npz", "eig", "sqrtm"])?);
@@ -201,7 +232,14 @@ impl<'a> Bench<'a> {
         let distance = ours.get("frechet/2048");
         let (sqrtm, eig) = (theirs.get("sqrtm/2048"), theirs.get("eig/2048"));
         print_table(
-            &["Frechet distance, 2048 wide", "pgkit, ms", "scipy.linalg.sqrtm, ms", "times", "torch-fidelity, ms", "times"],
+            &[
+                "Frechet distance, 2048 wide",
+                "pgkit, ms",
+                "scipy.linalg.sqrtm, ms",
+                "times",
+                "torch-fidelity, ms",
+                "times",
+            ],
             &[vec![
                 "of two Gaussians".to_owned(),
                 milliseconds(distance),
@@ -212,7 +250,8 @@ impl<'a> Bench<'a> {
             ]],
         );
         let rest = ours.names().filter(|name| *name != "frechet/2048");
-        let rows: Vec<Vec<String>> = rest.map(|name| row(name, &ours, &Best::default())[..2].to_vec()).collect();
+        let rows: Vec<Vec<String>> =
+            rest.map(|name| row(name, &ours, &Best::default())[..2].to_vec()).collect();
         print_table(&["features 2048 wide", "pgkit, ms"], &rows);
         Ok(())
     }

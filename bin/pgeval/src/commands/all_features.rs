@@ -37,7 +37,10 @@ impl FeaturePass {
         let real = Given::open("REAL", &args.swd.real, &shared)?;
         let fake = Given::open("FAKE", &args.swd.fake, &shared)?;
         if real.count(&shared).is_none() {
-            bail!("REAL {} holds only mean and covariance of features: `pgeval fid` takes that", real.argument());
+            bail!(
+                "REAL {} holds only mean and covariance of features: `pgeval fid` takes that",
+                real.argument()
+            );
         }
         let context = crate::features::context_of(&[("REAL", &real), ("FAKE", &fake)], network, &shared)?;
         Ok(Self { args: shared, context, has_class_scores: network.protocol.classes > 0 })
@@ -53,7 +56,10 @@ impl FeaturePass {
     ) -> Result<Vec<MetricResult>> {
         let Described { sides, real, fake } = described;
         let count = sides.image_count;
-        self.context.note_sides(&[("REAL", sides.real.describe()), ("FAKE", sides.fake.describe())], sides.images_read());
+        self.context.note_sides(
+            &[("REAL", sides.real.describe()), ("FAKE", sides.fake.describe())],
+            sides.images_read(),
+        );
         self.context.warnings.extend(of_images(&sides.image_sets()));
         let real = match (real, sides.real) {
             (Some(made), _) => made,
@@ -64,7 +70,13 @@ impl FeaturePass {
         let seed = self.args.seed;
         let mut scores = Vec::new();
         if self.has_class_scores {
-            scores.push(recognition_score("FAKE", &comparison.fake, &comparison.context, SPLITS.min(count), seed)?);
+            scores.push(recognition_score(
+                "FAKE",
+                &comparison.fake,
+                &comparison.context,
+                SPLITS.min(count),
+                seed,
+            )?);
         }
         scores.push(frechet_score(&comparison, false, seed, common, interrupt)?);
         let subsets = KernelSubsets { count: SUBSETS, size: SUBSET_SIZE, seed };
@@ -72,7 +84,9 @@ impl FeaturePass {
         if count > NEIGHBOURS {
             scores.extend(manifold_scores(&comparison, NEIGHBOURS, common, interrupt)?);
         } else {
-            notes.warning(format_args!("{count} images have no {NEIGHBOURS} neighbours each: precision and recall are left out"));
+            notes.warning(format_args!(
+                "{count} images have no {NEIGHBOURS} neighbours each: precision and recall are left out"
+            ));
         }
         let mut said = Vec::new();
         for warning in scores.iter().flat_map(|score| &score.warnings) {

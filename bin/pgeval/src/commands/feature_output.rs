@@ -49,8 +49,14 @@ fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std:
             let what = if result.metric == "is" { "splits" } else { "subsets" };
             Output.line(format_args!("  {:<11}{:>10}    standard deviation over {what}", "", number(std)))?;
         }
-        if let Some(value) = result.extrapolated.as_ref().and_then(|found| found.get("value")).and_then(Value::as_f64) {
-            Output.line(format_args!("  {:<11}{:>10}    extrapolated to infinitely many images", "", number(value)))?;
+        if let Some(value) =
+            result.extrapolated.as_ref().and_then(|found| found.get("value")).and_then(Value::as_f64)
+        {
+            Output.line(format_args!(
+                "  {:<11}{:>10}    extrapolated to infinitely many images",
+                "",
+                number(value)
+            ))?;
         }
     }
     Output.line("")?;
@@ -63,7 +69,15 @@ fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std:
 /// Five digits that matter.
 fn number(value: f64) -> String {
     let size = value.abs();
-    let decimals = if size >= 1000.0 { 1 } else if size >= 10.0 { 3 } else if size >= 0.01 || size == 0.0 { 4 } else { 7 };
+    let decimals = if size >= 1000.0 {
+        1
+    } else if size >= 10.0 {
+        3
+    } else if size >= 0.01 || size == 0.0 {
+        4
+    } else {
+        7
+    };
     format!("{value:.decimals$}")
 }
 

@@ -11,5 +11,11 @@ pub(crate) fn run(args: &PrArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
     let shared = &args.sides.shared;
     let comparison = Comparison::open(&args.sides, common, interrupt)?;
     let scores = manifold_scores(&comparison, args.neighbours, common, interrupt)?;
-    show("Precision and recall of features, 0 to 1, higher is better", &scores, &comparison.context, shared, common)
+    show(
+        "Precision and recall of features, 0 to 1, higher is better",
+        &scores,
+        &comparison.context,
+        shared,
+        common,
+    )
 }

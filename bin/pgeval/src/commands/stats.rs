@@ -46,7 +46,8 @@ fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Int
         notes.warning(warning);
     }
     let protocol = StatsProtocol { swd, network: network.as_ref().map(|network| network.protocol.clone()) };
-    let described = json!({ "path": set.argument(), "images": set.len(), "preprocessing": set.preprocessing() });
+    let described =
+        json!({ "path": set.argument(), "images": set.len(), "preprocessing": set.preprocessing() });
     let provenance = args
         .input
         .recorded(provenance(Some(args.protocol.seed)))
@@ -101,7 +102,8 @@ fn of_npz(path: &Path, args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .setting("real", json!({ "path": path.display().to_string(), "kind": "npz" }))
         .setting("network", network.described.clone());
     let protocol = StatsProtocol { swd: None, network: Some(of) };
-    let writer = StatsWriter::create(&args.output, protocol, 0, json!(provenance)).with_context(cannot_write)?;
+    let writer =
+        StatsWriter::create(&args.output, protocol, 0, json!(provenance)).with_context(cannot_write)?;
     writer.finish_moments(gaussian).with_context(cannot_write)
 }
 
@@ -133,7 +135,11 @@ fn to_npz(path: &Path, args: &StatsArgs) -> Result<ExitStatus> {
     if args.json {
         Output.json(&written)?;
     } else {
-        Output.line(format_args!("  written to  {} (mu and sigma of {} features)", args.output.display(), gaussian.width()))?;
+        Output.line(format_args!(
+            "  written to  {} (mu and sigma of {} features)",
+            args.output.display(),
+            gaussian.width()
+        ))?;
     }
     Ok(ExitStatus::Done)
 }
@@ -177,7 +183,11 @@ fn print(stats: &Stats, args: &StatsArgs) -> std::io::Result<()> {
     if stats.moments().is_some() {
         Output.line("  images      not known: mean and covariance only")?;
     } else if let Some(swd) = &protocol.swd {
-        Output.line(format_args!("  images      {} of {1}x{1} pixels", stats.image_count(), swd.resolution))?;
+        Output.line(format_args!(
+            "  images      {} of {1}x{1} pixels",
+            stats.image_count(),
+            swd.resolution
+        ))?;
     } else {
         Output.line(format_args!("  images      {}", stats.image_count()))?;
     }

@@ -9,8 +9,8 @@ use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, StderrNotes};
 
 use crate::args::SwdArgs;
 
-pub(super) use shown::result;
 pub(super) use reference::Reference;
+pub(super) use shown::result;
 pub(super) use sides::{Described, Sides};
 
 pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

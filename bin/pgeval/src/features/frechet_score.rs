@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use pg_cli::{CommonArgs, Interrupt, Progress};
 use pg_metrics::{
-    BOOTSTRAP_REPLICATES, EXTRAPOLATION_POINTS, FeatureGaussian, FeatureSide, extrapolate, extrapolation_point,
-    frechet_distance, frechet_interval, frechet_replicate,
+    BOOTSTRAP_REPLICATES, EXTRAPOLATION_POINTS, FeatureGaussian, FeatureSide, extrapolate,
+    extrapolation_point, frechet_distance, frechet_interval, frechet_replicate,
 };
 use serde_json::{Value, json};
 
@@ -55,7 +55,8 @@ pub(crate) fn frechet_score(
     );
     result.warnings.extend(rank_warnings(real, fake, distance.full_rank));
     if to_the_limit {
-        result.extrapolated = Some(limit(sides.0, sides.1, seed, common, interrupt).context("--extrapolate")?);
+        result.extrapolated =
+            Some(limit(sides.0, sides.1, seed, common, interrupt).context("--extrapolate")?);
     }
     Ok(result)
 }

@@ -5,9 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use pg_cli::CommonArgs;
 use pg_metrics::FeatureExtractor as _;
-use pg_onnx::{
-    InputRecipe, KnownModel, OnnxExtractor, OnnxModel, Provider, Registry, SessionSettings,
-};
+use pg_onnx::{InputRecipe, KnownModel, OnnxExtractor, OnnxModel, Provider, Registry, SessionSettings};
 use pg_stats::NetworkProtocol;
 use serde_json::{Value, json};
 
@@ -70,7 +68,7 @@ impl Network {
 
     /// Whose published numbers this network and recipe give, if anyone's.
     pub(crate) fn comparable_with(&self) -> Option<&str> {
-        self.known.as_ref()?.comparable.get(&self.protocol.resize).map(String::as_str)
+        self.known.as_ref()?.comparable_with(&self.protocol.resize, self.protocol.range.into())
     }
 
     /// That a known network is fed as nobody publishes numbers of.
@@ -80,11 +78,13 @@ impl Network {
             return None;
         }
         let published: Vec<String> =
-            known.comparable.iter().map(|(resize, whose)| format!("{resize} ({whose})")).collect();
+            known.comparable.iter().map(|of| format!("{} ({})", of.resize, of.whose)).collect();
         Some(format!(
-            "{} is fed by the recipe {}, of which no numbers are published; they are of {}",
+            "{} is fed by the recipe {} with the range {},{}, of which no numbers are published; they are of {}",
             known.name,
             self.protocol.resize,
+            self.protocol.range[0],
+            self.protocol.range[1],
             published.join(", ")
         ))
     }

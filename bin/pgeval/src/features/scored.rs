@@ -26,6 +26,8 @@ pub(crate) struct Context {
     counts: Map<String, Value>,
     available: Map<String, Value>,
     images_read: usize,
+    /// `--images`
+    asked: Option<usize>,
     seed: u64,
     input: ImageArgs,
     pub(crate) warnings: Vec<Warning>,
@@ -49,6 +51,7 @@ impl Context {
             counts: entries(&|side| json!(side.count(args))),
             available: entries(&|side| json!(side.images().map(ImageSet::len))),
             images_read: 0,
+            asked: args.images,
             seed: args.seed,
             input: args.input,
             warnings: before(sides, network, args),
@@ -62,7 +65,13 @@ impl Context {
     }
 
     /// Once the images were read: encodings and sizes are known then.
-    fn note_images(&mut self, role: &'static str, described: Value, set: Option<&ImageSet>, count: Option<usize>) {
+    fn note_images(
+        &mut self,
+        role: &'static str,
+        described: Value,
+        set: Option<&ImageSet>,
+        count: Option<usize>,
+    ) {
         self.sides.push((role, described));
         if set.is_some() {
             self.images_read += count.unwrap_or_default();
@@ -82,7 +91,11 @@ impl Context {
         for (name, value) in members(protocol.clone()) {
             provenance = provenance.setting(&name, value);
         }
-        let mut provenance = self.input.recorded(provenance).setting("network", self.network_described.clone());
+        let mut provenance = self
+            .input
+            .recorded(provenance)
+            .setting("images", self.asked)
+            .setting("network", self.network_described.clone());
         for (role, described) in &self.sides {
             provenance = provenance.setting(&role.to_lowercase(), described.clone());
         }
@@ -171,11 +184,15 @@ fn check_networks(sides: &[(&'static str, &Given)], network: Option<&Network>) -
                     other.argument(),
                     protocol.sha256
                 ),
-                None => bail!("{role} {} holds images, which need a network: give --model M.onnx", side.argument()),
+                None => bail!(
+                    "{role} {} holds images, which need a network: give --model M.onnx",
+                    side.argument()
+                ),
             }
         }
         let first = network.map(|network| ("--model".to_owned(), &network.protocol));
-        let first = first.or_else(|| of_stats().map(|(role, side, of)| (format!("{role} {}", side.argument()), of)));
+        let first =
+            first.or_else(|| of_stats().map(|(role, side, of)| (format!("{role} {}", side.argument()), of)));
         let (Some((expected, first)), Some(found)) = (first, side.network()) else { continue };
         // Of a statistics file alone nothing has to be the same.
         if sides.iter().all(|(_, side)| side.images().is_none()) && sides.len() == 1 {
@@ -233,7 +250,9 @@ impl Comparison {
     pub(crate) fn need_rows(&self, what: &str) -> Result<()> {
         for (role, known) in [("REAL", &self.real), ("FAKE", &self.fake)] {
             if known.rows().is_none() {
-                bail!("{role} holds only mean and covariance of features, {what} needs those of each image; give the images, or a statistics file made of them with `pgeval stats`");
+                bail!(
+                    "{role} holds only mean and covariance of features, {what} needs those of each image; give the images, or a statistics file made of them with `pgeval stats`"
+                );
             }
         }
         Ok(())
@@ -278,7 +297,8 @@ fn open_network<const N: usize>(
     input: ImageArgs,
     common: &CommonArgs,
 ) -> Result<Option<Network>> {
-    if sides.iter().all(|side| side.images().is_none()) && args.onnxruntime.is_none() && args.model.is_none() {
+    if sides.iter().all(|side| side.images().is_none()) && args.onnxruntime.is_none() && args.model.is_none()
+    {
         return Ok(None);
     }
     Network::open(args, input, common)
@@ -288,7 +308,9 @@ fn open_network<const N: usize>(
 pub(crate) fn of_images(sets: &[(&str, &ImageSet)]) -> Vec<Warning> {
     let sizes = sets.iter().filter_map(|(role, set)| set.size_warning(role));
     let sizes = sizes.map(|text| Warning::new("mixed-sizes", text));
-    sizes.chain(encoding_warnings(sets).into_iter().map(|text| Warning::new("mixed-encodings", text))).collect()
+    sizes
+        .chain(encoding_warnings(sets).into_iter().map(|text| Warning::new("mixed-encodings", text)))
+        .collect()
 }
 
 /// For a comparison whose images are read elsewhere: what its results say.

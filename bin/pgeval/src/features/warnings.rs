@@ -22,23 +22,36 @@ impl Warning {
 }
 
 /// What is to be said before any image is read.
-pub(super) fn before(sides: &[(&str, &Given)], network: Option<&Network>, args: &FeatureArgs) -> Vec<Warning> {
+pub(super) fn before(
+    sides: &[(&str, &Given)],
+    network: Option<&Network>,
+    args: &FeatureArgs,
+) -> Vec<Warning> {
     let mut found = Vec::new();
     for (role, side) in sides {
         if let Given::Stats(stats) = side
-            && let Some(asked) = args.images.filter(|&asked| asked > stats.image_count() && stats.moments().is_none())
+            && let Some(asked) =
+                args.images.filter(|&asked| asked > stats.image_count() && stats.moments().is_none())
         {
             let (argument, has) = (side.argument(), stats.image_count());
-            found.push(Warning::new("few-images", format!("--images {asked}: {role} {argument} holds only {has} images")));
+            found.push(Warning::new(
+                "few-images",
+                format!("--images {asked}: {role} {argument} holds only {has} images"),
+            ));
         }
         if let (Some(set), Some(asked)) = (side.images(), args.images)
             && asked > set.len()
         {
             let (argument, has) = (set.argument(), set.len());
-            found.push(Warning::new("few-images", format!("--images {asked}: {role} {argument} holds only {has} images")));
+            found.push(Warning::new(
+                "few-images",
+                format!("--images {asked}: {role} {argument} holds only {has} images"),
+            ));
         }
         if let Given::Npz { path, .. } = side {
-            let text = format!("{role} {path} does not say which network and recipe its features are of, nor of how many images: the distance means something only where they are those of the other side");
+            let text = format!(
+                "{role} {path} does not say which network and recipe its features are of, nor of how many images: the distance means something only where they are those of the other side"
+            );
             found.push(Warning::new("unknown-network", text));
         }
     }
@@ -48,7 +61,12 @@ pub(super) fn before(sides: &[(&str, &Given)], network: Option<&Network>, args: 
         {
             let text = format!(
                 "{real_role} {} has images of {}x{} pixels, {fake_role} {} of {}x{}: detail that one side cannot have is part of the score",
-                real.argument(), a.0, a.1, fake.argument(), b.0, b.1
+                real.argument(),
+                a.0,
+                a.1,
+                fake.argument(),
+                b.0,
+                b.1
             );
             found.push(Warning::new("resolution-mismatch", text));
         }
@@ -57,12 +75,15 @@ pub(super) fn before(sides: &[(&str, &Given)], network: Option<&Network>, args: 
         {
             let text = format!(
                 "{real_role} {} and {fake_role} {} were not prepared alike ({difference}): that alone moves the score",
-                real.argument(), fake.argument()
+                real.argument(),
+                fake.argument()
             );
             found.push(Warning::new("different-preprocessing", text));
         }
     }
-    found.extend(network.and_then(Network::recipe_warning).map(|text| Warning::new("unpublished-recipe", text)));
+    found.extend(
+        network.and_then(Network::recipe_warning).map(|text| Warning::new("unpublished-recipe", text)),
+    );
     found
 }
 

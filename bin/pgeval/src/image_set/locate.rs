@@ -49,7 +49,8 @@ impl DatasetLevel {
         let mut preprocessing = Map::new();
         preprocessing.insert("downscale_filter".to_owned(), Value::from(manifest.downscale_filter.clone()));
         for name in PREPROCESSING {
-            if let Some(setting) = manifest.provenance.get("settings").and_then(|settings| settings.get(name)) {
+            if let Some(setting) = manifest.provenance.get("settings").and_then(|settings| settings.get(name))
+            {
                 preprocessing.insert(name.to_owned(), setting.clone());
             }
         }

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use encodings::SeenEncodings;
 pub(crate) use encodings::encoding_warnings;
-pub(crate) use locate::{is_npz_file, is_stats_file};
 use locate::{DatasetLevel, Source, last_part, locate};
+pub(crate) use locate::{is_npz_file, is_stats_file};
 use sizes::SeenSizes;
 
 use crate::args::ImageArgs;

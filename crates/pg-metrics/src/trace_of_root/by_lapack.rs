@@ -27,7 +27,10 @@ pub(crate) fn trace_of_root(
 }
 
 /// Eigenvalues, of which those that are rounding are 0, and vectors.
-fn eigen(matrix: &ArrayView2<'_, f64>, what: &'static str) -> Result<(Array1<f64>, Array2<f64>), MetricsError> {
+fn eigen(
+    matrix: &ArrayView2<'_, f64>,
+    what: &'static str,
+) -> Result<(Array1<f64>, Array2<f64>), MetricsError> {
     let (values, vectors) = matrix.eigh(UPLO::Lower).map_err(|_| MetricsError::NoConvergence { what })?;
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(*value));
     if values.iter().any(|&value| value < -NEGATIVE_SHARE * largest) {

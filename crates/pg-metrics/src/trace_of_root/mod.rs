@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn faer_and_lapack_agree() {
-        for (width, a, b, full_rank) in [(64, 500, 300, true), (300, 900, 700, true), (64, 40, 300, false), (64, 30, 50, false)] {
+        for (width, a, b, full_rank) in
+            [(64, 500, 300, true), (300, 900, 700, true), (64, 40, 300, false), (64, 30, 50, false)]
+        {
             let (a, b) = (covariance(1, a, width), covariance(2, b, width));
             let faer = by_faer::trace_of_root(&a.view(), &b.view()).unwrap();
             let lapack = by_lapack::trace_of_root(&a.view(), &b.view()).unwrap();
@@ -64,7 +66,9 @@ mod tests {
         bad[[3, 9]] += 40.0;
         bad[[9, 3]] += 40.0;
         for (a, b) in [(&good, &bad), (&bad, &good)] {
-            for found in [by_faer::trace_of_root(&a.view(), &b.view()), by_lapack::trace_of_root(&a.view(), &b.view())] {
+            for found in
+                [by_faer::trace_of_root(&a.view(), &b.view()), by_lapack::trace_of_root(&a.view(), &b.view())]
+            {
                 assert!(found.unwrap_err().to_string().contains("negative eigenvalues"));
             }
         }

@@ -5,10 +5,12 @@
 
 use std::f64::consts::TAU;
 
+use ndarray::Array2;
 use pg_image::Planar;
 use pg_metrics::{
-    ConfidenceInterval, ImagePair, SwdSettings, consecutive_pairs, diversity, drawn_pairs, ms_ssim,
-    sliced_wasserstein,
+    BOOTSTRAP_REPLICATES, ConfidenceInterval, FeatureGaussian, FeatureSide, ImagePair, KernelDistance,
+    KernelSubsets, SwdSettings, consecutive_pairs, diversity, drawn_pairs, frechet_distance,
+    frechet_interval, frechet_replicate, inception_score, ms_ssim, precision_recall, sliced_wasserstein,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -108,6 +110,70 @@ pub(crate) fn of_swd(
         let fake = fake.images(2 * run + 1, image_count, side_px);
         let score = sliced_wasserstein(&real, &fake, &settings).expect("images of a right size");
         (score.value, score.interval)
+    })
+}
+
+/// Metrics of features.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FeatureMetric {
+    Frechet,
+    /// By this many subsets of half of the images.
+    Kernel(usize),
+    Precision,
+    /// Of the fake side, as class scores.
+    Recognition,
+}
+
+/// Features, half of which are 0 as behind a ReLU, correlated, those of the fake side raised by `shift`.
+fn features(seed: u64, images: usize, width: usize, shift: f64) -> Array2<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // The sum of three uniform numbers is near enough to a normal one.
+    let mut normal = || (0..3).map(|_| rng.random_range(-1.0..1.0)).sum::<f64>();
+    let mut rows = Array2::zeros((images, width));
+    for mut row in rows.rows_mut() {
+        let common = normal();
+        row.iter_mut().for_each(|value| *value = (normal() + 0.5 * common + shift).max(0.0) as f32);
+    }
+    rows
+}
+
+/// Of a metric of features, between `image_count` images a side.
+pub(crate) fn of_features(
+    metric: FeatureMetric,
+    width: usize,
+    image_count: usize,
+    shift: f64,
+    trials: usize,
+    truth_runs: usize,
+) -> Coverage {
+    coverage(trials, truth_runs, |seed| {
+        let real = features(2 * seed, image_count, width, 0.0);
+        let fake = features(2 * seed + 1, image_count, width, shift);
+        match metric {
+            FeatureMetric::Frechet => {
+                let gaussian = |set| FeatureGaussian::of(set).expect("two images");
+                let distance = frechet_distance(&gaussian(&real), &gaussian(&fake)).expect("features");
+                let sides = (FeatureSide::Rows(&real), FeatureSide::Rows(&fake));
+                let replicate = |i| frechet_replicate(sides.0, sides.1, seed, i).expect("features");
+                let replicates: Vec<f64> = (0..BOOTSTRAP_REPLICATES).map(replicate).collect();
+                (distance.distance, frechet_interval(distance.distance, &replicates))
+            }
+            FeatureMetric::Kernel(count) => {
+                let subsets = KernelSubsets { count, size: image_count / 2, seed };
+                let mut distance = KernelDistance::new(&real, &fake).expect("features");
+                (0..count).for_each(|i| distance.add_drawn(subsets, i).expect("features"));
+                let score = distance.finish().expect("subsets");
+                (score.mean, score.interval)
+            }
+            FeatureMetric::Precision => {
+                let found = precision_recall(&real, &fake, 3, &mut || Ok(())).expect("features");
+                (found.precision.value, found.precision.interval)
+            }
+            FeatureMetric::Recognition => {
+                let score = inception_score(&fake, 10, seed).expect("class scores");
+                (score.mean, score.interval)
+            }
+        }
     })
 }
 

@@ -4,7 +4,7 @@
 
 mod experiment;
 
-use experiment::{Coverage, Pairing, Source, of_ms_ssim, of_swd};
+use experiment::{Coverage, FeatureMetric, Pairing, Source, of_features, of_ms_ssim, of_swd};
 
 const TRIALS: usize = 200;
 const TRUTH_RUNS: usize = 400;
@@ -25,6 +25,26 @@ fn assert_near_95_percent(coverage: &Coverage) {
 #[test]
 fn swd_between_sets_that_differ() {
     assert_near_95_percent(&of_swd([SMOOTH, ROUGH], 16, 40, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn frechet_distance_of_features() {
+    assert_near_95_percent(&of_features(FeatureMetric::Frechet, 8, 300, 0.5, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn kernel_distance_of_features() {
+    assert_near_95_percent(&of_features(FeatureMetric::Kernel(20), 8, 120, 0.5, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn precision_of_features() {
+    assert_near_95_percent(&of_features(FeatureMetric::Precision, 4, 200, 0.7, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn inception_score_of_class_scores() {
+    assert_near_95_percent(&of_features(FeatureMetric::Recognition, 10, 1000, 3.0, TRIALS, TRUTH_RUNS));
 }
 
 #[test]

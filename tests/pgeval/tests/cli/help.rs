@@ -13,8 +13,14 @@ fn help_groups_the_flags_and_ends_with_examples() {
         (&["ms-ssim", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
         (&["stats", "--help"], &["Arguments:", "Protocol:", "Output:", "Input:", "Common options:"]),
         (&["is", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
-        (&["fid", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
-        (&["kid", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
+        (
+            &["fid", "--help"],
+            &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"],
+        ),
+        (
+            &["kid", "--help"],
+            &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"],
+        ),
         (&["pr", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
         (&["gate", "--help"], &["Arguments:", "Judgement:", "Output:", "Common options:"]),
     ] {

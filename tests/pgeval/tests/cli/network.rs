@@ -74,7 +74,11 @@ fn features_of_each_image_are_the_goldens_whatever_batch_and_threads() {
     let sandbox = Sandbox::new();
     for (resize, case) in [("tf1-bilinear", "tf1_bilinear"), ("pil-bicubic", "clean_bicubic")] {
         for side in ["real", "fake"] {
-            for more in [&["--batch", "1"][..], &["--batch", "7", "--threads", "1"], &["--batch", "32", "--threads", "3"]] {
+            for more in [
+                &["--batch", "1"][..],
+                &["--batch", "7", "--threads", "1"],
+                &["--batch", "32", "--threads", "3"],
+            ] {
                 let folder = fixture(side);
                 let command = [&["stats", &folder, "--no-swd", "-o", "x.pgstats"], more].concat();
                 pgeval(&sandbox, &words(&with_network(&command, resize))).with_status(0);
@@ -86,6 +90,27 @@ fn features_of_each_image_are_the_goldens_whatever_batch_and_threads() {
                 }
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask setup"]
+fn the_bytes_do_not_depend_on_the_number_of_threads() {
+    let sandbox = Sandbox::new();
+    let (real, fake) = (fixture("real"), fixture("fake"));
+    let content = |threads: &str| {
+        run(&sandbox, &["stats", &real, "--no-swd", "-o", "x.pgstats", "--threads", threads])["content"]
+            .clone()
+    };
+    assert_eq!(content("1"), content("3"));
+    for metric in [
+        &["fid", &real, &fake, "--extrapolate"][..],
+        &["kid", &real, &fake],
+        &["pr", &real, &fake],
+        &["is", &real],
+    ] {
+        let [one, two] = ["1", "3"].map(|threads| run(&sandbox, &[metric, &["--threads", threads]].concat()));
+        assert_eq!(one, two, "{metric:?}");
     }
 }
 
@@ -106,15 +131,22 @@ fn statistics_files_score_as_the_images_and_then_need_no_network() {
     let (real, fake) = (fixture("real"), fixture("fake"));
     for (side, output) in [(&real, "real.pgstats"), (&fake, "fake.pgstats")] {
         let about = run(&sandbox, &["stats", side, "--no-swd", "-o", output]);
-        assert_eq!((&about["images"], &about["protocol"]["network"]["feature_width"]), (&20.into(), &64.into()));
+        assert_eq!(
+            (&about["images"], &about["protocol"]["network"]["feature_width"]),
+            (&20.into(), &64.into())
+        );
     }
-    for (metric, more) in [("fid", &["--extrapolate"][..]), ("kid", &["--subset-size", "10", "--subsets", "5"]), ("pr", &[])] {
+    for (metric, more) in
+        [("fid", &["--extrapolate"][..]), ("kid", &["--subset-size", "10", "--subsets", "5"]), ("pr", &[])]
+    {
         let images = run(&sandbox, &[&[metric, &real, &fake], more].concat());
         let mixed = run(&sandbox, &[&[metric, "real.pgstats", &fake], more].concat());
         let alone = json_of(&sandbox, &[&[metric, "real.pgstats", "fake.pgstats", "--json"], more].concat());
         let values = |result: &Value| -> Vec<Value> {
             let list = result["metrics"].as_array().cloned().unwrap_or_else(|| vec![result.clone()]);
-            list.iter().flat_map(|m| ["metric", "value", "interval", "std", "extrapolated"].map(|k| m[k].clone())).collect()
+            list.iter()
+                .flat_map(|m| ["metric", "value", "interval", "std", "extrapolated"].map(|k| m[k].clone()))
+                .collect()
         };
         assert_eq!(values(&images), values(&mixed), "{metric}");
         assert_eq!(values(&images), values(&alone), "{metric}");
@@ -141,7 +173,8 @@ fn parts_of_features_merge_to_the_bytes_of_one_run() {
     let whole = make("real", "real.pgstats");
     make("real/a", "a.pgstats");
     make("real/b", "b.pgstats");
-    let merged = json_of(&sandbox, &["stats", "--merge", "a.pgstats", "b.pgstats", "-o", "ab.pgstats", "--json"]);
+    let merged =
+        json_of(&sandbox, &["stats", "--merge", "a.pgstats", "b.pgstats", "-o", "ab.pgstats", "--json"]);
     assert_eq!(merged["content"], whole["content"]);
     draw_folder(&sandbox, "fake", 9, 64, 50);
     for metric in ["swd", "fid"] {
@@ -162,21 +195,36 @@ fn mean_and_covariance_go_to_npz_and_come_back() {
     pgeval(&sandbox, &["stats", "real.pgstats", "-o", "real.npz"]).with_status(0);
     let expected = run(&sandbox, &["fid", &real, &fake]);
     let found = run(&sandbox, &["fid", "real.npz", &fake]);
-    assert_close("fid", &[number(&found["value"])], &[number(&expected["value"])], Tolerance::relative(1e-12));
+    assert_close(
+        "fid",
+        &[number(&found["value"])],
+        &[number(&expected["value"])],
+        Tolerance::relative(1e-12),
+    );
     assert_eq!((&found["counts"]["real"], &found["counts"]["fake"]), (&Value::Null, &20.into()));
     assert_eq!(found["warnings"][0]["code"], "unknown-network");
     let about = run(&sandbox, &["stats", "real.npz", "-o", "published.pgstats"]);
-    assert_eq!((&about["images"], &about["protocol"]["network"]["moments_only"]), (&Value::Null, &true.into()));
+    assert_eq!(
+        (&about["images"], &about["protocol"]["network"]["moments_only"]),
+        (&Value::Null, &true.into())
+    );
     let found = run(&sandbox, &["fid", "published.pgstats", &fake]);
-    assert_close("fid", &[number(&found["value"])], &[number(&expected["value"])], Tolerance::relative(1e-12));
-    let error = refused(&sandbox, &words(&with_network(&["kid", "published.pgstats", &fake], "tf1-bilinear"))).stderr;
+    assert_close(
+        "fid",
+        &[number(&found["value"])],
+        &[number(&expected["value"])],
+        Tolerance::relative(1e-12),
+    );
+    let error =
+        refused(&sandbox, &words(&with_network(&["kid", "published.pgstats", &fake], "tf1-bilinear"))).stderr;
     assert!(error.contains("REAL holds only mean and covariance of features"), "{error}");
     let error = refused(&sandbox, &["stats", "real.npz", "-o", "x.pgstats"]).stderr;
     assert!(error.contains("does not say which network and recipe"), "{error}");
     let error = refused(&sandbox, &["stats", "real.pgstats", "-o", "y.pgstats"]).stderr;
     assert!(error.contains("-o FILE.npz"), "{error}");
     sandbox.write("broken.npz", b"no zip");
-    let error = refused(&sandbox, &words(&with_network(&["fid", "broken.npz", &fake], "tf1-bilinear"))).stderr;
+    let error =
+        refused(&sandbox, &words(&with_network(&["fid", "broken.npz", &fake], "tf1-bilinear"))).stderr;
     assert!(error.contains("it is no zip") && error.contains("pytorch-fid --save-stats"), "{error}");
 }
 
@@ -186,9 +234,18 @@ fn all_has_the_scores_of_the_single_commands() {
     let sandbox = Sandbox::new();
     let (real, fake) = (fixture("real"), fixture("fake"));
     let all = run(&sandbox, &["all", &real, &fake, "-o", "result.json", "--report", "report.html"]);
-    let names: Vec<_> = all["metrics"].as_array().into_iter().flatten().map(|m| m["metric"].clone()).collect();
+    let names: Vec<_> =
+        all["metrics"].as_array().into_iter().flatten().map(|m| m["metric"].clone()).collect();
     assert_eq!(names, ["swd", "ms-ssim", "is", "fid", "kid", "precision", "recall"]);
-    let found = |name: &str| all["metrics"].as_array().into_iter().flatten().find(|m| m["metric"] == name).cloned().unwrap_or_default();
+    let found = |name: &str| {
+        all["metrics"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|m| m["metric"] == name)
+            .cloned()
+            .unwrap_or_default()
+    };
     for (metric, single) in [
         ("fid", run(&sandbox, &["fid", &real, &fake])),
         ("kid", run(&sandbox, &["kid", &real, &fake])),
@@ -199,7 +256,10 @@ fn all_has_the_scores_of_the_single_commands() {
         assert_eq!(found(metric)["interval"], single["interval"], "{metric}");
     }
     let pr = run(&sandbox, &["pr", &real, &fake]);
-    assert_eq!((&pr["metrics"][0]["value"], &pr["metrics"][1]["value"]), (&found("precision")["value"], &found("recall")["value"]));
+    assert_eq!(
+        (&pr["metrics"][0]["value"], &pr["metrics"][1]["value"]),
+        (&found("precision")["value"], &found("recall")["value"])
+    );
     assert_eq!(found("fid")["warnings"][0]["code"], "few-images");
     // The gate reads what was written.
     let gate = json_of(&sandbox, &["gate", "result.json", "--baseline", "result.json", "--json"]);
@@ -217,15 +277,20 @@ fn the_model_s_own_metadata_decide_and_flags_go_before_them() {
     let model = golden::fixture("onnx/tiny_features.onnx").display().to_string();
     let by_metadata = json_of(&sandbox, &["fid", "real", "fake", "--model", &model, "--json"]);
     let network = &by_metadata["protocol"]["network"];
-    assert_eq!((&network["resize"], &network["input_size"], &network["feature_width"]), (&"none".into(), &16.into(), &8.into()));
+    assert_eq!(
+        (&network["resize"], &network["input_size"], &network["feature_width"]),
+        (&"none".into(), &16.into(), &8.into())
+    );
     assert_eq!(golden::numbers(&network["range"]), [-1.0, 1.0]);
     let other = json_of(&sandbox, &["fid", "real", "fake", "--model", &model, "--range", "0,1", "--json"]);
     assert_ne!(other["value"], by_metadata["value"]);
     draw_folder(&sandbox, "large", 6, 32, 0);
     let error = refused(&sandbox, &["fid", "real", "large", "--model", &model]).stderr;
     assert!(error.contains("large/000.png") && error.contains("32x32") && error.contains("16x16"), "{error}");
-    let scaled = json_of(&sandbox, &["fid", "real", "large", "--model", &model, "--resize", "pil-bicubic", "--json"]);
-    let codes: Vec<_> = scaled["warnings"].as_array().into_iter().flatten().map(|w| w["code"].clone()).collect();
+    let scaled =
+        json_of(&sandbox, &["fid", "real", "large", "--model", &model, "--resize", "pil-bicubic", "--json"]);
+    let codes: Vec<_> =
+        scaled["warnings"].as_array().into_iter().flatten().map(|w| w["code"].clone()).collect();
     assert!(codes.contains(&"resolution-mismatch".into()), "{codes:?}");
 }
 
@@ -236,11 +301,17 @@ fn what_makes_a_score_doubtful_is_said_as_data() {
     draw_folder(&sandbox, "real", 6, 40, 0);
     draw_folder(&sandbox, "fake", 5, 40, 20);
     save(&sandbox.path("fake/900.jpg"), &waves(77, 60, 33));
-    let finished = pgeval(&sandbox, &words(&with_network(&["fid", "real", "fake", "--json"], "tf1-bilinear")));
+    let finished =
+        pgeval(&sandbox, &words(&with_network(&["fid", "real", "fake", "--json"], "tf1-bilinear")));
     let result: Value = serde_json::from_str(&finished.stdout).expect("JSON");
-    let codes: Vec<_> = result["warnings"].as_array().into_iter().flatten().map(|w| w["code"].clone()).collect();
+    let codes: Vec<_> =
+        result["warnings"].as_array().into_iter().flatten().map(|w| w["code"].clone()).collect();
     assert_eq!(codes, ["mixed-sizes", "mixed-encodings", "few-images", "few-images"]);
-    for text in ["has images of 2 sizes (5 of 40x40, 1 of 60x33)", "mixes lossless and lossy files", "REAL has 6 images for 64 features"] {
+    for text in [
+        "has images of 2 sizes (5 of 40x40, 1 of 60x33)",
+        "mixes lossless and lossy files",
+        "REAL has 6 images for 64 features",
+    ] {
         assert!(finished.stderr.contains(text), "{text} not in {}", finished.stderr);
     }
     assert_eq!(result["counts"]["fake"], 6);
@@ -256,27 +327,39 @@ fn wrong_models_are_refused_with_what_was_expected() {
     let sandbox = Sandbox::new();
     draw_folder(&sandbox, "real", 6, 16, 0);
     let bare = fixture("tiny_inception.onnx");
-    let told = |more: &[&str]| refused(&sandbox, &[&["fid", "real", "real", "--model"], more].concat()).stderr;
+    let told =
+        |more: &[&str]| refused(&sandbox, &[&["fid", "real", "real", "--model"], more].concat()).stderr;
     let error = told(&[&bare]);
-    for flag in ["--input-size", "--resize RECIPE (pg.resize)", "--range LO,HI (pg.range)", "--features NAME (pg.features)"] {
+    for flag in [
+        "--input-size",
+        "--resize RECIPE (pg.resize)",
+        "--range LO,HI (pg.range)",
+        "--features NAME (pg.features)",
+    ] {
         // Its input has a fixed size.
         assert_eq!(error.contains(flag), flag != "--input-size", "{flag} in {error}");
     }
-    let fed = [&[bare.as_str(), "--resize", "none", "--range", "0,255", "--features"][..], &["pool_3"]].concat();
+    let fed =
+        [&[bare.as_str(), "--resize", "none", "--range", "0,255", "--features"][..], &["pool_3"]].concat();
     assert!(told(&fed).contains("has no output \"pool_3\"; its outputs are: features, logits"));
     let sized = with_network(&["fid", "real", "real"], "tf1-bilinear");
-    let sized: Vec<&str> = words(&sized).into_iter().map(|word| if word == "299" { "64" } else { word }).collect();
+    let sized: Vec<&str> =
+        words(&sized).into_iter().map(|word| if word == "299" { "64" } else { word }).collect();
     let error = refused(&sandbox, &sized).stderr;
     assert!(error.contains("[N, 3, 64, 64]") && error.contains("299"), "{error}");
     sandbox.write("text.onnx", b"not a model");
     assert!(told(&["text.onnx"]).contains("is no ONNX model"));
     assert!(told(&["absent.onnx"]).contains("read model absent.onnx"));
     let error = told(&[&bare, "--onnxruntime", "absent"]);
-    assert!(error.contains("--onnxruntime absent does not exist") && error.contains("pip install onnxruntime"), "{error}");
+    assert!(
+        error.contains("--onnxruntime absent does not exist") && error.contains("pip install onnxruntime"),
+        "{error}"
+    );
     let error = refused(&sandbox, &["fid", "real", "real"]).stderr;
     assert!(error.contains("give --model M.onnx"), "{error}");
     let no_scores = with_network(&["is", "real"], "tf1-bilinear");
-    let no_scores: Vec<&str> = words(&no_scores).into_iter().filter(|word| !["--logits", "logits"].contains(word)).collect();
+    let no_scores: Vec<&str> =
+        words(&no_scores).into_iter().filter(|word| !["--logits", "logits"].contains(word)).collect();
     assert!(refused(&sandbox, &no_scores).stderr.contains("--logits NAME (pg.logits)"));
     let model = golden::fixture("onnx/tiny_features.onnx").display().to_string();
     let cuda = pgeval(&sandbox, &["fid", "real", "real", "--model", &model, "--provider", "cuda"]);
@@ -295,9 +378,10 @@ fn a_registry_tells_how_a_known_model_is_fed() {
     let found = run(&sandbox, &["fid", &fixture("real"), &fixture("fake")]);
     let whole = found["protocol"]["network"]["sha256"].as_str().unwrap_or_default().to_owned();
     assert!(whole.starts_with(sha256), "{whole}");
-    let recipe = "{ input_size = 299, resize = \"tf1-bilinear\", range = \"0,255\", features = \"features\" }";
+    let recipe =
+        "{ input_size = 299, resize = \"tf1-bilinear\", range = \"0,255\", features = \"features\" }";
     let registry = format!(
-        "[[model]]\nname = \"tiny\"\nsha256 = \"{whole}\"\nrecipe = {recipe}\ncomparable = {{ tf1-bilinear = \"a paper\" }}\n"
+        "[[model]]\nname = \"tiny\"\nsha256 = \"{whole}\"\nrecipe = {recipe}\ncomparable = [{{ resize = \"tf1-bilinear\", range = \"0,255\", whose = \"a paper\" }}]\n"
     );
     sandbox.write("models.toml", registry);
     let (real, fake) = (fixture("real"), fixture("fake"));
