@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2};
 
 use crate::MetricsError;
 use crate::feature_rows::{FeatureRows, ROW_CHUNK, read_f64};
-use crate::parallelism::FIXED_PARTS;
+use crate::parallelism::all_threads;
 
 /// A Gaussian fitted to the feature vectors of a set of images.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,7 +185,7 @@ fn add_product(sum: &mut [f64], rows: MatRef<'_, f64>) {
         rows,
         BlockStructure::Rectangular,
         1.0,
-        FIXED_PARTS,
+        all_threads(),
     );
 }
 

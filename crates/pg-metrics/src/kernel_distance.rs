@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::MetricsError;
 use crate::feature_rows::{FeatureRows, read_f64, same_width};
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
-use crate::parallelism::FIXED_PARTS;
+use crate::parallelism::all_threads;
 use crate::random_streams::{Purpose, choose};
 
 /// How images are drawn for the distance.
@@ -172,7 +172,7 @@ impl Drawn {
             MatRef::from_row_major_slice(&self.values, rows, width),
             MatRef::from_row_major_slice(&other.values, columns, width).transpose(),
             1.0 / width as f64,
-            FIXED_PARTS,
+            all_threads(),
         );
         let of_rows: Vec<Vec<(f64, f64)>> = products
             .par_chunks(columns)

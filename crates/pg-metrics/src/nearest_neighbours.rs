@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::MetricsError;
 use crate::feature_rows::{FeatureRows, ROW_CHUNK, read_f64};
-use crate::parallelism::FIXED_PARTS;
+use crate::parallelism::all_threads;
 
 /// Called after each block of distances; an error ends the computation.
 pub(crate) type Tick<'a> = dyn FnMut() -> Result<(), MetricsError> + 'a;
@@ -42,7 +42,7 @@ impl Block {
             MatRef::from_row_major_slice(&self.values, rows, self.width),
             MatRef::from_row_major_slice(&other.values, columns, self.width).transpose(),
             -2.0,
-            FIXED_PARTS,
+            all_threads(),
         );
         distances.par_chunks_mut(columns).zip(&self.squares).for_each(|(row, square)| {
             for (distance, other) in row.iter_mut().zip(&other.squares) {

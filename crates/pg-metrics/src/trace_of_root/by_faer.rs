@@ -1,17 +1,20 @@
 //! By faer: through factors and their product.
 
+use faer::diag::{DiagMut, DiagRef};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::{llt, llt_pivoting};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
+use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::{Accum, Mat, MatRef};
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 use super::{TraceOfRoot, not_a_covariance};
 use crate::MetricsError;
-use crate::parallelism::FIXED_PARTS;
+use crate::parallelism::{FIXED_PARTS, all_threads};
 
 /// A pivot or eigenvalue below this share of the largest is taken for 0 with an error in it.
 const ZERO_SHARE: f64 = 1e-12;
@@ -43,13 +46,13 @@ fn view<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> MatRef<'a, f64> {
 fn of_full_rank(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Option<f64>, MetricsError> {
     let n = a.nrows();
     let mut l = a.to_owned();
-    let scratch = llt::factor::cholesky_in_place_scratch::<f64>(n, FIXED_PARTS, faer::Spec::default());
+    let scratch = llt::factor::cholesky_in_place_scratch::<f64>(n, all_threads(), faer::Spec::default());
     let mut memory = MemBuffer::new(scratch);
     let stack = MemStack::new(&mut memory);
     let factored = llt::factor::cholesky_in_place(
         l.as_mut(),
         llt::factor::LltRegularization::default(),
-        FIXED_PARTS,
+        all_threads(),
         stack,
         faer::Spec::default(),
     );
@@ -60,7 +63,17 @@ fn of_full_rank(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Option<f64>, M
     }
     let (lower, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
     let mut product = Mat::zeros(n, n);
-    triangular_matmul(product.as_mut(), whole, Accum::Replace, b, whole, l.as_ref(), lower, 1.0, FIXED_PARTS);
+    triangular_matmul(
+        product.as_mut(),
+        whole,
+        Accum::Replace,
+        b,
+        whole,
+        l.as_ref(),
+        lower,
+        1.0,
+        all_threads(),
+    );
     let mut inner = Mat::zeros(n, n);
     let (transposed, upper) = (l.transpose(), BlockStructure::TriangularUpper);
     triangular_matmul(
@@ -72,10 +85,10 @@ fn of_full_rank(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Option<f64>, M
         product.as_ref(),
         whole,
         1.0,
-        FIXED_PARTS,
+        all_threads(),
     );
     drop((l, product));
-    let eigenvalues = eigenvalues(inner.as_ref())?;
+    let eigenvalues = eigenvalues(inner)?;
     Ok(sum_of_roots(&eigenvalues))
 }
 
@@ -99,14 +112,14 @@ impl Factor {
         let mut l = a.to_owned();
         let (mut order, mut inverse) = (vec![0_usize; n], vec![0_usize; n]);
         let params = faer::Spec::default();
-        let scratch = llt_pivoting::factor::cholesky_in_place_scratch::<usize, f64>(n, FIXED_PARTS, params);
+        let scratch = llt_pivoting::factor::cholesky_in_place_scratch::<usize, f64>(n, all_threads(), params);
         let mut memory = MemBuffer::new(scratch);
         let stack = MemStack::new(&mut memory);
         let factored = llt_pivoting::factor::cholesky_in_place(
             l.as_mut(),
             &mut order,
             &mut inverse,
-            FIXED_PARTS,
+            all_threads(),
             stack,
             params,
         );
@@ -131,7 +144,7 @@ impl Factor {
             f.transpose(),
             whole,
             -1.0,
-            FIXED_PARTS,
+            all_threads(),
         );
         let far = |i: usize, j: usize| !(residual[(i, j)].abs() <= RESIDUAL_SHARE * largest);
         if (0..n).any(|i| (0..=i).any(|j| far(i, j))) {
@@ -149,7 +162,7 @@ impl Factor {
         // The smaller side first.
         let (f, g) = if self.rank <= other.rank { (&self.f, &other.f) } else { (&other.f, &self.f) };
         let mut product = Mat::zeros(rows, columns);
-        matmul(product.as_mut(), Accum::Replace, f.transpose(), g.as_ref(), 1.0, FIXED_PARTS);
+        matmul(product.as_mut(), Accum::Replace, f.transpose(), g.as_ref(), 1.0, all_threads());
         let mut gram = Mat::zeros(rows, rows);
         let (whole, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
         triangular_matmul(
@@ -161,9 +174,9 @@ impl Factor {
             product.transpose(),
             whole,
             1.0,
-            FIXED_PARTS,
+            all_threads(),
         );
-        if let Some(sum) = sum_of_roots(&eigenvalues(gram.as_ref())?) {
+        if let Some(sum) = sum_of_roots(&eigenvalues(gram)?) {
             return Ok(sum);
         }
         let none = ComputeSvdVectors::No;
@@ -171,7 +184,7 @@ impl Factor {
         let scratch = svd_scratch::<f64>(rows, columns, none, none, FIXED_PARTS, params);
         let mut memory = MemBuffer::new(scratch);
         let mut values = vec![0.0; rows];
-        let into = faer::diag::DiagMut::from_slice_mut(&mut values);
+        let into = DiagMut::from_slice_mut(&mut values);
         let stack = MemStack::new(&mut memory);
         svd(product.as_ref(), into, None, None, FIXED_PARTS, stack, params)
             .map_err(|_| MetricsError::NoConvergence { what: "the singular values of F^T G" })?;
@@ -179,15 +192,39 @@ impl Factor {
     }
 }
 
-/// Of a symmetric matrix, of which the lower triangle is read, in rising order.
-fn eigenvalues(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, MetricsError> {
-    let params = faer::Spec::default();
-    let none = ComputeEigenvectors::No;
-    let scratch = self_adjoint_evd_scratch::<f64>(matrix.nrows(), none, FIXED_PARTS, params);
+/// Of a symmetric matrix, of which the lower triangle is read, in rising order. It is overwritten: with a copy and its
+/// fresh pages this takes a tenth longer.
+fn eigenvalues(mut matrix: Mat<f64>) -> Result<Vec<f64>, MetricsError> {
+    let n = matrix.nrows();
+    if n <= 1 {
+        return Ok(matrix.diagonal().column_vector().iter().copied().collect());
+    }
+    let mut reflectors = Mat::zeros(recommended_block_size::<f64>(n - 1, n - 1), n - 1);
+    let scratch = tridiag_in_place_scratch::<f64>(n, FIXED_PARTS, faer::Spec::default());
     let mut memory = MemBuffer::new(scratch);
-    let mut values = vec![0.0; matrix.nrows()];
-    let into = faer::diag::DiagMut::from_slice_mut(&mut values);
-    self_adjoint_evd(matrix, into, None, FIXED_PARTS, MemStack::new(&mut memory), params)
-        .map_err(|_| MetricsError::NoConvergence { what: "the eigenvalues of a product of covariances" })?;
+    tridiag_in_place(
+        matrix.as_mut(),
+        reflectors.as_mut(),
+        FIXED_PARTS,
+        MemStack::new(&mut memory),
+        faer::Spec::default(),
+    );
+    let diagonal: Vec<f64> = (0..n).map(|i| matrix[(i, i)]).collect();
+    let below: Vec<f64> = (1..n).map(|i| matrix[(i, i - 1)]).collect();
+    drop(matrix);
+    let none = ComputeEigenvectors::No;
+    let params = faer::Spec::default();
+    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<f64>(n, none, FIXED_PARTS, params));
+    let mut values = vec![0.0; n];
+    tridiagonal_self_adjoint_evd(
+        DiagRef::from_slice(&diagonal),
+        DiagRef::from_slice(&below),
+        DiagMut::from_slice_mut(&mut values),
+        None,
+        FIXED_PARTS,
+        MemStack::new(&mut memory),
+        params,
+    )
+    .map_err(|_| MetricsError::NoConvergence { what: "the eigenvalues of a product of covariances" })?;
     Ok(values)
 }
