@@ -92,7 +92,9 @@ impl FeatureMoments {
                 *sum += weight * value;
             }
         }
-        mean.iter_mut().for_each(|sum| *sum /= count);
+        for sum in &mut mean {
+            *sum /= count;
+        }
         for (vector, weight) in values.chunks_exact_mut(width).zip(&weights) {
             let root = weight.sqrt();
             for (value, mean) in vector.iter_mut().zip(&mean) {

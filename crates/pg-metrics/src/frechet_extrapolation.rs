@@ -64,20 +64,21 @@ pub fn extrapolation_point(
     let first = (smaller / 10).min(LARGEST_FIRST_POINT).max((width + 1).min(smaller / 2)).max(2);
     let first = first as f64 / smaller as f64;
     let share = first + (1.0 - first) * number as f64 / (EXTRAPOLATION_POINTS - 1) as f64;
-    let part = |side: FeatureSide<'_>,
-                purpose: Purpose|
-     -> Result<(Option<usize>, FeatureGaussian), MetricsError> {
-        match side {
-            FeatureSide::Gaussian(gaussian) => Ok((None, gaussian.clone())),
-            FeatureSide::Rows(rows) => {
-                let all = rows.count();
-                let count = ((all as f64 * share).round() as usize).clamp(2, all);
-                let mut weights = vec![0; all];
-                choose(seed, purpose, number, count, all).into_iter().for_each(|index| weights[index] = 1);
-                Ok((Some(count), FeatureMoments::of(rows, Some(&weights))?.gaussian()?))
+    let part =
+        |side: FeatureSide<'_>, purpose: Purpose| -> Result<(Option<usize>, FeatureGaussian), MetricsError> {
+            match side {
+                FeatureSide::Gaussian(gaussian) => Ok((None, gaussian.clone())),
+                FeatureSide::Rows(rows) => {
+                    let all = rows.count();
+                    let count = ((all as f64 * share).round() as usize).clamp(2, all);
+                    let mut weights = vec![0; all];
+                    for index in choose(seed, purpose, number, count, all) {
+                        weights[index] = 1;
+                    }
+                    Ok((Some(count), FeatureMoments::of(rows, Some(&weights))?.gaussian()?))
+                }
             }
-        }
-    };
+        };
     let (real_count, real) = part(real, Purpose::ExtrapolateReal)?;
     let (fake_count, fake) = part(fake, Purpose::ExtrapolateFake)?;
     let distance = frechet_distance(&real, &fake)?.distance;
@@ -93,7 +94,7 @@ pub fn extrapolate(points: &[ExtrapolationPoint]) -> Result<Extrapolation, Metri
     let mean = |of: &dyn Fn(&ExtrapolationPoint) -> f64| points.iter().map(of).sum::<f64>() / n;
     let (x, y) = (mean(&|p| 1.0 / p.share), mean(&|p| p.distance));
     let squares = mean(&|p| (1.0 / p.share - x).powi(2));
-    if !(squares > 0.0) {
+    if squares.is_nan() || squares <= 0.0 {
         let (name, expected) = ("number of points", "two at least, of different numbers of images");
         return Err(MetricsError::Parameter { name, expected, actual: points.len().to_string() });
     }

@@ -121,7 +121,9 @@ impl Neighbours {
         let of_vector = &self.nearest[index * self.ends.len() * self.k..][..self.ends.len() * self.k];
         for (run, distances) in of_vector.chunks_exact(self.k).enumerate() {
             if mask >> run & 1 == 1 {
-                distances.iter().for_each(|&distance| keep_smallest(&mut smallest, distance));
+                for &distance in distances {
+                    keep_smallest(&mut smallest, distance);
+                }
             }
         }
         smallest.last().copied().unwrap_or(f64::INFINITY)

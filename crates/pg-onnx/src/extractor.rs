@@ -125,13 +125,13 @@ impl OnnxExtractor {
         })?;
         let mut names = vec![self.recipe.features.as_str()];
         names.extend(self.recipe.logits.as_deref());
-        let mut found = self.lanes.with(|model| model.run(batch.into_dyn(), &names))?.into_iter();
+        let mut found = self.lanes.with(|model| model.run(&batch.into_dyn(), &names))?.into_iter();
         let mut next = |width: usize| -> Result<Array2<f32>, OnnxError> {
             let output = found.next().map(|output| (output.name, output.values));
             let (name, values) = output.unwrap_or_else(|| (String::new(), ArrayD::zeros(vec![0])));
             let shape = values.shape().to_vec();
             let matrix = values.into_shape_with_order((self.batch_size, width));
-            match matrix.and_then(|matrix| matrix.into_dimensionality::<Ix2>()) {
+            match matrix.and_then(ndarray::ArrayBase::into_dimensionality::<Ix2>) {
                 Ok(mut matrix) => {
                     matrix.slice_collapse(ndarray::s![..images, ..]);
                     Ok(matrix)
@@ -233,7 +233,9 @@ impl FeatureExtractor for OnnxExtractor {
         let (low, high) = self.recipe.range;
         if (low, high) != (0.0, 255.0) {
             let scale = (high - low) / 255.0;
-            input.iter_mut().for_each(|value| *value = low + *value * scale);
+            for value in input {
+                *value = low + *value * scale;
+            }
         }
         Ok(())
     }

@@ -163,7 +163,7 @@ impl OnnxModel {
     /// - [`OnnxError::Run`] when ONNX Runtime fails
     pub fn run(
         &mut self,
-        input: ArrayViewD<'_, f32>,
+        input: &ArrayViewD<'_, f32>,
         outputs: &[&str],
     ) -> Result<Vec<NamedTensor>, OnnxError> {
         let (input_name, expected) = self.single_float_input()?;

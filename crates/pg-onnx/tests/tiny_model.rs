@@ -152,7 +152,7 @@ fn images_of_another_size_are_refused_with_both_sizes() {
     }
     let mut model = model();
     let flat = ArrayD::zeros(IxDyn(&[3, 16, 16]));
-    assert!(matches!(model.run(flat.view(), &["features"]), Err(OnnxError::InputShape { .. })));
+    assert!(matches!(model.run(&flat.view(), &["features"]), Err(OnnxError::InputShape { .. })));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use pip::Python;
 use user_libraries::UserLibraries;
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(crate) struct Arguments {
     /// The full set of libraries, for NVIDIA GPUs (2.5 GB to fetch, 4 GB on disk)
     #[arg(long)]

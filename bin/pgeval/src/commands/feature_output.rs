@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn numbers_keep_the_digits_that_matter() {
         assert_eq!(number(291.481_223), "291.481");
-        assert_eq!(number(1354.199_66), "1354.2");
+        assert_eq!(number(1_354.199_66), "1354.2");
         assert_eq!(number(0.069_426_35), "0.0694");
         assert_eq!(number(-0.005_509_56), "-0.0055096");
         assert_eq!(number(0.0), "0.0000");

@@ -22,13 +22,12 @@ pub(super) fn load(asked: Option<&Path>) -> Result<OnnxRuntime> {
         Some(path) => bail!("--onnxruntime {} does not exist; {REMEDY}", path.display()),
         None => {
             let mut places = near_places();
-            match find_library(&places) {
-                Ok(library) => library,
-                // Python takes a while to start.
-                Err(_) => {
-                    places.extend(python_package());
-                    find_library(&places).context(REMEDY)?
-                }
+            if let Ok(library) = find_library(&places) {
+                library
+            } else {
+                // Last, as Python takes a while to start.
+                places.extend(python_package());
+                find_library(&places).context(REMEDY)?
             }
         }
     };

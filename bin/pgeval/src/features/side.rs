@@ -19,7 +19,7 @@ pub(crate) enum Given {
     /// Images, to go through the network.
     Images(ImageSet),
     /// A statistics file.
-    Stats(Stats),
+    Stats(Box<Stats>),
     /// Mean and covariance that another program wrote.
     Npz { path: String, gaussian: FeatureGaussian },
 }
@@ -35,7 +35,7 @@ impl Given {
                     path.display()
                 );
             }
-            return Ok(Self::Stats(stats));
+            return Ok(Self::Stats(Box::new(stats)));
         }
         if is_npz_file(path) {
             let gaussian = read_npz(path).with_context(|| format!("open {role}"))?;
@@ -134,7 +134,7 @@ impl Given {
                 describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
                 progress.finish();
                 let stats = writer.finish().context("keep what the network says of the images")?;
-                (Kept::Stats(stats), Some(set))
+                (Kept::Stats(Box::new(stats)), Some(set))
             }
         };
         Ok(Known { kept: known, count, set })
@@ -143,7 +143,7 @@ impl Given {
 
 #[derive(Debug)]
 enum Kept {
-    Stats(Stats),
+    Stats(Box<Stats>),
     Gaussian(FeatureGaussian),
 }
 
@@ -159,7 +159,7 @@ pub(crate) struct Known {
 impl Known {
     /// Of statistics that were made with others in one pass over the images.
     pub(crate) fn of(stats: Stats, count: usize) -> Self {
-        Self { kept: Kept::Stats(stats), count: Some(count), set: None }
+        Self { kept: Kept::Stats(Box::new(stats)), count: Some(count), set: None }
     }
 
     pub(crate) fn stats(&self) -> Option<&Stats> {

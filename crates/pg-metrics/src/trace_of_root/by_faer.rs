@@ -146,7 +146,10 @@ impl Factor {
             -1.0,
             all_threads(),
         );
-        let far = |i: usize, j: usize| !(residual[(i, j)].abs() <= RESIDUAL_SHARE * largest);
+        let far = |i: usize, j: usize| {
+            let left: f64 = residual[(i, j)];
+            left.is_nan() || left.abs() > RESIDUAL_SHARE * largest
+        };
         if (0..n).any(|i| (0..=i).any(|j| far(i, j))) {
             return Err(not_a_covariance());
         }

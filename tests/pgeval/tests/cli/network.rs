@@ -81,7 +81,7 @@ fn features_of_each_image_are_the_goldens_whatever_batch_and_threads() {
             ] {
                 let folder = fixture(side);
                 let command = [&["stats", &folder, "--no-swd", "-o", "x.pgstats"], more].concat();
-                pgeval(&sandbox, &words(&with_network(&command, resize))).with_status(0);
+                let _ = pgeval(&sandbox, &words(&with_network(&command, resize))).with_status(0);
                 for (tensor, name) in [("features", "features"), ("logits", "logits")] {
                     let found = tensor_of(&sandbox, &format!("network.{tensor}"));
                     let expected = golden::npy::<f32>(&format!("fid/e2e/tiny_{case}_{side}_{name}.npy"));
@@ -192,7 +192,7 @@ fn mean_and_covariance_go_to_npz_and_come_back() {
     let sandbox = Sandbox::new();
     let (real, fake) = (fixture("real"), fixture("fake"));
     run(&sandbox, &["stats", &real, "--no-swd", "-o", "real.pgstats"]);
-    pgeval(&sandbox, &["stats", "real.pgstats", "-o", "real.npz"]).with_status(0);
+    let _ = pgeval(&sandbox, &["stats", "real.pgstats", "-o", "real.npz"]).with_status(0);
     let expected = run(&sandbox, &["fid", &real, &fake]);
     let found = run(&sandbox, &["fid", "real.npz", &fake]);
     assert_close(
