@@ -126,7 +126,7 @@ Examples:
     )]
     Kid(KidArgs),
 
-    /// Precision and recall of features: how many fakes look real, and how much of the real ones is covered
+    /// Precision and recall of features: fakes that look real, real ones that are covered
     #[command(
         long_about = "\
 Precision, the share of FAKE among the nearest neighbours' balls of REAL, and recall, the reverse \

@@ -9,8 +9,8 @@ pub(crate) fn all_threads() -> Par {
     Par::rayon(0)
 }
 
-/// Of the reduction to tridiagonal form, which adds up what its parts found and would round differently for another
-/// number of them: two, whatever runs them. It is bound by memory, so more would gain little.
+/// Of decompositions that may add up what their parts found, and would round differently for another number of them: two,
+/// whatever runs them.
 pub(crate) const FIXED_PARTS: Par = Par::Rayon(match NonZero::new(2) {
     Some(parts) => parts,
     None => NonZero::<usize>::MIN,

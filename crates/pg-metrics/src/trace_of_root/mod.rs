@@ -4,9 +4,11 @@
 //! With A = F F^T and B = G G^T it is the sum of the singular values of F^T G (its nuclear norm), all real and none
 //! negative. So nothing has to be dropped or regularised, as where the root of the unsymmetric A B is taken.
 
+mod band;
 mod by_faer;
 #[cfg(feature = "lapack")]
 mod by_lapack;
+mod sum_of_roots;
 
 use crate::MetricsError;
 
