@@ -189,10 +189,12 @@ mod tests {
         for high in [1.0, 1e2, 1e6, 1e11] {
             let terms = (TERMS * (f64::ln(high) + 3.0)).ceil() as usize;
             let rule = shifts_and_weights(1.0, high, terms);
+            // The last shifts come from the cosine of an angle near a right one.
+            let bound = 1e-14 + 1e-16 * high.sqrt();
             for i in 0..=50 {
                 let x = high.powf(f64::from(i) / 50.0);
                 let sum: f64 = rule.iter().map(|(shift, weight)| weight * x / (x + shift)).sum();
-                assert!((sum / x.sqrt() - 1.0).abs() < 1e-12, "{high:e} {x:e} {sum:e}");
+                assert!((sum / x.sqrt() - 1.0).abs() < bound, "{high:e} {x:e} {sum:e}");
             }
         }
     }
