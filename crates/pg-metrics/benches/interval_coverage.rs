@@ -1,4 +1,6 @@
 //! How often the 95 % intervals hold the truth, on synthetic images: the table of docs/benchmarks.md.
+//!
+//! `cargo bench -p pg-metrics --bench interval_coverage [-- FILTER]`
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -18,6 +20,13 @@ const ROUGH: Source = Source { wavelength_px: 7.0, contrast: 60.0, noise: 20.0 }
 const NEAR: Source = Source { wavelength_px: 8.6, contrast: 67.0, noise: 9.0 };
 
 fn main() {
+    // Cargo adds --bench.
+    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    let show = |name: &str, find: &dyn Fn() -> Coverage| {
+        if name.contains(&filter) {
+            show(name, &find());
+        }
+    };
     println!(
         "{:<44} coverage    truth   st.dev.  half-width",
         format!("{TRIALS} trials, truth of {TRUTH_RUNS} runs")
@@ -32,7 +41,7 @@ fn main() {
         ("SWD, one source, 200 images of 16 px", [SMOOTH, SMOOTH], 16, 200),
     ];
     for (name, sources, side_px, images) in swd {
-        show(name, &of_swd(sources, side_px, images, TRIALS, TRUTH_RUNS));
+        show(name, &|| of_swd(sources, side_px, images, TRIALS, TRUTH_RUNS));
     }
     let features = [
         ("FID, far, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.5),
@@ -48,7 +57,7 @@ fn main() {
         ("IS, 200 images, 10 classes", FeatureMetric::Recognition, 10, 200, 3.0),
     ];
     for (name, metric, width, images, shift) in features {
-        show(name, &of_features(metric, width, images, shift, TRIALS, TRUTH_RUNS));
+        show(name, &|| of_features(metric, width, images, shift, TRIALS, TRUTH_RUNS));
     }
     let ms_ssim = [
         ("MS-SSIM, 30 pairs of neighbours", 60, Pairing::Consecutive),
@@ -57,7 +66,7 @@ fn main() {
         ("MS-SSIM, 780 drawn pairs of 40 images, all", 40, Pairing::Drawn(780)),
     ];
     for (name, images, pairing) in ms_ssim {
-        show(name, &of_ms_ssim(SMOOTH, 16, images, pairing, TRIALS, TRUTH_RUNS));
+        show(name, &|| of_ms_ssim(SMOOTH, 16, images, pairing, TRIALS, TRUTH_RUNS));
     }
 }
 

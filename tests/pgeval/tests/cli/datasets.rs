@@ -12,6 +12,12 @@ use crate::support::{draw_folder, json_of, pgeval, waves};
 fn packed() -> Sandbox {
     let sandbox = Sandbox::new();
     draw_folder(&sandbox, "images", 5, 64, 0);
+    pack(&sandbox, "set", Value::Null);
+    sandbox
+}
+
+/// The dataset `name` of five pictures, made as `provenance` says.
+pub(crate) fn pack(sandbox: &Sandbox, name: &str, provenance: Value) {
     let plan = BuildPlan {
         settings: Map::new(),
         source_blake3: String::new(),
@@ -20,7 +26,7 @@ fn packed() -> Sandbox {
         channels: 3,
         resolution: 64,
     };
-    let Ok(Opened::Building(builder)) = DatasetBuilder::open(&sandbox.path("set"), plan) else {
+    let Ok(Opened::Building(builder)) = DatasetBuilder::open(&sandbox.path(name), plan) else {
         panic!("a new dataset can be built")
     };
     for shard in 0..2 {
@@ -34,8 +40,7 @@ fn packed() -> Sandbox {
         }
         writer.finish().unwrap();
     }
-    let _ = builder.complete(Value::Null).unwrap();
-    sandbox
+    let _ = builder.complete(provenance).unwrap();
 }
 
 #[test]

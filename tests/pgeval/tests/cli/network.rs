@@ -4,8 +4,9 @@
 use pg_testkit::closeness::{Tolerance, assert_close};
 use pg_testkit::golden;
 use pg_testkit::sandbox::{Finished, Sandbox};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::datasets::pack;
 use crate::support::{draw_folder, json_of, pgeval, save, waves};
 
 /// How the network is fed, which it does not say itself.
@@ -319,6 +320,27 @@ fn what_makes_a_score_doubtful_is_said_as_data() {
     let fitted = run(&sandbox, &["fid", "real", "fake", "--fit", "crop", "--resolution", "32"]);
     assert_ne!(fitted["value"], result["value"]);
     assert_eq!(fitted["protocol"]["network"]["fit"], "crop");
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask setup"]
+fn datasets_that_were_not_prepared_alike_are_warned_of() {
+    let sandbox = Sandbox::new();
+    for (name, filter) in [("a", "box"), ("b", "lanczos"), ("c", "box")] {
+        pack(&sandbox, name, json!({ "settings": { "filter": filter, "preset": "celeba" } }));
+    }
+    run(&sandbox, &["stats", "a", "--no-swd", "-o", "a.pgstats"]);
+    let warned = |real: &str, fake: &str| {
+        let result = run(&sandbox, &["fid", real, fake]);
+        let warnings = result["warnings"].as_array().cloned().unwrap_or_default();
+        let found = warnings.into_iter().find(|warning| warning["code"] == "different-preprocessing");
+        found.map(|warning| warning["text"].to_string())
+    };
+    for real in ["a", "a.pgstats"] {
+        let text = warned(real, "b").expect("a warning");
+        assert!(text.contains("box") && text.contains("lanczos") && text.contains("filter"), "{text}");
+        assert_eq!(warned(real, "c"), None);
+    }
 }
 
 #[test]
