@@ -8,7 +8,7 @@ use super::swd::{Described, Reference, Sides};
 use crate::args::{AllArgs, FeatureArgs};
 use crate::features::{
     Comparison, Context, Given, Known, Network, frechet_score, kernel_score, manifold_scores, of_images,
-    recognition_score,
+    recognition_score, say_once,
 };
 use crate::metric_result::MetricResult;
 
@@ -88,14 +88,8 @@ impl FeaturePass {
                 "{count} images have no {NEIGHBOURS} neighbours each: precision and recall are left out"
             ));
         }
-        let mut said = Vec::new();
-        for warning in scores.iter().flat_map(|score| &score.warnings) {
-            // Those of the images were said before.
-            if !["mixed-encodings", "mixed-sizes"].contains(&warning.code) && !said.contains(&warning) {
-                said.push(warning);
-                notes.warning(&warning.text);
-            }
-        }
+        // Those of the images were said before.
+        say_once(&scores, &["mixed-encodings", "mixed-sizes"], notes);
         Ok(scores)
     }
 }

@@ -5,7 +5,7 @@ use pg_cli::{CommonArgs, ExitStatus, Output, StderrNotes};
 use serde_json::{Value, json};
 
 use crate::args::FeatureArgs;
-use crate::features::Context;
+use crate::features::{Context, say_once};
 use crate::metric_result::{MetricResult, provenance};
 
 /// Prints `results`, of one command, and on stderr what makes them doubtful.
@@ -16,15 +16,7 @@ pub(super) fn show(
     args: &FeatureArgs,
     common: &CommonArgs,
 ) -> Result<ExitStatus> {
-    let mut warnings: Vec<_> = results.iter().flat_map(|result| result.warnings.iter().cloned()).collect();
-    warnings.dedup();
-    let mut said = Vec::new();
-    for warning in warnings {
-        if !said.contains(&warning) {
-            said.push(warning);
-        }
-    }
-    Context::print_warnings(&said, StderrNotes::new(common.quiet));
+    say_once(results, &[], StderrNotes::new(common.quiet));
     match (args.json, results) {
         (true, [one]) => Output.json(one)?,
         (true, several) => {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use pg_cli::{CommonArgs, Interrupt, StderrNotes};
+use pg_cli::{CommonArgs, Interrupt};
 use pg_metrics::{ConfidenceInterval, Side};
 use pg_stats::NetworkProtocol;
 use serde_json::{Map, Value, json};
 
 use super::warnings::{Warning, before};
 use super::{Given, Known, Network};
-use crate::args::{FeatureArgs, ImageArgs, NetworkArgs, TwoSidesArgs};
+use crate::args::{FeatureArgs, ImageArgs, TwoSidesArgs};
 use crate::image_set::{ImageSet, encoding_warnings};
 use crate::metric_result::{MetricResult, members, provenance};
 
@@ -164,12 +164,6 @@ impl Context {
         }
         lines
     }
-
-    pub(crate) fn print_warnings(warnings: &[Warning], notes: StderrNotes) {
-        for warning in warnings {
-            notes.warning(&warning.text);
-        }
-    }
 }
 
 /// Features of one network, and images to go through it.
@@ -222,7 +216,7 @@ impl Comparison {
         let shared = &args.shared;
         let real = Given::open("REAL", &args.real, shared)?;
         let fake = Given::open("FAKE", &args.fake, shared)?;
-        let network = open_network([&real, &fake], &shared.network, shared.input, common)?;
+        let network = Network::open(&shared.network, shared.input, common)?;
         let mut context = Context::new(&[("REAL", &real), ("FAKE", &fake)], network.as_ref(), shared)?;
         let described = [real.describe(), fake.describe()];
         let real = real.features(Side::Real, shared, network.as_ref(), common, interrupt)?;
@@ -279,7 +273,7 @@ pub(crate) fn open_images(
     interrupt: &Interrupt,
 ) -> Result<(Known, Context)> {
     let given = Given::open(role, path, args)?;
-    let network = open_network([&given], &args.network, args.input, common)?;
+    let network = Network::open(&args.network, args.input, common)?;
     let mut context = Context::new(&[(role, &given)], network.as_ref(), args)?;
     let described = given.describe();
     let known = given.features(Side::Fake, args, network.as_ref(), common, interrupt)?;
@@ -288,20 +282,6 @@ pub(crate) fn open_images(
     let sets: Vec<(&str, &ImageSet)> = known.set.iter().map(|set| (role, set)).collect();
     context.warnings.extend(of_images(&sets));
     Ok((known, context))
-}
-
-/// The network, unless no side has images to go through it.
-fn open_network<const N: usize>(
-    sides: [&Given; N],
-    args: &NetworkArgs,
-    input: ImageArgs,
-    common: &CommonArgs,
-) -> Result<Option<Network>> {
-    if sides.iter().all(|side| side.images().is_none()) && args.onnxruntime.is_none() && args.model.is_none()
-    {
-        return Ok(None);
-    }
-    Network::open(args, input, common)
 }
 
 /// What is to be said of images that were read.
