@@ -25,7 +25,8 @@ pub(crate) fn frechet_score(
     let (real, fake) = (&comparison.real, &comparison.fake);
     let (real_rows, fake_rows) = (real.rows(), fake.rows());
     let sides = (frechet_side(real, real_rows.as_ref())?, frechet_side(fake, fake_rows.as_ref())?);
-    let distance = frechet_distance(&gaussian(sides.0)?, &gaussian(sides.1)?)?;
+    let (of_real, of_fake) = (gaussian(sides.0).context("REAL")?, gaussian(sides.1).context("FAKE")?);
+    let distance = frechet_distance(&of_real, &of_fake)?;
 
     let sampled = [&real_rows, &fake_rows].into_iter().any(Option::is_some);
     let mut replicates = Vec::new();
