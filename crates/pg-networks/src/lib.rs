@@ -13,6 +13,8 @@ mod minibatch_stddev;
 mod parameters;
 mod pixel_norm;
 mod resampling;
+mod torch_bridge;
+mod winograd;
 
 pub use architecture::Architecture;
 pub use discriminator::{Discriminator, DiscriminatorAt};

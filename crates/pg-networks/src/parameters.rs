@@ -83,7 +83,11 @@ impl<'a> ParameterBuilder<'a> {
     /// A weight drawn from N(0, 1).
     pub(crate) fn normal(&mut self, name: String, shape: &[i64]) -> Tensor {
         let count: i64 = shape.iter().product();
-        let values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
+        let mut values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
+        if shape.len() == 4 {
+            // In memory [outputs,H,W,inputs]: the order that convolutions read.
+            values = values.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+        }
         self.leaf(name, &values)
     }
 

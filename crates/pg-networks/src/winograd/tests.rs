@@ -1,0 +1,94 @@
+//! Against plain convolutions in f64, every form and the derivatives between them.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Sampling, convolution};
+
+fn random(seed: i64, shape: &[i64]) -> Tensor {
+    tch::manual_seed(seed);
+    Tensor::randn(shape, (Kind::Float, Device::Cpu))
+}
+
+/// The definition with libtorch's own operations, in f64: `[N,H,W,C]` and `[O,3,3,C]`.
+fn plain(x: &Tensor, kernel: &Tensor, sampling: Sampling, scale: f64) -> Tensor {
+    let mut x = x.to_kind(Kind::Double).permute([0, 3, 1, 2]);
+    let kernel = kernel.to_kind(Kind::Double).permute([0, 3, 1, 2]) * scale;
+    if sampling == Sampling::Double {
+        x = crate::upscale_nearest(&x);
+    }
+    let mut y = x.conv2d::<Tensor>(&kernel, None, 1, 1, 1, 1);
+    if sampling == Sampling::Halve {
+        y = crate::downscale_box(&y);
+    }
+    y.permute([0, 2, 3, 1])
+}
+
+fn far(found: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(found.size(), expected.size());
+    let expected = expected.to_kind(Kind::Double);
+    let error = (found.to_kind(Kind::Double) - &expected).abs().max().double_value(&[]);
+    error / expected.abs().max().double_value(&[])
+}
+
+/// The bound of the module's first lines.
+const BOUND: f64 = 2e-5;
+
+#[test]
+fn every_form_and_every_derivative_agrees_with_a_plain_convolution() {
+    let shapes = [(1, 4, 4, 1, 1), (3, 8, 4, 5, 7), (2, 8, 16, 16, 33), (2, 16, 16, 40, 24)];
+    for (n, h, w, inputs, outputs) in shapes {
+        for sampling in [Sampling::Keep, Sampling::Double, Sampling::Halve] {
+            let x = random(1, &[n, h, w, inputs]).set_requires_grad(true);
+            let kernel = random(2, &[outputs, 3, 3, inputs]).set_requires_grad(true);
+            let case = format!("{sampling:?} {n}x{h}x{w}, {inputs} to {outputs}");
+            let ours = convolution(&x, &kernel, sampling, 0.7).unwrap();
+            let theirs = plain(&x, &kernel, sampling, 0.7);
+            assert!(far(&ours, &theirs) < BOUND, "{case}: {}", far(&ours, &theirs));
+
+            let upstream = random(3, &ours.size()).set_requires_grad(true);
+            let first = |y: &Tensor| {
+                let upstream = upstream.to_kind(y.kind());
+                Tensor::run_backward(&[(y * upstream).sum(None::<Kind>)], &[&x, &kernel], true, true)
+            };
+            let (a, b) = (first(&ours), first(&theirs));
+            for (a, b) in a.iter().zip(&b) {
+                assert!(far(a, b) < BOUND, "{case}, gradient: {}", far(a, b));
+            }
+            // Derivatives of both gradients: every form's derivatives are the two others.
+            let second = |g: &[Tensor]| {
+                let (u, v) = (random(4, &x.size()), random(5, &kernel.size()));
+                let kind = g[0].kind();
+                let value = (&g[0] * u.to_kind(kind)).sum(None::<Kind>).to_kind(Kind::Double)
+                    + (&g[1] * v.to_kind(kind)).sum(None::<Kind>).to_kind(Kind::Double);
+                Tensor::run_backward(&[value], &[&x, &kernel, &upstream], false, false)
+            };
+            for (a, b) in second(&a).iter().zip(&second(&b)) {
+                assert!(far(a, b) < BOUND, "{case}, second derivative: {}", far(a, b));
+            }
+        }
+    }
+}
+
+#[test]
+fn large_pictures_are_worked_on_in_parts() {
+    // More points than are held at a time.
+    let x = random(1, &[2, 128, 128, 48]).set_requires_grad(true);
+    let kernel = random(2, &[56, 3, 3, 48]).set_requires_grad(true);
+    let ours = convolution(&x, &kernel, Sampling::Keep, 1.0).unwrap();
+    let theirs = plain(&x, &kernel, Sampling::Keep, 1.0);
+    assert!(far(&ours, &theirs) < BOUND, "{}", far(&ours, &theirs));
+    let gradient = |y: &Tensor| {
+        Tensor::run_backward(&[(y * y).sum(None::<Kind>)], &[&kernel], false, false).remove(0)
+    };
+    let (a, b) = (gradient(&ours), gradient(&theirs));
+    assert!(far(&a, &b) < BOUND, "{}", far(&a, &b));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let kernel = random(2, &[4, 3, 3, 5]);
+    for x in [random(1, &[1, 6, 4, 5]), random(1, &[1, 4, 4, 3]), random(1, &[4, 4, 5])] {
+        let error = convolution(&x, &kernel, Sampling::Keep, 1.0).unwrap_err();
+        assert!(error.to_string().contains("does not fit"), "{error}");
+    }
+}
