@@ -9,6 +9,7 @@ use crate::cuda_library;
 /// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
 /// else the CPU; a GPU asked for by name and not there is an error, never a silent fall back.
 pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::Result<Device> {
+    pg_training::keep_freed_memory();
     tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
     let cuda = |index: usize| -> anyhow::Result<Device> {
         cuda_library::load()?;

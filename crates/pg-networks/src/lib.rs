@@ -26,3 +26,4 @@ pub use minibatch_stddev::minibatch_stddev;
 pub use parameters::{NormalSource, Parameters};
 pub use pixel_norm::pixel_norm;
 pub use resampling::{downscale_box, upscale_nearest};
+pub use torch_bridge::keep_freed_memory;

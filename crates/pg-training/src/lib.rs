@@ -15,6 +15,8 @@ mod trainer;
 mod training_run;
 mod wgan_gp;
 
+pub use pg_networks::keep_freed_memory;
+
 pub use adam::{Adam, AdamSettings};
 pub use data_feed::{DataFeed, Minibatch};
 pub use error::TrainingError;

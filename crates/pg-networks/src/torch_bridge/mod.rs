@@ -155,6 +155,44 @@ pub(crate) fn fill<R>(tensor: &mut Tensor, fill: impl FnOnce(&mut [f32]) -> R) -
     Some(fill(numbers))
 }
 
+/// Makes the allocator keep the memory of freed tensors for the next ones: otherwise every large tensor is
+/// mapped, cleared page by page and unmapped again, which takes as long as a pass over it. For programs
+/// that train; it holds for the whole process. Does nothing where the C library is not glibc.
+pub fn keep_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        const M_TRIM_THRESHOLD: i32 = -1;
+        const M_TOP_PAD: i32 = -2;
+        const M_MMAP_MAX: i32 = -4;
+        unsafe extern "C" {
+            fn mallopt(parameter: i32, value: i32) -> i32;
+        }
+        for (parameter, value) in [(M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, i32::MAX), (M_TOP_PAD, 64 << 20)] {
+            // SAFETY: changes numbers inside the allocator, under its own lock.
+            let _ = unsafe { mallopt(parameter, value) };
+        }
+    }
+}
+
+/// A tensor that several threads read at once, each through a handle of its own.
+#[derive(Debug)]
+pub(crate) struct Shared(Tensor);
+
+// SAFETY: only `handle` is done through a shared reference; it makes a new handle, whose count of owners is
+// atomic in libtorch. What the handles read is not written while they live: the owner of this value lends it
+// to one parallel loop that only reads it.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub(crate) fn new(tensor: Tensor) -> Self {
+        Self(tensor)
+    }
+
+    pub(crate) fn handle(&self) -> Tensor {
+        self.0.shallow_clone()
+    }
+}
+
 fn is_plain(tensor: &Tensor) -> bool {
     tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
 }

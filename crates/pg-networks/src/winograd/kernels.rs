@@ -3,10 +3,9 @@
 
 use multiversion::multiversion;
 
-use super::tiles::{blocks, kept, load, store};
-use super::transforms::{Lanes, POINTS, kernel, kernel_gradient};
+use super::tiles::{ZERO, for_blocks, kept, load, store};
+use super::transforms::{LANES, Lanes, POINTS, kernel, kernel_gradient};
 
-const ZERO: Lanes = [0.0; super::transforms::LANES];
 /// Side of the kernel.
 pub(super) const TAPS: usize = 3;
 
@@ -21,24 +20,33 @@ pub(super) fn taps_to_points(
     short: bool,
     points: &mut [f32],
 ) {
-    for (channel, count) in blocks(inputs) {
+    if short {
+        to_points::<5>(taps, inputs, scale, flipped, points);
+    } else {
+        to_points::<6>(taps, inputs, scale, flipped, points);
+    }
+}
+
+#[inline(always)]
+fn to_points<const N: usize>(taps: &[f32], inputs: usize, scale: f32, flipped: bool, points: &mut [f32]) {
+    for_blocks!(inputs, |channel, count, FULL| {
         let mut rows = [[ZERO; POINTS]; TAPS];
         for (y, row) in rows.iter_mut().enumerate() {
-            let tap = |x: usize| {
+            let taps: [Lanes; TAPS] = std::array::from_fn(|x| {
                 let index = y * TAPS + x;
                 let index = if flipped { TAPS * TAPS - 1 - index } else { index };
-                scaled(&load(taps, index * inputs + channel, count), scale)
-            };
-            *row = kernel(&[tap(0), tap(1), tap(2)]);
+                scaled(&load::<FULL>(taps, index * inputs + channel, count), scale)
+            });
+            *row = kernel(&taps);
         }
-        let mut columns = [[ZERO; POINTS]; POINTS];
-        for p in kept(short) {
-            columns[p] = kernel(&[rows[0][p], rows[1][p], rows[2][p]]);
+        for p in 0..N {
+            let column: [Lanes; TAPS] = std::array::from_fn(|r| rows[r][kept::<N>(p)]);
+            let column = kernel(&column);
+            for q in 0..N {
+                store::<FULL>(points, (q * N + p) * inputs + channel, count, &column[kept::<N>(q)]);
+            }
         }
-        for (index, (q, p)) in kept(short).flat_map(|q| kept(short).map(move |p| (q, p))).enumerate() {
-            store(points, index * inputs + channel, count, &columns[p][q]);
-        }
-    }
+    });
 }
 
 /// The adjoint of [`taps_to_points`], not turned: of `points`, `[points,outputs,inputs]`, the part of
@@ -52,22 +60,38 @@ pub(super) fn points_to_taps(
     short: bool,
     taps: &mut [f32],
 ) {
-    for (channel, count) in blocks(inputs) {
-        let mut grid = [[ZERO; POINTS]; POINTS];
-        for (index, (q, p)) in kept(short).flat_map(|q| kept(short).map(move |p| (q, p))).enumerate() {
-            grid[q][p] = load(points, (index * outputs + output) * inputs + channel, count);
-        }
-        let mut half = [[ZERO; TAPS]; POINTS];
-        for q in kept(short) {
-            half[q] = kernel_gradient(&grid[q]);
+    if short {
+        to_taps::<5>(points, (outputs, inputs), output, scale, taps);
+    } else {
+        to_taps::<6>(points, (outputs, inputs), output, scale, taps);
+    }
+}
+
+#[inline(always)]
+fn to_taps<const N: usize>(
+    points: &[f32],
+    (outputs, inputs): (usize, usize),
+    output: usize,
+    scale: f32,
+    taps: &mut [f32],
+) {
+    for_blocks!(inputs, |channel, count, FULL| {
+        let mut rows = [[ZERO; TAPS]; POINTS];
+        for q in 0..N {
+            let mut grid = [ZERO; POINTS];
+            for p in 0..N {
+                let at = ((q * N + p) * outputs + output) * inputs + channel;
+                grid[kept::<N>(p)] = load::<FULL>(points, at, count);
+            }
+            rows[kept::<N>(q)] = kernel_gradient(&grid);
         }
         for x in 0..TAPS {
-            let column: [Lanes; POINTS] = std::array::from_fn(|q| half[q][x]);
+            let column: [Lanes; POINTS] = std::array::from_fn(|q| rows[q][x]);
             for (y, tap) in kernel_gradient(&column).iter().enumerate() {
-                store(taps, (y * TAPS + x) * inputs + channel, count, &scaled(tap, scale));
+                store::<FULL>(taps, (y * TAPS + x) * inputs + channel, count, &scaled(tap, scale));
             }
         }
-    }
+    });
 }
 
 #[inline(always)]

@@ -11,12 +11,15 @@ mod scratch;
 mod tiles;
 mod transforms;
 
-use tch::{Kind, Tensor};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tch::{Device, Kind, Tensor};
 
 use self::kernels::{TAPS, points_to_taps, taps_to_points};
 use self::scratch::Scratch;
 use self::tiles::{Picture, gradients_to_points, point_count, points_to_row, windows_to_points};
-use crate::torch_bridge::{Form, bilinear, fill, numbers, parallel_chunks};
+use crate::torch_bridge::{Form, Shared, bilinear, fill, numbers, parallel_chunks};
 
 /// What a layer does beside the convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +78,16 @@ fn form_of(form: Form, layer: i64, scale: f64, first: &Tensor, second: &Tensor) 
     }
 }
 
-/// Points held at a time, inputs' and outputs' together, in numbers: they stay in the last-level cache.
-const CHUNK: usize = 6 << 20;
-
 /// Numbers between the end of a row of points and the next one's start, so that rows do not all fall on the
 /// same sets of the cache.
 const GAP: usize = 16;
+
+/// Points that a thread holds at a time, inputs' and outputs' together, in numbers: as its second-level cache
+/// holds, and never fewer than [`LEAST_TILES`], below which the products of matrices are slow.
+const GROUP: usize = 256 << 10;
+const LEAST_TILES: usize = 64;
+/// Points of a kernel's gradient are summed over as many tiles at a time, for each sum is written once.
+const GRADIENT_GROUP: usize = 4 << 20;
 
 /// A convolution from one picture to another.
 #[derive(Debug, Clone, Copy)]
@@ -93,11 +100,24 @@ struct Pass {
     flipped: bool,
 }
 
+/// The work of a [`Pass`] on some rows of tiles.
+struct Rows<'a> {
+    source: Picture,
+    source_numbers: &'a [f32],
+    target: Picture,
+    short: bool,
+    /// The kernel's points, `[points,from,to]`.
+    kernel: Shared,
+}
+
 impl Pass {
     fn run(self, x: &Tensor, kernel: &Tensor, scale: f32) -> Option<Tensor> {
         let (images, source) = picture(x, self.doubled)?;
         let (outputs, inputs) = kernel_shape(kernel)?;
         let (from, to) = if self.flipped { (outputs, inputs) } else { (inputs, outputs) };
+        if source.channels != from || !source.is_tiled() {
+            return None;
+        }
         let side = |samples: usize| match (self.doubled, self.paired) {
             (true, _) => samples * 2,
             (_, true) => samples / 2,
@@ -109,72 +129,120 @@ impl Pass {
             channels: to,
             doubled: self.paired,
         };
-        if source.channels != from || !source.is_tiled() {
-            return None;
-        }
+        let shape = [images as i64, target.height as i64, target.width as i64, to as i64];
+        let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
         let short = self.doubled || self.paired;
-        let points = point_count(short);
-        let (across, down) = (source.tiles_across(), source.tiles_down());
-
-        let mut result = Tensor::empty(
-            [images as i64, target.height as i64, target.width as i64, to as i64],
-            (Kind::Float, tch::Device::Cpu),
-        );
-        Scratch::with(|scratch| {
-            let u = kernel_points(&mut scratch.kernel, kernel, scale, self.flipped, short)?;
-            let stride = points * from + GAP;
-            let rows_at_once = (CHUNK / (across * points * (from + to))).max(1);
-            let rows = images * down;
-            let source_numbers = numbers(x)?;
-            fill(&mut result, |result| {
-                for first in (0..rows).step_by(rows_at_once) {
-                    let count = rows_at_once.min(rows - first);
-                    let tiles = count * across;
-                    let v = scratch.first.view(tiles * stride);
-                    fill(v, |v| {
-                        parallel_chunks(v, across * stride, |index, v| {
-                            let (image, row) = ((first + index) / down, (first + index) % down);
-                            let image = &source_numbers[image * source.len()..][..source.len()];
-                            windows_to_points(image, source, row, short, v, stride);
-                        });
-                    })?;
-                    let v = strided(v, [points, tiles, from], [from, stride, 1]);
-                    let m = scratch.second.view(points * tiles * to);
-                    let product = m.view([points as i64, tiles as i64, to as i64]);
-                    v.f_bmm_out(&product, &u).ok()?;
-                    let m = numbers(m)?;
-                    let rows = &mut result[first * target.row_len()..][..count * target.row_len()];
-                    parallel_chunks(rows, target.row_len(), |index, row| {
-                        points_to_row(m, tiles, index * across, short, target, row);
-                    });
+        let kernel = kernel_points(kernel, scale, self.flipped, short)?;
+        let rows = Rows { source, source_numbers: numbers(x)?, target, short, kernel: Shared::new(kernel) };
+        let done = fill(&mut result, |result| {
+            let all = images * source.tiles_down();
+            // With so few tiles that each thread's part would be small against the kernel's points, which
+            // every part reads whole, the threads share each product instead.
+            let threads = tch::get_num_threads().max(1) as usize;
+            if all * source.tiles_across() < threads * LEAST_TILES {
+                return rows.together(result);
+            }
+            let group = rows.at_once(all, threads);
+            let failed = AtomicBool::new(false);
+            parallel_chunks(result, group * target.row_len(), |index, result| {
+                if rows.alone(index * group, result).is_none() {
+                    failed.store(true, Ordering::Relaxed);
                 }
-                Some(())
-            })?
+            });
+            (!failed.into_inner()).then_some(())
         })?;
-        Some(result)
+        done.map(|()| result)
+    }
+}
+
+impl Rows<'_> {
+    /// Rows of a group, when `all` of them are shared by `threads`.
+    fn at_once(&self, all: usize, threads: usize) -> usize {
+        let across = self.source.tiles_across();
+        let per_tile = point_count(self.short) * (self.source.channels + self.target.channels);
+        let rows = (GROUP / per_tile).max(LEAST_TILES).div_ceil(across);
+        // As many groups for each thread.
+        let groups = all.div_ceil(rows).next_multiple_of(threads);
+        all.div_ceil(groups)
+    }
+
+    /// All by this thread: the rows of `result`, of which the first is row `first` of all.
+    fn alone(&self, first: usize, result: &mut [f32]) -> Option<()> {
+        let Self { source, target, short, .. } = *self;
+        let points = point_count(short);
+        let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
+        let tiles = result.len() / target.row_len() * across;
+        Scratch::with(|scratch| {
+            let v = scratch.first.view(tiles * stride);
+            fill(v, |v| {
+                for (index, v) in v.chunks_exact_mut(across * stride).enumerate() {
+                    let (image, row) = self.image_and_row(first + index);
+                    windows_to_points(image, source, row, short, v, stride);
+                }
+            })?;
+            let m = scratch.second.view(points * tiles * target.channels);
+            self.multiply(v, stride, m, tiles)?;
+            let m = numbers(m)?;
+            for (index, row) in result.chunks_exact_mut(target.row_len()).enumerate() {
+                points_to_row(m, tiles, index * across, short, target, row);
+            }
+            Some(())
+        })
+    }
+
+    /// [`Self::alone`] of everything, each stage shared by all threads.
+    fn together(&self, result: &mut [f32]) -> Option<()> {
+        let Self { source, target, short, .. } = *self;
+        let points = point_count(short);
+        let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
+        let tiles = result.len() / target.row_len() * across;
+        Scratch::with(|scratch| {
+            let v = scratch.first.view(tiles * stride);
+            fill(v, |v| {
+                parallel_chunks(v, across * stride, |index, v| {
+                    let (image, row) = self.image_and_row(index);
+                    windows_to_points(image, source, row, short, v, stride);
+                });
+            })?;
+            let m = scratch.second.view(points * tiles * target.channels);
+            self.multiply(v, stride, m, tiles)?;
+            let m = numbers(m)?;
+            parallel_chunks(result, target.row_len(), |index, row| {
+                points_to_row(m, tiles, index * across, short, target, row);
+            });
+            Some(())
+        })
+    }
+
+    /// Tiles' points `[tiles,points,from]` times the kernel's, to `[points,tiles,to]`.
+    fn multiply(&self, v: &Tensor, stride: usize, m: &Tensor, tiles: usize) -> Option<()> {
+        let (points, from) = (point_count(self.short), self.source.channels);
+        let v = strided(v, [points, tiles, from], [from, stride, 1]);
+        let m = m.view([points as i64, tiles as i64, self.target.channels as i64]);
+        v.f_bmm_out(&m, &self.kernel.handle()).ok().map(drop)
+    }
+
+    fn image_and_row(&self, row: usize) -> (&[f32], usize) {
+        let down = self.source.tiles_down();
+        let len = self.source.len();
+        (&self.source_numbers[row / down * len..][..len], row % down)
     }
 }
 
 /// The kernel's points as `[points,from,to]` for the product with the input's.
-fn kernel_points(
-    scratch: &mut scratch::Buffer,
-    kernel: &Tensor,
-    scale: f32,
-    flipped: bool,
-    short: bool,
-) -> Option<Tensor> {
+fn kernel_points(kernel: &Tensor, scale: f32, flipped: bool, short: bool) -> Option<Tensor> {
     let (outputs, inputs) = kernel_shape(kernel)?;
     let points = point_count(short);
     let stride = points * inputs + GAP;
     let taps = numbers(kernel)?;
-    let u = scratch.view(outputs * stride);
-    fill(u, |u| {
+    let mut u = Scratch::with(|scratch| scratch.kernel.view(outputs * stride).shallow_clone());
+    fill(&mut u, |u| {
         parallel_chunks(u, stride, |output, u| {
             let taps = &taps[output * TAPS * TAPS * inputs..][..TAPS * TAPS * inputs];
             taps_to_points(taps, inputs, scale, flipped, short, u);
         });
     })?;
-    let u = strided(u, [points, outputs, inputs], [inputs, stride, 1]);
+    let u = strided(&u, [points, outputs, inputs], [inputs, stride, 1]);
     Some(if flipped { u } else { u.transpose(1, 2) })
 }
 
@@ -188,55 +256,84 @@ fn kernel_gradient(x: &Tensor, g: &Tensor, sampling: Sampling, scale: f32) -> Op
     if !same_tiles || !source.is_tiled() || !target.is_tiled() {
         return None;
     }
-    let short = sampling != Sampling::Keep;
-    let points = point_count(short);
-    let (across, down) = (source.tiles_across(), source.tiles_down());
     let (inputs, outputs) = (source.channels, target.channels);
     let shape = [outputs as i64, TAPS as i64, TAPS as i64, inputs as i64];
-    let mut result = Tensor::empty(shape, (Kind::Float, tch::Device::Cpu));
-    Scratch::with(|scratch| {
-        let (x_stride, g_stride) = (points * inputs + GAP, points * outputs + GAP);
-        let rows = images * down;
-        let rows_at_once = (CHUNK / (across * points * (inputs + outputs))).max(1);
-        let (x_numbers, g_numbers) = (numbers(x)?, numbers(g)?);
-        let sums = scratch.kernel.view(points * outputs * inputs);
-        let mut product = sums.view([points as i64, outputs as i64, inputs as i64]);
-        for first in (0..rows).step_by(rows_at_once) {
-            let count = rows_at_once.min(rows - first);
-            let tiles = count * across;
-            let place = |index: usize| ((first + index) / down, (first + index) % down);
-            let v = scratch.first.view(tiles * x_stride);
-            fill(v, |v| {
-                parallel_chunks(v, across * x_stride, |index, v| {
-                    let (image, row) = place(index);
-                    let image = &x_numbers[image * source.len()..][..source.len()];
-                    windows_to_points(image, source, row, short, v, x_stride);
-                });
-            })?;
-            let v = strided(v, [points, tiles, inputs], [inputs, x_stride, 1]);
-            let m = scratch.second.view(tiles * g_stride);
-            fill(m, |m| {
-                parallel_chunks(m, across * g_stride, |index, m| {
-                    let (image, row) = place(index);
-                    let image = &g_numbers[image * target.len()..][..target.len()];
-                    gradients_to_points(image, target, row, short, m, g_stride);
-                });
-            })?;
-            let m = strided(m, [points, outputs, tiles], [outputs, 1, g_stride]);
-            if first == 0 {
-                m.f_bmm_out(&product, &v).ok()?;
-            } else {
-                let _ = product.f_baddbmm_(&m, &v).ok()?;
+    let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
+    let short = sampling != Sampling::Keep;
+    let gradient = KernelGradient { images, source, target, short, scale, x: numbers(x)?, g: numbers(g)? };
+    let failed = AtomicBool::new(false);
+    // Each thread takes some outputs, over all tiles: no sums to add up in the end.
+    let threads = tch::get_num_threads().max(1) as usize;
+    let part = outputs.div_ceil(threads).next_multiple_of(transforms::LANES);
+    let row_len = TAPS * TAPS * inputs;
+    fill(&mut result, |result| {
+        parallel_chunks(result, part * row_len, |index, result| {
+            let outputs = index * part..index * part + result.len() / row_len;
+            if gradient.of_outputs(outputs, result).is_none() {
+                failed.store(true, Ordering::Relaxed);
             }
-        }
-        let sums = numbers(sums)?;
-        fill(&mut result, |result| {
-            parallel_chunks(result, TAPS * TAPS * inputs, |output, taps| {
-                points_to_taps(sums, (outputs, inputs), output, scale, short, taps);
-            });
-        })
+        });
     })?;
-    Some(result)
+    (!failed.into_inner()).then_some(result)
+}
+
+/// What [`kernel_gradient`] works on.
+struct KernelGradient<'a> {
+    images: usize,
+    source: Picture,
+    target: Picture,
+    short: bool,
+    scale: f32,
+    x: &'a [f32],
+    g: &'a [f32],
+}
+
+impl KernelGradient<'_> {
+    /// The taps of some outputs, `[outputs,3,3,inputs]`.
+    fn of_outputs(&self, outputs: Range<usize>, result: &mut [f32]) -> Option<()> {
+        let &Self { images, source, target, short, scale, .. } = self;
+        let points = point_count(short);
+        let (across, down) = (source.tiles_across(), source.tiles_down());
+        let (inputs, count) = (source.channels, outputs.len());
+        let (x_stride, g_stride) = (points * inputs + GAP, points * count + GAP);
+        let rows = images * down;
+        let per_row = across * points * (inputs + count);
+        let at_once = (GRADIENT_GROUP / per_row).max(1);
+        Scratch::with(|scratch| {
+            let sums = scratch.sums.view(points * count * inputs);
+            let mut product = sums.view([points as i64, count as i64, inputs as i64]);
+            for first in (0..rows).step_by(at_once) {
+                let group = first..rows.min(first + at_once);
+                let tiles = group.len() * across;
+                let v = scratch.first.view(tiles * x_stride);
+                fill(v, |v| {
+                    for (row, v) in group.clone().zip(v.chunks_exact_mut(across * x_stride)) {
+                        let image = &self.x[row / down * source.len()..][..source.len()];
+                        windows_to_points(image, source, row % down, short, v, x_stride);
+                    }
+                })?;
+                let m = scratch.second.view(tiles * g_stride);
+                fill(m, |m| {
+                    for (row, m) in group.clone().zip(m.chunks_exact_mut(across * g_stride)) {
+                        let image = &self.g[row / down * target.len()..][..target.len()];
+                        gradients_to_points(image, target, &outputs, row % down, short, m, g_stride);
+                    }
+                })?;
+                let v = strided(v, [points, tiles, inputs], [inputs, x_stride, 1]);
+                let m = strided(m, [points, count, tiles], [count, 1, g_stride]);
+                if first == 0 {
+                    let _ = m.f_bmm_out(&product, &v).ok()?;
+                } else {
+                    let _ = product.f_baddbmm_(&m, &v).ok()?;
+                }
+            }
+            let sums = numbers(sums)?;
+            for (output, taps) in result.chunks_exact_mut(TAPS * TAPS * inputs).enumerate() {
+                points_to_taps(sums, (count, inputs), output, scale, short, taps);
+            }
+            Some(())
+        })
+    }
 }
 
 /// Number of images of `[N,H,W,C]`, and their shape.

@@ -12,8 +12,10 @@ thread_local! {
 /// What one convolution needs at a time.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The kernel's points, or the sums of its gradient.
+    /// The kernel's points.
     pub(super) kernel: Buffer,
+    /// The points of the kernel's gradient.
+    pub(super) sums: Buffer,
     /// The input's points.
     pub(super) first: Buffer,
     /// The products, or the points of the output's gradient.

@@ -2,6 +2,8 @@
 //!
 //! Images are `[N,H,W,C]`: a sample's channels are neighbours, and sixteen of them fill a register.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::transforms::{
@@ -52,45 +54,61 @@ impl Picture {
     }
 }
 
-/// Points that are kept: all, or without the one that is zero in the shorter forms.
-#[inline(always)]
-pub(super) fn kept(short: bool) -> impl Iterator<Item = usize> + Clone {
-    (0..POINTS).filter(move |&p| !(short && p == MINUS_ONE))
-}
-
-/// Number of two-dimensional points.
+/// Number of two-dimensional points: all, or without those that are zero in the shorter forms.
 pub(super) fn point_count(short: bool) -> usize {
-    if short { (POINTS - 1) * (POINTS - 1) } else { POINTS * POINTS }
+    if short { 25 } else { 36 }
 }
 
-/// Up to sixteen numbers of `row` from `at` on, filled up with zeros.
+/// Which of the six points the `N` kept ones are: all, or without that at -1.
 #[inline(always)]
-pub(super) fn load(numbers: &[f32], at: usize, count: usize) -> Lanes {
-    let mut lanes = [0.0; LANES];
-    if count == LANES {
+pub(super) fn kept<const N: usize>(index: usize) -> usize {
+    if N < POINTS && index >= MINUS_ONE { index + 1 } else { index }
+}
+
+/// Sixteen numbers from `at` on; where not `FULL`, only `count`, filled up with zeros.
+#[inline(always)]
+pub(super) fn load<const FULL: bool>(numbers: &[f32], at: usize, count: usize) -> Lanes {
+    let mut lanes = ZERO;
+    if FULL {
         lanes.copy_from_slice(&numbers[at..at + LANES]);
     } else {
-        lanes[..count].copy_from_slice(&numbers[at..at + count]);
+        for (lane, &number) in lanes.iter_mut().zip(&numbers[at..at + count]) {
+            *lane = number;
+        }
     }
     lanes
 }
 
 #[inline(always)]
-pub(super) fn store(numbers: &mut [f32], at: usize, count: usize, lanes: &Lanes) {
-    if count == LANES {
+pub(super) fn store<const FULL: bool>(numbers: &mut [f32], at: usize, count: usize, lanes: &Lanes) {
+    if FULL {
         numbers[at..at + LANES].copy_from_slice(lanes);
     } else {
-        numbers[at..at + count].copy_from_slice(&lanes[..count]);
+        for (number, &lane) in numbers[at..at + count].iter_mut().zip(lanes) {
+            *number = lane;
+        }
     }
 }
 
-/// The first channels of blocks of sixteen, and how many there are in each.
-#[inline(always)]
-pub(super) fn blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..channels).step_by(LANES).map(move |first| (first, LANES.min(channels - first)))
-}
+pub(super) const ZERO: Lanes = [0.0; LANES];
 
-const ZERO: Lanes = [0.0; LANES];
+/// Calls `$body::<…, true>` for every sixteen of `$channels`, and `$body::<…, false>` for what is left.
+macro_rules! for_blocks {
+    ($channels:expr, |$channel:ident, $count:ident, $full:ident| $body:block) => {{
+        let whole = $channels / LANES * LANES;
+        {
+            const $full: bool = true;
+            let $count = LANES;
+            for $channel in (0..whole).step_by(LANES) $body
+        }
+        if whole < $channels {
+            const $full: bool = false;
+            let ($channel, $count) = (whole, $channels - whole);
+            $body
+        }
+    }};
+}
+pub(super) use for_blocks;
 
 /// Windows around the tiles of row `tile_row` of `image`, to points: per tile `stride` numbers, of which the
 /// first are `[points,C]`. Beyond the picture's edge there are zeros.
@@ -103,80 +121,116 @@ pub(super) fn windows_to_points(
     points: &mut [f32],
     stride: usize,
 ) {
-    let Picture { height, width, channels, doubled } = picture;
-    let size = if doubled { 4 } else { 6 };
-    let step = if doubled { 2 } else { 4 };
-    for (tile, points) in points.chunks_exact_mut(stride).enumerate() {
-        for (channel, count) in blocks(channels) {
-            let mut rows = [[ZERO; POINTS]; POINTS];
-            for (r, row) in rows.iter_mut().enumerate().take(size) {
-                let mut samples = [ZERO; 6];
-                let y = (tile_row * step + r).wrapping_sub(1);
-                if y < height {
-                    for (s, sample) in samples.iter_mut().enumerate().take(size) {
-                        let x = (tile * step + s).wrapping_sub(1);
-                        if x < width {
-                            *sample = load(image, (y * width + x) * channels + channel, count);
-                        }
-                    }
-                }
-                *row = if doubled {
-                    doubled_input(&[samples[0], samples[1], samples[2], samples[3]])
-                } else {
-                    input(&samples)
-                };
-            }
-            let mut columns = [[ZERO; POINTS]; POINTS];
-            for p in kept(short) {
-                let column: [Lanes; 6] = std::array::from_fn(|r| rows[r][p]);
-                columns[p] = if doubled {
-                    doubled_input(&[column[0], column[1], column[2], column[3]])
-                } else {
-                    input(&column)
-                };
-            }
-            for (index, (q, p)) in kept(short).flat_map(|q| kept(short).map(move |p| (q, p))).enumerate() {
-                store(points, index * channels + channel, count, &columns[p][q]);
-            }
-        }
+    match (picture.doubled, short) {
+        (true, _) => windows::<true, 4, 5>(image, picture, tile_row, points, stride),
+        (false, true) => windows::<false, 6, 5>(image, picture, tile_row, points, stride),
+        (false, false) => windows::<false, 6, 6>(image, picture, tile_row, points, stride),
     }
 }
 
-/// Gradients of the tiles of row `tile_row`, to points, as [`windows_to_points`].
+#[inline(always)]
+fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
+    image: &[f32],
+    picture: Picture,
+    tile_row: usize,
+    points: &mut [f32],
+    stride: usize,
+) {
+    let Picture { height, width, channels, .. } = picture;
+    let step = SIZE - 2;
+    for (tile, points) in points.chunks_exact_mut(stride).enumerate() {
+        for_blocks!(channels, |channel, count, FULL| {
+            let mut rows = [[ZERO; POINTS]; SIZE];
+            for (r, row) in rows.iter_mut().enumerate() {
+                let y = (tile_row * step + r).wrapping_sub(1);
+                if y >= height {
+                    continue;
+                }
+                let mut samples = [ZERO; SIZE];
+                for (s, sample) in samples.iter_mut().enumerate() {
+                    let x = (tile * step + s).wrapping_sub(1);
+                    if x < width {
+                        *sample = load::<FULL>(image, (y * width + x) * channels + channel, count);
+                    }
+                }
+                *row = of_window::<DOUBLED, SIZE>(&samples);
+            }
+            for p in 0..N {
+                let column: [Lanes; SIZE] = std::array::from_fn(|r| rows[r][kept::<N>(p)]);
+                let column = of_window::<DOUBLED, SIZE>(&column);
+                for q in 0..N {
+                    store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                }
+            }
+        });
+    }
+}
+
+#[inline(always)]
+fn of_window<const DOUBLED: bool, const SIZE: usize>(samples: &[Lanes; SIZE]) -> [Lanes; POINTS] {
+    if DOUBLED {
+        doubled_input(&[samples[0], samples[1], samples[2], samples[3]])
+    } else {
+        input(&[samples[0], samples[1], samples[2], samples[3], samples[SIZE - 2], samples[SIZE - 1]])
+    }
+}
+
+/// Gradients of the tiles of row `tile_row`, of some `channels` only, to points, as [`windows_to_points`].
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 pub(super) fn gradients_to_points(
     image: &[f32],
     picture: Picture,
+    channels: &Range<usize>,
     tile_row: usize,
     short: bool,
     points: &mut [f32],
     stride: usize,
 ) {
-    let Picture { width, channels, doubled, .. } = picture;
-    let size = if doubled { 2 } else { 4 };
+    match (picture.doubled, short) {
+        (true, _) => gradients::<true, 2, 5>(image, picture, channels, tile_row, points, stride),
+        (false, true) => gradients::<false, 4, 5>(image, picture, channels, tile_row, points, stride),
+        (false, false) => gradients::<false, 4, 6>(image, picture, channels, tile_row, points, stride),
+    }
+}
+
+#[inline(always)]
+fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
+    image: &[f32],
+    picture: Picture,
+    channels: &Range<usize>,
+    tile_row: usize,
+    points: &mut [f32],
+    stride: usize,
+) {
+    let (width, all) = (picture.width, picture.channels);
+    let (from, channels) = (channels.start, channels.len());
     for (tile, points) in points.chunks_exact_mut(stride).enumerate() {
-        for (channel, count) in blocks(channels) {
-            let mut rows = [[ZERO; POINTS]; 4];
-            for (r, row) in rows.iter_mut().enumerate().take(size) {
-                let y = tile_row * size + r;
-                let sample =
-                    |s: usize| load(image, (y * width + tile * size + s) * channels + channel, count);
-                *row = if doubled {
-                    paired_gradient(&[sample(0), sample(1)])
-                } else {
-                    gradient(&[sample(0), sample(1), sample(2), sample(3)])
-                };
+        for_blocks!(channels, |channel, count, FULL| {
+            let mut rows = [[ZERO; POINTS]; SIZE];
+            for (r, row) in rows.iter_mut().enumerate() {
+                let first = (tile_row * SIZE + r) * width + tile * SIZE;
+                let samples: [Lanes; SIZE] = std::array::from_fn(|s| {
+                    load::<FULL>(image, (first + s) * all + from + channel, count)
+                });
+                *row = of_gradient::<DOUBLED, SIZE>(&samples);
             }
-            let mut columns = [[ZERO; POINTS]; POINTS];
-            for p in kept(short) {
-                let column: [Lanes; 4] = std::array::from_fn(|r| rows[r][p]);
-                columns[p] =
-                    if doubled { paired_gradient(&[column[0], column[1]]) } else { gradient(&column) };
+            for p in 0..N {
+                let column: [Lanes; SIZE] = std::array::from_fn(|r| rows[r][kept::<N>(p)]);
+                let column = of_gradient::<DOUBLED, SIZE>(&column);
+                for q in 0..N {
+                    store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                }
             }
-            for (index, (q, p)) in kept(short).flat_map(|q| kept(short).map(move |p| (q, p))).enumerate() {
-                store(points, index * channels + channel, count, &columns[p][q]);
-            }
-        }
+        });
+    }
+}
+
+#[inline(always)]
+fn of_gradient<const DOUBLED: bool, const SIZE: usize>(samples: &[Lanes; SIZE]) -> [Lanes; POINTS] {
+    if DOUBLED {
+        paired_gradient(&[samples[0], samples[1]])
+    } else {
+        gradient(&[samples[0], samples[1], samples[SIZE - 2], samples[SIZE - 1]])
     }
 }
 
@@ -191,39 +245,50 @@ pub(super) fn points_to_row(
     picture: Picture,
     row: &mut [f32],
 ) {
-    let Picture { width, channels, doubled, .. } = picture;
-    let size = if doubled { 2 } else { 4 };
+    match (picture.doubled, short) {
+        (true, _) => pixels::<true, 2, 5>(products, tiles, first_tile, picture, row),
+        (false, true) => pixels::<false, 4, 5>(products, tiles, first_tile, picture, row),
+        (false, false) => pixels::<false, 4, 6>(products, tiles, first_tile, picture, row),
+    }
+}
+
+#[inline(always)]
+fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
+    products: &[f32],
+    tiles: usize,
+    first_tile: usize,
+    picture: Picture,
+    row: &mut [f32],
+) {
+    let Picture { width, channels, .. } = picture;
     for tile in 0..picture.tiles_across() {
-        for (channel, count) in blocks(channels) {
-            let mut grid = [[ZERO; POINTS]; POINTS];
-            for (index, (q, p)) in kept(short).flat_map(|q| kept(short).map(move |p| (q, p))).enumerate() {
-                let at = (index * tiles + first_tile + tile) * channels + channel;
-                grid[q][p] = load(products, at, count);
+        for_blocks!(channels, |channel, count, FULL| {
+            let mut rows = [[ZERO; SIZE]; POINTS];
+            for q in 0..N {
+                let mut grid = [ZERO; POINTS];
+                for p in 0..N {
+                    let at = ((q * N + p) * tiles + first_tile + tile) * channels + channel;
+                    grid[kept::<N>(p)] = load::<FULL>(products, at, count);
+                }
+                rows[kept::<N>(q)] = to_pixels::<DOUBLED, SIZE>(&grid);
             }
-            let mut half = [[ZERO; 4]; POINTS];
-            for q in kept(short) {
-                if doubled {
-                    let pair = paired_output(&grid[q]);
-                    half[q][0] = pair[0];
-                    half[q][1] = pair[1];
-                } else {
-                    half[q] = output(&grid[q]);
+            for x in 0..SIZE {
+                let column: [Lanes; POINTS] = std::array::from_fn(|q| rows[q][x]);
+                for (y, pixel) in to_pixels::<DOUBLED, SIZE>(&column).iter().enumerate() {
+                    store::<FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, pixel);
                 }
             }
-            for x in 0..size {
-                let column: [Lanes; POINTS] = std::array::from_fn(|q| half[q][x]);
-                let mut pixels = [ZERO; 4];
-                if doubled {
-                    let pair = paired_output(&column);
-                    pixels[0] = pair[0];
-                    pixels[1] = pair[1];
-                } else {
-                    pixels = output(&column);
-                }
-                for (y, pixel) in pixels.iter().enumerate().take(size) {
-                    store(row, (y * width + tile * size + x) * channels + channel, count, pixel);
-                }
-            }
-        }
+        });
+    }
+}
+
+#[inline(always)]
+fn to_pixels<const DOUBLED: bool, const SIZE: usize>(points: &[Lanes; POINTS]) -> [Lanes; SIZE] {
+    if DOUBLED {
+        let pair = paired_output(points);
+        std::array::from_fn(|i| pair[i])
+    } else {
+        let four = output(points);
+        std::array::from_fn(|i| four[i])
     }
 }
