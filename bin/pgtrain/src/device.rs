@@ -6,10 +6,15 @@ use tch::{Cuda, Device};
 
 use crate::cuda_library;
 
+/// Sets the threads that libtorch computes with on the CPU.
+pub(crate) fn set_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+}
+
 /// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
 /// else the CPU; a GPU asked for by name and not there is an error, never a silent fall back.
 pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::Result<Device> {
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+    set_threads(threads);
     let cuda = |index: usize| -> anyhow::Result<Device> {
         cuda_library::load()?;
         let count = Cuda::device_count();
