@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use pg_cli::CommonArgs;
+use pg_schedule::Loss;
+use pg_training::toy::ToyDataset;
 
 /// Trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples
 #[derive(Debug, Parser)]
@@ -22,6 +24,7 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     Plan(PlanArgs),
     Sample(SampleArgs),
+    Toy(ToyArgs),
 }
 
 /// Train on a dataset; the same command on a run folder that is not finished goes on with it
@@ -104,6 +107,48 @@ pub(crate) struct SampleArgs {
     pub(crate) device: String,
 }
 
+/// See a loss at work: small networks on points in the plane, drawn with the discriminator's level sets
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain toy --dataset 8gaussians --loss wgan-gp -o wgan-gp.png
+  pgtrain toy --dataset 25gaussians --loss hinge -o hinge.png --steps 10000 --json
+  pgtrain toy --dataset swissroll --loss wgan -o critic.png --fixed-generator")]
+pub(crate) struct ToyArgs {
+    /// 8gaussians, 25gaussians or swissroll
+    #[arg(long, value_name = "NAME", value_parser = parse_dataset)]
+    pub(crate) dataset: ToyDataset,
+    /// A loss, as for --set loss=NAME of a run
+    #[arg(long, value_name = "NAME", value_parser = parse_loss)]
+    pub(crate) loss: Loss,
+    /// The picture to write: data orange, samples green
+    #[arg(short, long, value_name = "OUT.png")]
+    pub(crate) output: PathBuf,
+    /// Generator steps
+    #[arg(long, default_value_t = 5000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) steps: u64,
+    /// Seed of all random choices
+    #[arg(long, default_value_t = 1000, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Points per minibatch
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) minibatch: u32,
+    /// Units of each of the three hidden layers (512 in the paper)
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) width: u32,
+    /// Learning rate; without it the loss's own
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Discriminator steps per generator step; without it 5 for wgan-gp and wgan, else 1
+    #[arg(long, value_name = "N")]
+    pub(crate) n_critic: Option<u32>,
+    /// Train the discriminator only, against the data with Gaussian noise
+    #[arg(long)]
+    pub(crate) fixed_generator: bool,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Where settings come from, in order: preset, file, assignments, --kimg, --seed.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Settings")]
@@ -146,6 +191,16 @@ fn parse_seeds(text: &str) -> Result<SeedList, String> {
         }
     });
     ranges.collect::<Result<_, _>>().map(SeedList)
+}
+
+fn parse_dataset(text: &str) -> Result<ToyDataset, String> {
+    let known = ToyDataset::ALL.map(ToyDataset::name).join(", ");
+    ToyDataset::named(text).ok_or_else(|| format!("expected one of {known}"))
+}
+
+fn parse_loss(text: &str) -> Result<Loss, String> {
+    let known = Loss::ALL.map(Loss::name).join(", ");
+    Loss::named(text).ok_or_else(|| format!("expected one of {known}"))
 }
 
 fn parse_grid(text: &str) -> Result<Grid, String> {

@@ -6,11 +6,16 @@ use tch::{Cuda, Device};
 
 use crate::cuda_library;
 
+/// Sets up libtorch's computing on the CPU: its threads, and memory that is used again.
+pub(crate) fn set_threads(threads: usize) {
+    pg_training::keep_freed_memory();
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+}
+
 /// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
 /// else the CPU; a GPU asked for by name and not there is an error, never a silent fall back.
 pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::Result<Device> {
-    pg_training::keep_freed_memory();
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+    set_threads(threads);
     let cuda = |index: usize| -> anyhow::Result<Device> {
         cuda_library::load()?;
         let count = Cuda::device_count();

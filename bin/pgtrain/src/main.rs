@@ -6,6 +6,7 @@ mod cuda_library;
 mod device;
 mod pictures;
 mod settings;
+mod toy_picture;
 
 use std::process::ExitCode;
 

@@ -41,7 +41,8 @@ pub(crate) fn write_image(path: &Path, image: &[u8], channels: usize, side: usiz
     write(path, &planar)
 }
 
-fn write(path: &Path, picture: &Planar<u8>) -> anyhow::Result<()> {
+/// Writes a picture of 1 or 3 channels as a PNG.
+pub(crate) fn write(path: &Path, picture: &Planar<u8>) -> anyhow::Result<()> {
     let raster = Raster::from_planar(picture).context("a picture needs 1 or 3 channels and a size")?;
     files::write_png(path, &raster).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -20,7 +20,10 @@ pub(crate) fn resolve(args: &SettingsArgs) -> anyhow::Result<Resolved> {
             .with_context(|| format!("--config: cannot read {}", path.display()))?;
         settings = settings.with_toml(&path.display().to_string(), &text).context("--config")?;
     }
-    for assignment in &args.assignments {
+    // The loss first: it brings companions, which the other assignments may change in any order.
+    let is_loss = |assignment: &&String| assignment.split('=').next().is_some_and(|key| key.trim() == "loss");
+    let (loss, others): (Vec<_>, Vec<_>) = args.assignments.iter().partition(is_loss);
+    for assignment in loss.into_iter().chain(others) {
         settings = settings.with_assignment(assignment).context("--set")?;
     }
     if let Some(kimg) = args.kimg {

@@ -6,6 +6,7 @@ use crate::equalized_layers::{
     Conv, Dense, EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu,
 };
 use crate::generator::is_active;
+use crate::multiplicative_noise::{MultiplicativeNoise, noisy};
 use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
 use crate::resampling::downscale_box;
 use crate::{Architecture, GrowthState, NetworkError, minibatch_stddev};
@@ -77,6 +78,21 @@ impl Discriminator {
         self.parameters.iter().filter(|(name, _)| is_active(name, ".from_rgb.", state)).collect()
     }
 
+    /// Clips the weights of all levels, as they act after scaling, to [-bound, bound], in place.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn clip_weights(&self, bound: f64) -> Result<(), NetworkError> {
+        let blocks = self.blocks.iter().flat_map(|(keep, down)| [keep, down]);
+        for conv in self.from_rgb.iter().chain(blocks).chain([&self.last_conv]) {
+            conv.clip(bound)?;
+        }
+        for dense in [&self.dense, &self.score] {
+            dense.clip(bound)?;
+        }
+        Ok(())
+    }
+
     /// The network at the level of `state`, its weights scaled once for any number of forward passes
     /// until the optimiser changes them.
     ///
@@ -126,31 +142,51 @@ impl DiscriminatorAt {
     ///
     /// While a level fades in, its features are mixed with those of the halved image (figure 2).
     pub fn forward(&self, images: &Tensor) -> Tensor {
-        self.scores(images, i64::from(self.stddev_group).min(images.size()[0]))
+        self.forward_noisy(images, None)
+    }
+
+    /// [`Self::forward`] with noise on the inputs of the 3x3 convolutions and of the dense layer over
+    /// 4x4 (arXiv:1710.10196, appendix B).
+    pub fn forward_noisy(&self, images: &Tensor, mut noise: Option<MultiplicativeNoise<'_>>) -> Tensor {
+        self.scores(images, i64::from(self.stddev_group).min(images.size()[0]), &mut noise)
     }
 
     /// Scores of two minibatches `[N,C,R,R]` in one pass: the same as [`Self::forward`] of each, with
     /// half the calls into libtorch.
     pub fn forward_both(&self, first: &Tensor, second: &Tensor) -> (Tensor, Tensor) {
+        self.forward_both_noisy(first, second, None)
+    }
+
+    /// [`Self::forward_both`] with the noise of [`Self::forward_noisy`], other noise on each minibatch.
+    pub fn forward_both_noisy(
+        &self,
+        first: &Tensor,
+        second: &Tensor,
+        mut noise: Option<MultiplicativeNoise<'_>>,
+    ) -> (Tensor, Tensor) {
         let n = first.size()[0];
         let group = i64::from(self.stddev_group).min(n);
         if group == 0 || second.size() != first.size() || n % group != 0 {
-            return (self.forward(first), self.forward(second));
+            let first = self.scores(first, group, &mut noise);
+            return (
+                first,
+                self.scores(second, i64::from(self.stddev_group).min(second.size()[0]), &mut noise),
+            );
         }
         // Images a whole number of `2N / group` apart share a group of the minibatch standard deviation:
         // rows of N / group images of each minibatch in turn keep every group as it was.
         let rows = |x: &Tensor| x.unflatten(0, [group, n / group]); // [G,N/G,C,R,R]
         let both = Tensor::cat(&[rows(first), rows(second)], 1).flatten(0, 1); // [2N,C,R,R]
-        let scores = self.scores(&both, group).view([group, 2, n / group]);
+        let scores = self.scores(&both, group, &mut noise).view([group, 2, n / group]);
         (scores.select(1, 0).flatten(0, -1), scores.select(1, 1).flatten(0, -1))
     }
 
     /// Scores with a minibatch standard deviation over `group` images, none for 0.
-    fn scores(&self, images: &Tensor, group: i64) -> Tensor {
+    fn scores(&self, images: &Tensor, group: i64, noise: &mut Option<MultiplicativeNoise<'_>>) -> Tensor {
         let mut x = leaky_relu(&self.from_rgb.forward(images));
         for (index, (keep, down)) in self.blocks.iter().enumerate() {
-            x = leaky_relu(&keep.forward(&x));
-            x = leaky_relu(&down.forward(&x));
+            x = leaky_relu(&keep.forward(&noisy(&x, noise)));
+            x = leaky_relu(&down.forward(&noisy(&x, noise)));
             if let (0, Some(from_rgb)) = (index, &self.from_rgb_below) {
                 let below = leaky_relu(&from_rgb.forward(&downscale_box(images)));
                 x = below.lerp(&x, self.state.fade_in);
@@ -159,8 +195,8 @@ impl DiscriminatorAt {
         if group > 0 {
             x = minibatch_stddev(&x, group);
         }
-        x = leaky_relu(&self.last_conv.forward(&x));
-        x = leaky_relu(&self.dense.forward(&x.flatten(1, -1)));
+        x = leaky_relu(&self.last_conv.forward(&noisy(&x, noise)));
+        x = leaky_relu(&self.dense.forward(&noisy(&x, noise).flatten(1, -1)));
         self.score.forward(&x).flatten(0, -1)
     }
 }

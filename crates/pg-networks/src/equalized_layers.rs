@@ -6,7 +6,7 @@
 
 use std::cell::OnceCell;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::parameters::ParameterBuilder;
 use crate::resampling::dims4;
@@ -81,6 +81,11 @@ impl EqualizedConv {
         }
     }
 
+    /// See [`clip_scaled`].
+    pub(crate) fn clip(&self, bound: f64) -> Result<(), TchError> {
+        clip_scaled(&self.weight, self.scale, &self.bias, bound)
+    }
+
     /// [`Conv::forward`] for a single use.
     #[cfg(test)]
     fn forward(&self, x: &Tensor) -> Tensor {
@@ -150,6 +155,16 @@ fn four_shifts(weight: &Tensor, divisor: i64) -> Tensor {
     weight.avg_pool2d([2, 2], [1, 1], [1, 1], false, true, divisor)
 }
 
+/// Clips a layer, in place, so that its scaled weights and its biases lie in [-bound, bound]
+/// (arXiv:1701.07875, algorithm 1): what is bounded there are the weights of the function itself.
+fn clip_scaled(weight: &Tensor, scale: f64, bias: &Tensor, bound: f64) -> Result<(), TchError> {
+    tch::no_grad(|| {
+        let _ = weight.shallow_clone().f_clamp_(-bound / scale, bound / scale)?;
+        let _ = bias.shallow_clone().f_clamp_(-bound, bound)?;
+        Ok(())
+    })
+}
+
 /// A dense layer with equalised learning rate.
 #[derive(Debug)]
 pub(crate) struct EqualizedDense {
@@ -172,6 +187,11 @@ impl EqualizedDense {
             bias: builder.zeros(format!("{name}.bias"), &[bias_size]),
             scale: gain / (inputs as f64).sqrt(),
         }
+    }
+
+    /// See [`clip_scaled`].
+    pub(crate) fn clip(&self, bound: f64) -> Result<(), TchError> {
+        clip_scaled(&self.weight, self.scale, &self.bias, bound)
     }
 
     /// The layer with its weights scaled, once however often a step uses it.

@@ -16,6 +16,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// The weights of several parts of a network, in order.
+    pub(crate) fn joined(parts: Vec<Self>) -> Self {
+        Self { entries: parts.into_iter().flat_map(|part| part.entries).collect() }
+    }
+
     /// Names and tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))

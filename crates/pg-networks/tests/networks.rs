@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pg_networks::{
-    Architecture, Discriminator, Generator, GrowthState, NetworkError, downscale_box, upscale_nearest,
+    Architecture, Discriminator, Generator, GrowthState, MultiplicativeNoise, NetworkError, downscale_box,
+    upscale_nearest,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -106,6 +107,47 @@ fn two_minibatches_in_one_pass_score_as_each_alone() {
         let both = discriminator.at(state).unwrap().forward_both(&first, &second);
         assert!(largest_difference(&both.0, &discriminator.forward(&first, state).unwrap()) < 1e-5);
         assert!(largest_difference(&both.1, &discriminator.forward(&second, state).unwrap()) < 1e-5);
+    }
+}
+
+#[test]
+fn noise_of_strength_zero_leaves_the_scores_and_other_noise_repeats_with_its_numbers() {
+    let (generator, discriminator) = networks();
+    let state = GrowthState { resolution_px: 16, fade_in: 0.4 };
+    let images = generator.forward(&latents(8), state).unwrap();
+    let network = discriminator.at(state).unwrap();
+    let noisy = |strength, seed| {
+        let mut draw = normal_numbers(seed);
+        network.forward_noisy(&images, Some(MultiplicativeNoise::new(strength, &mut draw)))
+    };
+    let plain = network.forward(&images);
+    assert!(largest_difference(&noisy(0.0, 7), &plain) == 0.0);
+    assert!(largest_difference(&noisy(0.05, 7), &noisy(0.05, 7)) == 0.0);
+    assert!(largest_difference(&noisy(0.05, 7), &plain) > 1e-4);
+    assert!(largest_difference(&noisy(0.05, 7), &noisy(0.05, 8)) > 1e-4);
+    // Numbers that are all 0 are factors of 1.
+    let mut zeros = |count| vec![0.0; count];
+    let (first, second) = network.forward_both_noisy(
+        &images,
+        &(&images * 0.5),
+        Some(MultiplicativeNoise::new(0.3, &mut zeros)),
+    );
+    let both = network.forward_both(&images, &(&images * 0.5));
+    assert!(largest_difference(&first, &both.0) == 0.0 && largest_difference(&second, &both.1) == 0.0);
+}
+
+#[test]
+fn clipping_bounds_the_weights_as_they_act_after_scaling() {
+    let (_, discriminator) = networks();
+    discriminator.clip_weights(0.01).unwrap();
+    for (name, weight) in discriminator.parameters().iter() {
+        let shape = weight.size();
+        let fan_in: i64 = shape[1..].iter().product();
+        let gain = if name.contains(".score.") { 1.0 } else { 2.0_f64.sqrt() };
+        let scale = if name.ends_with("bias") { 1.0 } else { gain / (fan_in as f64).sqrt() };
+        let largest = weight.abs().max().double_value(&[]) * scale;
+        assert!(largest <= 0.01 * (1.0 + 1e-6), "{name}: {largest}");
+        assert!(name.ends_with("bias") || largest > 0.009_9, "{name}: {largest}");
     }
 }
 

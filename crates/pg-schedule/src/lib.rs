@@ -4,6 +4,7 @@
 mod by_resolution;
 mod error;
 mod growth;
+mod loss;
 mod presets;
 mod rounds;
 mod settings;
@@ -12,6 +13,7 @@ mod settings_table;
 pub use by_resolution::ByResolution;
 pub use error::SettingsError;
 pub use growth::{GrowthPlan, LevelOfDetail};
+pub use loss::{Loss, OptimizerKind};
 pub use presets::{PRESETS, Preset};
 pub use rounds::{Round, Rounds};
-pub use settings::{Loss, Precision, TrainingSettings};
+pub use settings::{Precision, TrainingSettings};

@@ -1,7 +1,7 @@
 //! Named starting points for the settings.
 
-use crate::settings::{Loss, Precision};
-use crate::{ByResolution, SettingsError, TrainingSettings};
+use crate::settings::Precision;
+use crate::{ByResolution, Loss, OptimizerKind, SettingsError, TrainingSettings};
 
 /// A named set of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,14 +92,21 @@ fn celebahq() -> TrainingSettings {
         ),
         minibatch_repeats: 4,
         learning_rate: ByResolution::table(0.001, &[(1024, 0.0015)]),
+        optimizer: OptimizerKind::Adam,
         adam_beta1: 0.0,
         adam_beta2: 0.99,
         adam_epsilon: 1e-8,
+        rmsprop_decay: 0.99,
+        rmsprop_epsilon: 1e-8,
         ema_decay: 0.999,
         loss: Loss::WganGp,
         gp_lambda: 10.0,
         gp_target: 1.0,
         drift_weight: 0.001,
+        r1_gamma: 0.0,
+        weight_clip: 0.0,
+        discriminator_noise: 0.0,
+        n_critic: 1,
         precision: Precision::Fp32,
         fmap_base: 8192,
         fmap_max: 512,

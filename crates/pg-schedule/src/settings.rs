@@ -2,15 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByResolution, GrowthPlan, SettingsError};
-
-/// The adversarial loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Wasserstein loss with gradient penalty and drift term (arXiv:1704.00028; arXiv:1710.10196, A.1).
-    WganGp,
-}
+use crate::{ByResolution, GrowthPlan, Loss, OptimizerKind, SettingsError};
 
 /// The number format of activations and weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,24 +31,43 @@ pub struct TrainingSettings {
     pub minibatch: ByResolution<u32>,
     /// Minibatches between two looks at the schedule.
     pub minibatch_repeats: u32,
-    /// Adam's learning rate, by resolution.
+    /// The optimiser's learning rate, by resolution.
     pub learning_rate: ByResolution<f64>,
+    /// The optimiser of both networks.
+    pub optimizer: OptimizerKind,
     /// Adam's decay of the first moment.
     pub adam_beta1: f64,
     /// Adam's decay of the second moment.
     pub adam_beta2: f64,
     /// Adam's epsilon.
     pub adam_epsilon: f64,
+    /// RMSProp's decay of the mean squared gradient.
+    pub rmsprop_decay: f64,
+    /// RMSProp's epsilon.
+    pub rmsprop_epsilon: f64,
     /// Decay of the generator's running average, per discriminator step.
     pub ema_decay: f64,
-    /// The adversarial loss.
+    /// The adversarial loss. Where settings change it, they also take the values of
+    /// [`Loss::with_companions`], but for those that they name themselves.
     pub loss: Loss,
-    /// Weight lambda of the gradient penalty.
+    /// Weight lambda of the gradient penalty at mixed images, with any loss; 0 leaves it out.
     pub gp_lambda: f64,
     /// Target gamma of the gradient's norm (1; 750 for the paper's CIFAR-10 run).
     pub gp_target: f64,
-    /// Weight of the drift term on D(real)^2.
+    /// Weight of the drift term on D(real)^2; 0 leaves it out.
     pub drift_weight: f64,
+    /// Weight gamma of the penalty R1, gamma / 2 |grad D(real)|^2 (arXiv:1801.04406, equation 9); 0
+    /// leaves it out.
+    pub r1_gamma: f64,
+    /// Bound of the discriminator's weights, as they act after scaling, after each of its steps; 0 sets
+    /// none.
+    pub weight_clip: f64,
+    /// Factor of the noise on the inputs of the discriminator's convolutions: its strength is
+    /// discriminator_noise max(0, d - 0.5)^2, d a running mean of D(real) (arXiv:1710.10196, B); 0
+    /// leaves it out.
+    pub discriminator_noise: f64,
+    /// Discriminator steps, of a minibatch each, for every generator step.
+    pub n_critic: u32,
     /// Number format.
     pub precision: Precision,
     /// Feature maps: min(fmap_base / 2^stage, fmap_max) at stage log2(resolution) - 1.
@@ -115,19 +126,26 @@ impl TrainingSettings {
             ("lod_fade_kimg", self.lod_fade_kimg),
             ("drift_weight", self.drift_weight),
             ("gp_lambda", self.gp_lambda),
+            ("r1_gamma", self.r1_gamma),
+            ("weight_clip", self.weight_clip),
+            ("discriminator_noise", self.discriminator_noise),
         ] {
             check(key, value, value.is_finite() && value >= 0.0, "0 or more")?;
         }
         for (key, value) in [
             ("gp_target", self.gp_target),
             ("adam_epsilon", self.adam_epsilon),
+            ("rmsprop_epsilon", self.rmsprop_epsilon),
             ("snapshot_kimg", self.snapshot_kimg),
         ] {
             check(key, value, value.is_finite() && value > 0.0, "more than 0")?;
         }
-        for (key, value) in
-            [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2), ("ema_decay", self.ema_decay)]
-        {
+        for (key, value) in [
+            ("adam_beta1", self.adam_beta1),
+            ("adam_beta2", self.adam_beta2),
+            ("rmsprop_decay", self.rmsprop_decay),
+            ("ema_decay", self.ema_decay),
+        ] {
             check(key, value, (0.0..1.0).contains(&value), "at least 0 and below 1")?;
         }
         for value in self.minibatch.values() {
@@ -146,6 +164,7 @@ impl TrainingSettings {
             check("minibatch", px, is_side(px), &format!("resolutions that are {power_of_two}"))?;
         }
         check("minibatch_repeats", self.minibatch_repeats, self.minibatch_repeats >= 1, "1 or more")?;
+        check("n_critic", self.n_critic, (1..=1000).contains(&self.n_critic), "1 to 1000")?;
         check("fmap_base", self.fmap_base, (1..=1 << 20).contains(&self.fmap_base), "1 to 1048576")?;
         check("fmap_max", self.fmap_max, (1..=8192).contains(&self.fmap_max), "1 to 8192")?;
         check("latent_size", self.latent_size, (1..=8192).contains(&self.latent_size), "1 to 8192")?;
@@ -204,6 +223,23 @@ mod tests {
         settings.minibatch = ByResolution::Everywhere(6);
         let message = settings.validate().unwrap_err().to_string();
         assert!(message.contains("minibatch") && message.contains('6'), "{message}");
+    }
+
+    #[test]
+    fn values_that_no_loss_or_optimiser_can_use_are_refused() {
+        for assignment in [
+            "r1_gamma=-1",
+            "weight_clip=-0.01",
+            "weight_clip=inf",
+            "discriminator_noise=-1",
+            "n_critic=0",
+            "rmsprop_decay=1",
+            "rmsprop_epsilon=0",
+        ] {
+            let settings = Preset::Tiny.settings().with_assignment(assignment).unwrap();
+            let message = settings.validate().unwrap_err().to_string();
+            assert!(message.contains(assignment.split('=').next().unwrap()), "{message}");
+        }
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use toml::{Table, Value};
 
-use crate::{SettingsError, TrainingSettings};
+use crate::{Loss, SettingsError, TrainingSettings};
 
 impl TrainingSettings {
     /// These settings with the keys of `text`, a TOML file called `name`, laid over.
+    ///
+    /// A `loss` other than the present one also sets [`Loss::with_companions`]; keys that `text` names
+    /// win over those, in any order.
     ///
     /// # Errors
     /// Text that is no TOML, unknown keys, values of the wrong type.
@@ -18,7 +21,7 @@ impl TrainingSettings {
     }
 
     /// These settings with `key=value` laid over; the value is TOML, or plain text where TOML would
-    /// want quotes (`loss=wgan-gp`).
+    /// want quotes (`loss=hinge`).
     ///
     /// # Errors
     /// No `=`, an unknown key (the nearest known ones are named), a value of the wrong type.
@@ -43,7 +46,12 @@ impl TrainingSettings {
     }
 
     fn with_table(&self, overlay: Table) -> Result<Self, SettingsError> {
-        let mut table = self.table();
+        // Another loss brings its companions; what the overlay itself names wins over them.
+        let loss = overlay.get("loss").and_then(Value::as_str).and_then(Loss::named);
+        let mut table = match loss {
+            Some(loss) if loss != self.loss => loss.with_companions(self).table(),
+            _ => self.table(),
+        };
         for (key, value) in overlay {
             let Some(current) = table.get(&key) else {
                 return Err(unknown_key(&key, table.keys()));
@@ -74,7 +82,7 @@ fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Settin
 
 #[cfg(test)]
 mod tests {
-    use crate::{Preset, SettingsError};
+    use crate::{OptimizerKind, Preset, SettingsError};
 
     #[test]
     fn assignments_take_numbers_text_and_tables() {
@@ -86,6 +94,30 @@ mod tests {
             .unwrap();
         assert_eq!(settings.total_kimg, 12.0);
         assert_eq!((settings.minibatch.at(8), settings.minibatch.at(64)), (16, 4));
+    }
+
+    #[test]
+    fn another_loss_brings_its_companions_and_what_is_named_wins() {
+        let tiny = Preset::Tiny.settings();
+        let wgan = tiny.with_assignment("loss=wgan").unwrap();
+        assert_eq!((wgan.gp_lambda, wgan.weight_clip, wgan.optimizer), (0.0, 0.01, OptimizerKind::Rmsprop));
+        let back = wgan.with_assignment("loss=wgan-gp").unwrap();
+        assert_eq!(back, tiny);
+        let text = "gp_lambda = 2\nloss = \"non-saturating\"\nr1_gamma = 10";
+        let own = tiny.with_toml("own.toml", text).unwrap();
+        assert_eq!((own.gp_lambda, own.r1_gamma, own.drift_weight), (2.0, 10.0, 0.0));
+        // The present loss named again changes nothing.
+        let kept =
+            tiny.with_assignment("gp_lambda=3").and_then(|s| s.with_assignment("loss=wgan-gp")).unwrap();
+        assert_eq!(kept.gp_lambda, 3.0);
+        assert!(tiny.with_assignment("loss=wasserstein").unwrap_err().to_string().contains("wgan-gp"));
+    }
+
+    #[test]
+    fn settings_written_before_a_key_existed_keep_the_default() {
+        let old = "loss = \"wgan-gp\"\ngp_lambda = 10.0\nseed = 4";
+        let settings = Preset::PaperCelebahq.settings().with_toml("settings.toml", old).unwrap();
+        assert_eq!((settings.n_critic, settings.optimizer), (1, OptimizerKind::Adam));
     }
 
     #[test]

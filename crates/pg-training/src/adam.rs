@@ -1,8 +1,9 @@
 //! Adam in tensor operations, with moments that can be saved (arXiv:1412.6980).
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::TrainingError;
+use crate::optimizer::saved;
 
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +27,8 @@ pub struct Adam {
 #[derive(Debug)]
 struct Moments {
     name: String,
-    first: Tensor,
+    /// `None` at beta1 = 0, where it is the gradient.
+    first: Option<Tensor>,
     second: Tensor,
 }
 
@@ -70,7 +72,7 @@ impl Adam {
                 .iter()
                 .map(|(name, weight)| Moments {
                     name: (*name).to_owned(),
-                    first: weight.detach().zeros_like(),
+                    first: (beta1 > 0.0).then(|| weight.detach().zeros_like()),
                     second: weight.detach().zeros_like(),
                 })
                 .collect();
@@ -80,23 +82,28 @@ impl Adam {
         let rate = learning_rate * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
         tch::no_grad(|| {
             for (((_, weight), gradient), moments) in weights.iter().zip(gradients).zip(&mut self.moments) {
-                let _ = moments.first.f_lerp_(gradient, 1.0 - beta1)?;
                 let _ = moments.second.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-                let step = moments.first.f_div(&(moments.second.f_sqrt()? + epsilon))? * -rate;
+                let mut root = moments.second.f_sqrt()?;
+                let _ = root.f_add_scalar_(epsilon)?;
+                let mut step = match &mut moments.first {
+                    Some(first) => first.f_lerp_(gradient, 1.0 - beta1)?.f_div(&root)?,
+                    None => gradient.f_div(&root)?,
+                };
+                let _ = step.f_mul_scalar_(-rate)?;
                 let _ = weight.shallow_clone().f_add_(&step)?;
             }
             Ok(())
         })
     }
 
-    /// The moments, named `<prefix>.<parameter>.m` and `.v`, for a snapshot.
+    /// The moments, named `<prefix>.<parameter>.m` and `.v`, for a snapshot; no `.m` at beta1 = 0.
     #[must_use]
     pub fn state(&self, prefix: &str) -> Vec<(String, Tensor)> {
         let named = |m: &Moments| {
-            [
-                (format!("{prefix}.{}.m", m.name), m.first.shallow_clone()),
-                (format!("{prefix}.{}.v", m.name), m.second.shallow_clone()),
-            ]
+            let first =
+                m.first.as_ref().map(|first| (format!("{prefix}.{}.m", m.name), first.shallow_clone()));
+            let second = (format!("{prefix}.{}.v", m.name), m.second.shallow_clone());
+            first.into_iter().chain([second]).collect::<Vec<_>>()
         };
         self.moments.iter().flat_map(named).collect()
     }
@@ -116,21 +123,12 @@ impl Adam {
         if steps == 0 {
             return Ok(());
         }
-        let find = |name: String, weight: &Tensor| {
-            let found = state.iter().find(|(other, _)| *other == name).map(|(_, tensor)| tensor);
-            match found {
-                Some(tensor) if tensor.size() == weight.size() && tensor.kind() == Kind::Float => {
-                    Ok(tensor.to_device(weight.device()))
-                }
-                _ => Err(name),
-            }
-        };
         for (name, weight) in weights {
-            self.moments.push(Moments {
-                name: (*name).to_owned(),
-                first: find(format!("{prefix}.{name}.m"), weight)?,
-                second: find(format!("{prefix}.{name}.v"), weight)?,
-            });
+            let first = (self.settings.beta1 > 0.0)
+                .then(|| saved(state, format!("{prefix}.{name}.m"), weight))
+                .transpose()?;
+            let second = saved(state, format!("{prefix}.{name}.v"), weight)?;
+            self.moments.push(Moments { name: (*name).to_owned(), first, second });
         }
         self.steps = steps;
         Ok(())
@@ -195,6 +193,26 @@ mod tests {
             two.step(&[("w", &weights[1])], &gradient(k * 0.1), 0.01).unwrap();
         }
         assert_eq!(weights[0], weights[1]);
-        assert_eq!(two.restore("generator", &[("x", &weights[1])], 1, &[]), Err("generator.x.m".to_owned()));
+        assert_eq!(two.restore("generator", &[("x", &weights[1])], 1, &[]), Err("generator.x.v".to_owned()));
+    }
+
+    #[test]
+    fn without_a_first_moment_none_is_kept_and_the_steps_are_the_same() {
+        // A beta1 so small that 1 - beta1 rounds to 1 takes the general way.
+        let general = AdamSettings { beta1: 1e-20, ..PROGAN };
+        let weights = [Tensor::from_slice(&[1.0_f32, 2.0]), Tensor::from_slice(&[1.0_f32, 2.0])];
+        let (mut plain, mut with_moment) = (Adam::new(PROGAN), Adam::new(general));
+        for k in [0.7_f32, -1.3, 1e-6] {
+            let gradient = [Tensor::from_slice(&[k, 3.0 * k])];
+            plain.step(&[("w", &weights[0])], &gradient, 0.01).unwrap();
+            with_moment.step(&[("w", &weights[1])], &gradient, 0.01).unwrap();
+        }
+        assert_eq!(weights[0], weights[1]);
+        let names = |adam: &Adam| adam.state("d").into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&plain), ["d.w.v"]);
+        assert_eq!(names(&with_moment), ["d.w.m", "d.w.v"]);
+        // A state with first moments, as older versions saved it, restores as well.
+        plain.restore("d", &[("w", &weights[0])], 3, &with_moment.state("d")).unwrap();
+        assert_eq!(names(&plain), ["d.w.v"]);
     }
 }

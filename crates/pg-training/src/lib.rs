@@ -3,29 +3,35 @@
 //! is its weights, moments and the number of images shown, and resuming is exact.
 
 mod adam;
+mod adaptive_noise;
 mod data_feed;
 mod error;
 mod generator_average;
 mod image_range;
+pub mod losses;
+mod optimizer;
 mod random_streams;
+mod rmsprop;
 mod run_folder;
 mod sampler;
 mod snapshot;
+pub mod toy;
 mod trainer;
 mod training_run;
-mod wgan_gp;
 
 pub use pg_networks::keep_freed_memory;
 
 pub use adam::{Adam, AdamSettings};
+pub use adaptive_noise::AdaptiveNoise;
 pub use data_feed::{DataFeed, Minibatch};
 pub use error::TrainingError;
 pub use generator_average::GeneratorAverage;
 pub use image_range::{images_to_u8, reals_to_f32};
-pub use random_streams::{Stream, normal_numbers, uniform_numbers};
+pub use optimizer::Optimizer;
+pub use random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
+pub use rmsprop::{RmsProp, RmsPropSettings};
 pub use run_folder::{RunFolder, RunRecord};
 pub use sampler::{ImageSheet, Sampler};
 pub use snapshot::{Snapshot, SnapshotState};
-pub use trainer::{StepStatistics, Trainer};
+pub use trainer::{StepStatistics, StepValues, Trainer};
 pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun, sheet_columns};
-pub use wgan_gp::{DiscriminatorLoss, WganGp};

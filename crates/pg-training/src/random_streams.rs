@@ -26,6 +26,14 @@ pub enum Stream {
     SampleLatents,
     /// Latents of the run's own sample sheet; counter: position in the sheet.
     SheetLatents,
+    /// Noise in the discriminator in its own step; counter: real images shown before it.
+    DiscriminatorNoise,
+    /// Noise in the discriminator in a generator step; counter: real images shown before it.
+    GeneratorNoise,
+    /// Distance of a toy dataset's points from their centres; counter: the minibatch.
+    ToyData,
+    /// Which centres a toy dataset's points have; counter: the minibatch.
+    ToyChoice,
 }
 
 fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {
@@ -41,6 +49,12 @@ fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {
 pub fn normal_numbers(seed: u64, stream: Stream, counter: u64, count: usize) -> Vec<f32> {
     let generator = generator(seed, stream, counter);
     StandardNormal.sample_iter(generator).take(count).collect()
+}
+
+/// The numbers of [`normal_numbers`] piece by piece: each call gives the next ones.
+pub fn normal_source(seed: u64, stream: Stream, counter: u64) -> impl FnMut(usize) -> Vec<f32> {
+    let mut generator = generator(seed, stream, counter);
+    move |count| StandardNormal.sample_iter(&mut generator).take(count).collect()
 }
 
 /// `count` numbers uniform over [0, 1).
@@ -67,6 +81,13 @@ mod tests {
         ] {
             assert_ne!(first, other);
         }
+    }
+
+    #[test]
+    fn numbers_drawn_piece_by_piece_are_those_drawn_at_once() {
+        let mut source = normal_source(3, Stream::DiscriminatorNoise, 9);
+        let pieces = [source(2), source(0), source(5)].concat();
+        assert_eq!(pieces, normal_numbers(3, Stream::DiscriminatorNoise, 9, 7));
     }
 
     #[test]

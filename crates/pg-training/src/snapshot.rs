@@ -104,9 +104,7 @@ impl Snapshot {
         write_parameters(&partial.join(GENERATOR), trainer.generator.parameters())?;
         write_parameters(&partial.join(GENERATOR_EMA), trainer.average().parameters())?;
         write_parameters(&partial.join(DISCRIMINATOR), trainer.discriminator.parameters())?;
-        let mut moments = trainer.generator_adam.state("generator");
-        moments.extend(trainer.discriminator_adam.state("discriminator"));
-        write_tensors(&partial.join(OPTIMIZER), &moments)?;
+        write_tensors(&partial.join(OPTIMIZER), &trainer.optimizer_state())?;
         let path = partial.join(STATE);
         write_atomically(&path, |file| {
             serde_json::to_writer_pretty(&mut *file, &state)?;
@@ -145,15 +143,8 @@ impl Snapshot {
             expected: "the moments of every weight in training",
             found: format!("none that fits {name}"),
         };
-        let (g, d) = (trainer.generator.active(growth), trainer.discriminator.active(growth));
-        trainer
-            .generator_adam
-            .restore("generator", &g, self.state.generator_steps, &moments)
-            .map_err(missing)?;
-        trainer
-            .discriminator_adam
-            .restore("discriminator", &d, self.state.discriminator_steps, &moments)
-            .map_err(missing)
+        let steps = (self.state.generator_steps, self.state.discriminator_steps);
+        trainer.restore_optimizers(growth, steps, &moments).map_err(missing)
     }
 
     /// Puts the averaged generator's weights into `parameters`.

@@ -1,33 +1,49 @@
-//! Networks, optimisers and the two steps of adversarial training.
+//! Networks, optimisers and the two kinds of steps of adversarial training.
 
 use std::time::{Duration, Instant};
 
-use pg_networks::{Architecture, Discriminator, Generator, GrowthState, downscale_box, upscale_nearest};
+use pg_networks::{
+    Architecture, Discriminator, Generator, GrowthState, MultiplicativeNoise, downscale_box, upscale_nearest,
+};
 use pg_schedule::{LevelOfDetail, Round, TrainingSettings};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::data_feed::Minibatch;
 use crate::image_range::reals_to_f32;
-use crate::random_streams::{Stream, normal_numbers, uniform_numbers};
-use crate::{Adam, AdamSettings, GeneratorAverage, TrainingError, WganGp};
+use crate::losses::{DiscriminatorLoss, Objective};
+use crate::random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
+use crate::{AdaptiveNoise, GeneratorAverage, Optimizer, TrainingError};
 
-/// What one minibatch's two steps measured.
+/// Name of the discriminator's running mean output in a snapshot's state of training.
+const SCORE_AVERAGE: &str = "discriminator.score_average";
+
+/// What one minibatch's steps measured.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepStatistics {
     /// The discriminator's loss.
     pub d_loss: f64,
-    /// The generator's loss.
-    pub g_loss: f64,
+    /// The generator's loss; `None` where no step of the generator was due.
+    pub g_loss: Option<f64>,
     /// Mean of D(real).
     pub real_score: f64,
     /// Mean of D(fake).
     pub fake_score: f64,
-    /// Mean norm of the discriminator's gradient at the mixed images.
-    pub gradient_norm: f64,
+    /// Mean norm of the discriminator's gradient where a penalty looks at it: at the mixed images, or
+    /// (R1 alone) at the reals; `None` without a penalty.
+    pub gradient_norm: Option<f64>,
     /// Time in the discriminator's step, the generator's average included.
     pub d_time: Duration,
     /// Time in the generator's step.
     pub g_time: Duration,
+}
+
+/// One step's numbers, and what they were computed from.
+#[derive(Debug)]
+pub struct StepValues {
+    /// Losses, mean scores, norms of the penalised gradient and of both networks' weight gradients, by name.
+    pub values: Vec<(&'static str, f64)>,
+    /// Weights of both networks and the step's inputs, by name.
+    pub tensors: Vec<(String, Tensor)>,
 }
 
 /// Everything that training changes.
@@ -38,8 +54,10 @@ pub struct Trainer {
     pub(crate) generator: Generator,
     pub(crate) discriminator: Discriminator,
     pub(crate) average: GeneratorAverage,
-    pub(crate) generator_adam: Adam,
-    pub(crate) discriminator_adam: Adam,
+    pub(crate) generator_optimizer: Optimizer,
+    pub(crate) discriminator_optimizer: Optimizer,
+    objective: Objective,
+    noise: AdaptiveNoise,
 }
 
 impl Trainer {
@@ -60,19 +78,16 @@ impl Trainer {
         let discriminator =
             Discriminator::new(&architecture, device, &mut weights_of(seed, Stream::DiscriminatorWeights));
         let average = GeneratorAverage::new(&generator, settings.ema_decay, device)?;
-        let adam = AdamSettings {
-            beta1: settings.adam_beta1,
-            beta2: settings.adam_beta2,
-            epsilon: settings.adam_epsilon,
-        };
         Ok(Self {
             settings: settings.clone(),
             device,
             generator,
             discriminator,
             average,
-            generator_adam: Adam::new(adam),
-            discriminator_adam: Adam::new(adam),
+            generator_optimizer: Optimizer::of(settings),
+            discriminator_optimizer: Optimizer::of(settings),
+            objective: Objective::of(settings),
+            noise: AdaptiveNoise::new(settings.discriminator_noise),
         })
     }
 
@@ -85,62 +100,203 @@ impl Trainer {
     /// Forgets both optimisers' moments where `round` asks for it.
     pub fn begin(&mut self, round: &Round) {
         if round.reset_moments {
-            self.generator_adam.reset();
-            self.discriminator_adam.reset();
+            self.generator_optimizer.reset();
+            self.discriminator_optimizer.reset();
         }
     }
 
-    /// One discriminator step and one generator step (arXiv:1710.10196, appendix A.1: n_critic = 1).
+    /// One discriminator step, and after every `n_critic`-th of them since the last reset one generator
+    /// step (arXiv:1704.00028, algorithm 1; arXiv:1710.10196, appendix A.1: n_critic = 1).
     ///
     /// # Errors
     /// libtorch's; [`TrainingError::Diverged`] for a loss that is not finite.
     pub fn step(&mut self, round: &Round, minibatch: &Minibatch) -> Result<StepStatistics, TrainingError> {
         let started = Instant::now();
         let state = growth_state(round.level);
-        let shown = minibatch.images_shown;
-        let count = minibatch.images.size()[0];
-        let loss = WganGp {
-            lambda: self.settings.gp_lambda,
-            target: self.settings.gp_target,
-            drift: self.settings.drift_weight,
-        };
-
-        let reals = reals_at(&minibatch.images.to_device(self.device), state);
-        let latents = self.latents(Stream::DiscriminatorLatents, shown, count);
-        let fakes = tch::no_grad(|| self.generator.forward(&latents, state))?;
-        let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
-        let mix = Tensor::from_slice(&mix).to_device(self.device);
-        let d = loss.discriminator_loss(&self.discriminator.at(state)?, &reals, &fakes, &mix)?;
-        let weights = self.discriminator.active(state);
-        let gradients = gradients_of(&d.total, &weights)?;
-        self.discriminator_adam.step(&weights, &gradients, round.learning_rate)?;
+        let noise_strength = self.noise.strength();
+        let d = self.discriminator_step(state, minibatch, round.learning_rate)?;
         self.average.update(&self.generator, state)?;
         let d_time = started.elapsed();
 
-        let latents = self.latents(Stream::GeneratorLatents, shown, count);
-        let fakes = self.generator.forward(&latents, state)?;
-        let g_loss = loss.generator_loss(&self.discriminator.at(state)?, &fakes);
-        let weights = self.generator.active(state);
-        let gradients = gradients_of(&g_loss, &weights)?;
-        self.generator_adam.step(&weights, &gradients, round.learning_rate)?;
+        let due = self.discriminator_optimizer.steps().is_multiple_of(u64::from(self.settings.n_critic));
+        let g_loss = if due {
+            Some(self.generator_step(state, minibatch, round.learning_rate, noise_strength)?)
+        } else {
+            None
+        };
 
+        // Read off last: on a GPU every value waits for all the work before it.
         let statistics = StepStatistics {
             d_loss: d.total.double_value(&[]),
-            g_loss: g_loss.double_value(&[]),
+            g_loss: g_loss.map(|loss| loss.double_value(&[])),
             real_score: d.real_score.double_value(&[]),
             fake_score: d.fake_score.double_value(&[]),
-            gradient_norm: d.gradient_norm.double_value(&[]),
+            gradient_norm: d.gradient_norm.map(|norm| norm.double_value(&[])),
             d_time,
             g_time: started.elapsed().saturating_sub(d_time),
         };
-        for (what, value) in
-            [("the discriminator's loss", statistics.d_loss), ("the generator's loss", statistics.g_loss)]
-        {
-            if !value.is_finite() {
-                return Err(TrainingError::Diverged { what, value, images_shown: shown, snapshot: None });
+        self.noise.observe(statistics.real_score);
+        let losses = [
+            ("the discriminator's loss", Some(statistics.d_loss)),
+            ("the generator's loss", statistics.g_loss),
+        ];
+        for (what, value) in losses {
+            if let Some(value) = value.filter(|value| !value.is_finite()) {
+                let images_shown = minibatch.images_shown;
+                return Err(TrainingError::Diverged { what, value, images_shown, snapshot: None });
             }
         }
         Ok(statistics)
+    }
+
+    fn discriminator_step(
+        &mut self,
+        state: GrowthState,
+        minibatch: &Minibatch,
+        learning_rate: f64,
+    ) -> Result<DiscriminatorLoss, TrainingError> {
+        let loss = self.discriminator_loss(state, minibatch)?;
+        let weights = self.discriminator.active(state);
+        let gradients = gradients_of(&loss.total, &weights)?;
+        self.discriminator_optimizer.step(&weights, &gradients, learning_rate)?;
+        if self.settings.weight_clip > 0.0 {
+            self.discriminator.clip_weights(self.settings.weight_clip)?;
+        }
+        Ok(loss)
+    }
+
+    fn discriminator_loss(
+        &self,
+        state: GrowthState,
+        minibatch: &Minibatch,
+    ) -> Result<DiscriminatorLoss, TrainingError> {
+        let noise_strength = self.noise.strength();
+        let shown = minibatch.images_shown;
+        let count = minibatch.images.size()[0];
+        let reals = reals_at(&minibatch.images.to_device(self.device), state);
+        let latents = self.latents(Stream::DiscriminatorLatents, shown, count);
+        let fakes = tch::no_grad(|| self.generator.forward(&latents, state))?;
+
+        let discriminator = self.discriminator.at(state)?;
+        let mut draw = normal_source(self.settings.seed, Stream::DiscriminatorNoise, shown);
+        let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
+        let (real_scores, fake_scores) = discriminator.forward_both_noisy(&reals, &fakes, noise);
+        let mix = || {
+            let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
+            Tensor::from_slice(&mix).to_device(self.device)
+        };
+        Ok(self.objective.discriminator_loss(
+            &|images| discriminator.forward(images),
+            (&reals, &real_scores),
+            (&fakes, &fake_scores),
+            mix,
+        )?)
+    }
+
+    fn generator_step(
+        &mut self,
+        state: GrowthState,
+        minibatch: &Minibatch,
+        learning_rate: f64,
+        noise_strength: f64,
+    ) -> Result<Tensor, TrainingError> {
+        let loss = self.generator_loss(state, minibatch, noise_strength)?;
+        let weights = self.generator.active(state);
+        let gradients = gradients_of(&loss, &weights)?;
+        self.generator_optimizer.step(&weights, &gradients, learning_rate)?;
+        Ok(loss)
+    }
+
+    fn generator_loss(
+        &self,
+        state: GrowthState,
+        minibatch: &Minibatch,
+        noise_strength: f64,
+    ) -> Result<Tensor, TrainingError> {
+        let shown = minibatch.images_shown;
+        let latents = self.latents(Stream::GeneratorLatents, shown, minibatch.images.size()[0]);
+        let fakes = self.generator.forward(&latents, state)?;
+        let mut draw = normal_source(self.settings.seed, Stream::GeneratorNoise, shown);
+        let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
+        let scores = self.discriminator.at(state)?.forward_noisy(&fakes, noise);
+        Ok(self.objective.generator_loss(&scores))
+    }
+
+    /// What a step on `minibatch` would compute, without taking it, and from what: for comparing with
+    /// another program.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn step_values(&self, round: &Round, minibatch: &Minibatch) -> Result<StepValues, TrainingError> {
+        let state = growth_state(round.level);
+        let (shown, count) = (minibatch.images_shown, minibatch.images.size()[0]);
+        let norm_of = |loss: &Tensor, weights: &[(&str, &Tensor)]| -> Result<f64, TrainingError> {
+            let squares = gradients_of(loss, weights)?;
+            let square = |g: &Tensor| g.square().sum(Kind::Double).double_value(&[]);
+            Ok(squares.iter().map(square).sum::<f64>().sqrt())
+        };
+        let d = self.discriminator_loss(state, minibatch)?;
+        let d_gradient = norm_of(&d.total, &self.discriminator.active(state))?;
+        let g_loss = self.generator_loss(state, minibatch, self.noise.strength())?;
+        let g_gradient = norm_of(&g_loss, &self.generator.active(state))?;
+        let mut values = vec![
+            ("d_loss", d.total.double_value(&[])),
+            ("real", d.real_score.double_value(&[])),
+            ("fake", d.fake_score.double_value(&[])),
+        ];
+        values.extend(d.gradient_norm.map(|norm| ("gradient_norm", norm.double_value(&[]))));
+        values.push(("d_weight_gradient", d_gradient));
+        values.push(("g_loss", g_loss.double_value(&[])));
+        values.push(("g_weight_gradient", g_gradient));
+
+        let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
+        let mut tensors = vec![
+            ("input.reals".to_owned(), minibatch.images.shallow_clone()),
+            ("input.mix".to_owned(), Tensor::from_slice(&mix)),
+            ("input.d_latents".to_owned(), self.latents(Stream::DiscriminatorLatents, shown, count)),
+            ("input.g_latents".to_owned(), self.latents(Stream::GeneratorLatents, shown, count)),
+        ];
+        for (network, parameters) in
+            [("generator", self.generator.parameters()), ("discriminator", self.discriminator.parameters())]
+        {
+            let named = |(name, tensor): (&str, &Tensor)| (format!("{network}.{name}"), tensor.detach());
+            tensors.extend(parameters.iter().map(named));
+        }
+        Ok(StepValues { values, tensors })
+    }
+
+    /// What a resumed run needs beside the weights and the step counts: the optimisers' moments and,
+    /// with noise in the discriminator, the running mean of its output.
+    pub(crate) fn optimizer_state(&self) -> Vec<(String, Tensor)> {
+        let mut state = self.generator_optimizer.state("generator");
+        state.extend(self.discriminator_optimizer.state("discriminator"));
+        if self.noise.is_on() {
+            state.push((SCORE_AVERAGE.to_owned(), Tensor::from_slice(&[self.noise.average()])));
+        }
+        state
+    }
+
+    /// Restores what [`Self::optimizer_state`] gave, the optimisers after `generator_steps` and
+    /// `discriminator_steps`.
+    ///
+    /// # Errors
+    /// The name of the first moment that is missing or has another shape.
+    pub(crate) fn restore_optimizers(
+        &mut self,
+        growth: GrowthState,
+        (generator_steps, discriminator_steps): (u64, u64),
+        state: &[(String, Tensor)],
+    ) -> Result<(), String> {
+        let weights = self.generator.active(growth);
+        self.generator_optimizer.restore("generator", &weights, generator_steps, state)?;
+        let weights = self.discriminator.active(growth);
+        self.discriminator_optimizer.restore("discriminator", &weights, discriminator_steps, state)?;
+        // Not there when the snapshot was made without noise.
+        if let Some((_, average)) = state.iter().find(|(name, _)| name == SCORE_AVERAGE) {
+            let value = Vec::<f64>::try_from(average).ok().and_then(|values| values.first().copied());
+            self.noise.restore(value.ok_or_else(|| SCORE_AVERAGE.to_owned())?);
+        }
+        Ok(())
     }
 
     fn latents(&self, stream: Stream, images_shown: u64, count: i64) -> Tensor {
@@ -182,7 +338,8 @@ pub(crate) fn reals_at(bytes: &Tensor, state: GrowthState) -> Tensor {
     }
 }
 
-fn gradients_of(loss: &Tensor, weights: &[(&str, &Tensor)]) -> Result<Vec<Tensor>, TrainingError> {
+/// The gradients of `loss` `[]` for `weights`, one by one.
+pub(crate) fn gradients_of(loss: &Tensor, weights: &[(&str, &Tensor)]) -> Result<Vec<Tensor>, TrainingError> {
     let inputs: Vec<&Tensor> = weights.iter().map(|(_, weight)| *weight).collect();
     Ok(Tensor::f_run_backward(&[loss], &inputs, false, false)?)
 }
@@ -193,5 +350,117 @@ fn weights_of(seed: u64, stream: Stream) -> impl FnMut(usize) -> Vec<f32> {
     move |count| {
         counter += 1;
         normal_numbers(seed, stream, counter - 1, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pg_schedule::Preset;
+
+    fn settings(assignments: &[&str]) -> TrainingSettings {
+        let small = ["fmap_max=8", "latent_size=8", "minibatch=8"];
+        small.iter().chain(assignments).fold(Preset::Tiny.settings(), |settings, assignment| {
+            settings.with_assignment(assignment).unwrap()
+        })
+    }
+
+    fn trainer(settings: &TrainingSettings) -> Trainer {
+        Trainer::new(settings, 8, 3, Device::Cpu).unwrap()
+    }
+
+    /// A minibatch of the run's start on, half faded in at 8 px.
+    fn step(trainer: &mut Trainer, index: u64) -> StepStatistics {
+        let images_shown = 8 * index;
+        let round = Round {
+            images_shown,
+            level: LevelOfDetail { lod: 0.5, resolution_px: 8 },
+            minibatch: 8,
+            repeats: 1,
+            learning_rate: 0.001,
+            reset_moments: false,
+        };
+        let numbers = uniform_numbers(5, Stream::Mirror, index, 8 * 3 * 64);
+        let bytes: Vec<u8> = numbers.into_iter().map(|u| (255.0 * u) as u8).collect();
+        let images = Tensor::from_slice(&bytes).view([8, 3, 8, 8]);
+        trainer.step(&round, &Minibatch { images_shown, images }).unwrap()
+    }
+
+    fn assert_same_weights(one: &Trainer, other: &Trainer) {
+        for (a, b) in [
+            (one.generator.parameters(), other.generator.parameters()),
+            (one.discriminator.parameters(), other.discriminator.parameters()),
+        ] {
+            for ((name, a), (_, b)) in a.iter().zip(b.iter()) {
+                assert_eq!(a, b, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_generator_steps_after_every_nth_step_of_the_discriminator() {
+        let mut trainer = trainer(&settings(&["n_critic=3"]));
+        let stepped: Vec<bool> = (0..7).map(|k| step(&mut trainer, k).g_loss.is_some()).collect();
+        assert_eq!(stepped, [false, false, true, false, false, true, false]);
+        let steps = (trainer.generator_optimizer.steps(), trainer.discriminator_optimizer.steps());
+        assert_eq!(steps, (2, 7));
+    }
+
+    #[test]
+    fn a_restored_trainer_with_noise_and_n_critic_goes_on_bit_for_bit() {
+        for assignments in [["loss=lsgan", "n_critic=3"], ["loss=wgan", "n_critic=2"]] {
+            let settings = settings(&assignments);
+            let mut whole = trainer(&settings);
+            // As after a while of a discriminator that is sure.
+            whole.noise.restore(1.0);
+            for index in 0..4 {
+                step(&mut whole, index);
+            }
+            assert_eq!(whole.noise.strength() > 0.0, assignments[0] == "loss=lsgan");
+            let mut resumed = trainer(&settings);
+            resumed.generator.parameters().copy_from(whole.generator.parameters()).unwrap();
+            resumed.discriminator.parameters().copy_from(whole.discriminator.parameters()).unwrap();
+            let steps = (whole.generator_optimizer.steps(), whole.discriminator_optimizer.steps());
+            let state: Vec<_> =
+                whole.optimizer_state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+            let growth = GrowthState { resolution_px: 8, fade_in: 0.5 };
+            resumed.restore_optimizers(growth, steps, &state).unwrap();
+            for index in 4..9 {
+                step(&mut whole, index);
+                step(&mut resumed, index);
+            }
+            assert_same_weights(&whole, &resumed);
+            if whole.noise.is_on() {
+                assert_eq!(whole.noise, resumed.noise);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_changes_a_step_and_without_strength_it_does_not() {
+        let with = |average: f64, factor: &str| {
+            let mut trainer = trainer(&settings(&["loss=lsgan", factor]));
+            trainer.noise.restore(average);
+            step(&mut trainer, 0).d_loss
+        };
+        let plain = with(0.9, "discriminator_noise=0");
+        assert_eq!(with(0.5, "discriminator_noise=0.2"), plain);
+        assert!((with(0.9, "discriminator_noise=0.2") - plain).abs() > 1e-6);
+    }
+
+    #[test]
+    fn clipped_weights_stay_in_their_bounds() {
+        let mut trainer = trainer(&settings(&["loss=wgan"]));
+        step(&mut trainer, 0);
+        for (name, bias) in trainer.discriminator.parameters().iter().filter(|(n, _)| n.ends_with("bias")) {
+            assert!(bias.abs().max().double_value(&[]) <= 0.01 + 1e-9, "{name}");
+        }
+        // The score's layer: scale 1 / sqrt(inputs).
+        let score = trainer.discriminator.parameters().iter().find(|(n, _)| *n == "r0004.score.weight");
+        let weight = score.unwrap().1;
+        let largest = (weight / (weight.size()[1] as f64).sqrt()).abs().max().double_value(&[]);
+        assert!((largest - 0.01).abs() < 1e-6, "{largest}");
+        let generator = trainer.generator.parameters().iter().next().unwrap().1;
+        assert!(generator.abs().max().to_kind(Kind::Double).double_value(&[]) > 1.0);
     }
 }

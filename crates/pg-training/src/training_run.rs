@@ -28,14 +28,15 @@ pub struct TickLine {
     pub minibatch: u32,
     /// The discriminator's loss.
     pub d_loss: f64,
-    /// The generator's loss.
-    pub g_loss: f64,
+    /// The generator's loss; `None` (null) in a tick without a step of the generator.
+    pub g_loss: Option<f64>,
     /// D(real).
     pub real_score: f64,
     /// D(fake).
     pub fake_score: f64,
-    /// Norm of the discriminator's gradient at mixed images; the penalty pulls it to its target.
-    pub gradient_norm: f64,
+    /// Norm of the discriminator's gradient at mixed images, which the penalty pulls to its target, or
+    /// (R1 alone) at the reals; `None` (null) without a penalty.
+    pub gradient_norm: Option<f64>,
     /// Seconds waiting for data.
     pub data_seconds: f64,
     /// Seconds in the discriminator's steps.
@@ -230,8 +231,8 @@ impl TrainingRun {
             last_round_images_shown: self.last_round,
             resolution: self.resolution_px,
             image_channels: self.dataset.channels() as u32,
-            generator_steps: self.trainer.generator_adam.steps(),
-            discriminator_steps: self.trainer.discriminator_adam.steps(),
+            generator_steps: self.trainer.generator_optimizer.steps(),
+            discriminator_steps: self.trainer.discriminator_optimizer.steps(),
             kept: self.images_shown == 0 || complete || count(self.images_shown) > count(before),
             dataset_fingerprint: self.dataset.fingerprint(),
         };
@@ -274,6 +275,7 @@ struct Tick {
     start: u64,
     started: Instant,
     steps: u32,
+    generator_steps: u32,
     sums: StepStatistics,
     data_time: Duration,
 }
@@ -284,6 +286,7 @@ impl Tick {
             start: images_shown,
             started: Instant::now(),
             steps: 0,
+            generator_steps: 0,
             sums: StepStatistics::default(),
             data_time: Duration::ZERO,
         }
@@ -292,10 +295,11 @@ impl Tick {
     fn add(&mut self, step: &StepStatistics) {
         self.steps += 1;
         self.sums.d_loss += step.d_loss;
-        self.sums.g_loss += step.g_loss;
+        self.generator_steps += u32::from(step.g_loss.is_some());
+        self.sums.g_loss = sum(self.sums.g_loss, step.g_loss);
         self.sums.real_score += step.real_score;
         self.sums.fake_score += step.fake_score;
-        self.sums.gradient_norm += step.gradient_norm;
+        self.sums.gradient_norm = sum(self.sums.gradient_norm, step.gradient_norm);
         self.sums.d_time += step.d_time;
         self.sums.g_time += step.g_time;
     }
@@ -309,10 +313,10 @@ impl Tick {
             resolution: round.level.resolution_px,
             minibatch: round.minibatch,
             d_loss: mean(self.sums.d_loss),
-            g_loss: mean(self.sums.g_loss),
+            g_loss: self.sums.g_loss.map(|sum| sum / f64::from(self.generator_steps.max(1))),
             real_score: mean(self.sums.real_score),
             fake_score: mean(self.sums.fake_score),
-            gradient_norm: mean(self.sums.gradient_norm),
+            gradient_norm: self.sums.gradient_norm.map(mean),
             data_seconds: self.data_time.as_secs_f64(),
             d_seconds: self.sums.d_time.as_secs_f64(),
             g_seconds: self.sums.g_time.as_secs_f64(),
@@ -320,4 +324,9 @@ impl Tick {
                 / self.started.elapsed().as_secs_f64().max(1e-9),
         }
     }
+}
+
+/// Adds what was measured; `None` while nothing was.
+fn sum(before: Option<f64>, measured: Option<f64>) -> Option<f64> {
+    measured.map_or(before, |value| Some(before.unwrap_or(0.0) + value))
 }

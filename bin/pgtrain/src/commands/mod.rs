@@ -3,6 +3,7 @@
 mod plan;
 mod run;
 mod sample;
+mod toy;
 
 use pg_cli::{ExitStatus, StderrNotes};
 
@@ -15,5 +16,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Resume(command) => run::resume(&command, &args.common, notes),
         Command::Plan(command) => plan::plan(&command),
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
+        Command::Toy(command) => toy::toy(&command, &args.common, notes),
     }
 }

@@ -156,14 +156,18 @@ impl RunObserver for Observer<'_> {
     }
 
     fn tick(&mut self, line: &TickLine) {
+        // What a tick did not measure is left out.
+        let part = |name: &str, value: Option<f64>| {
+            value.map_or_else(String::new, |value| format!("  {name} {value:8.3}"))
+        };
         self.progress.note(&format!(
-            "{:8.1} kimg  {:4} px  lod {:5.2}  D {:9.3}  G {:9.3}  |grad| {:6.3}  {:7.1} images/s",
+            "{:8.1} kimg  {:4} px  lod {:5.2}  D {:9.3}{}{}  {:7.1} images/s",
             line.kimg,
             line.resolution,
             line.lod,
             line.d_loss,
-            line.g_loss,
-            line.gradient_norm,
+            part("G", line.g_loss),
+            part("|grad|", line.gradient_norm),
             line.images_per_second
         ));
     }
