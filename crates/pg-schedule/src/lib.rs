@@ -14,4 +14,4 @@ pub use error::SettingsError;
 pub use growth::{GrowthPlan, LevelOfDetail};
 pub use presets::{PRESETS, Preset};
 pub use rounds::{Round, Rounds};
-pub use settings::{Loss, Precision, TrainingSettings};
+pub use settings::{KeepBest, Loss, Precision, TrainingSettings};

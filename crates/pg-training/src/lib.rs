@@ -5,12 +5,16 @@
 mod adam;
 mod data_feed;
 mod error;
+mod evaluation;
+mod finite_check;
 mod generator_average;
 mod image_range;
+mod latent_loop;
 mod random_streams;
 mod run_folder;
 mod sampler;
 mod snapshot;
+mod tensorboard;
 mod trainer;
 mod training_run;
 mod wgan_gp;
@@ -18,12 +22,17 @@ mod wgan_gp;
 pub use adam::{Adam, AdamSettings};
 pub use data_feed::{DataFeed, Minibatch};
 pub use error::TrainingError;
+pub use evaluation::{
+    BestSnapshot, Evaluated, EvaluationLine, LevelScore, MetricScore, ScoredMoment, Scores,
+};
 pub use generator_average::GeneratorAverage;
 pub use image_range::{images_to_u8, reals_to_f32};
+pub use latent_loop::LatentLoop;
 pub use random_streams::{Stream, normal_numbers, uniform_numbers};
 pub use run_folder::{RunFolder, RunRecord};
 pub use sampler::{ImageSheet, Sampler};
 pub use snapshot::{Snapshot, SnapshotState};
+pub use tensorboard::{EventPicture, EventWriter};
 pub use trainer::{StepStatistics, Trainer};
 pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun, sheet_columns};
 pub use wgan_gp::{DiscriminatorLoss, WganGp};

@@ -26,6 +26,8 @@ pub enum Stream {
     SampleLatents,
     /// Latents of the run's own sample sheet; counter: position in the sheet.
     SheetLatents,
+    /// Noise that becomes the latents of an interpolation; counter: the picture's cell.
+    LoopNoise,
 }
 
 fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod interpolate;
 mod plan;
 mod run;
 mod sample;
@@ -15,5 +16,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Resume(command) => run::resume(&command, &args.common, notes),
         Command::Plan(command) => plan::plan(&command),
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
+        Command::Grid(command) => sample::grid(&command, &args.common, notes),
+        Command::Interpolate(command) => interpolate::interpolate(&command, &args.common, notes),
     }
 }
