@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pg_cli::CommonArgs;
 use pg_schedule::Loss;
+use pg_schedule::{KeepBest, PRESETS};
 use pg_training::toy::ToyDataset;
 
 /// Trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Sample(SampleArgs),
     Toy(ToyArgs),
+    Grid(GridArgs),
+    Interpolate(InterpolateArgs),
 }
 
 /// Train on a dataset; the same command on a run folder that is not finished goes on with it
@@ -32,7 +35,8 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   pgtrain run celeba64/ -o runs/first --preset tiny
   pgtrain run celebahq/ -o runs/hq --preset paper-celebahq --device cuda:0
-  pgtrain run celeba64/ -o runs/long --preset tiny --kimg 200 --set minibatch=32")]
+  pgtrain run celeba64/ -o runs/long --preset tiny --kimg 200 --set minibatch=32
+  pgtrain run celeba64/ -o runs/scored --preset tiny --eval-every 4 --keep-last 2 --keep-best swd")]
 pub(crate) struct RunArgs {
     /// The dataset, made by pgprep
     #[arg(value_name = "DATASET")]
@@ -45,6 +49,15 @@ pub(crate) struct RunArgs {
     /// Where to compute: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE", help_heading = "Run")]
     pub(crate) device: String,
+    /// Score the averaged generator every so many thousand images, by SWD and MS-SSIM (eval_kimg)
+    #[arg(long, value_name = "KIMG", help_heading = "Run")]
+    pub(crate) eval_every: Option<f64>,
+    /// Keep only the N newest of the snapshots that snapshot_kimg asks for (keep_last)
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub(crate) keep_last: Option<u32>,
+    /// Keep the snapshot that scored best, too (keep_best); needs --eval-every
+    #[arg(long, value_name = "METRIC", help_heading = "Run")]
+    pub(crate) keep_best: Option<BestMetric>,
     /// Go on with a run folder although its settings differ
     #[arg(long, help_heading = "Run")]
     pub(crate) force: bool,
@@ -80,31 +93,105 @@ pub(crate) struct PlanArgs {
     pub(crate) json: bool,
 }
 
+/// Which generator draws.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct SnapshotArgs {
+    /// A run folder (its newest snapshot) or a snapshot folder
+    #[arg(value_name = "RUN|SNAPSHOT")]
+    pub(crate) source: PathBuf,
+    /// The best snapshot of a run folder, as --keep-best chose it
+    #[arg(long)]
+    pub(crate) best: bool,
+    /// Where to compute: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: String,
+}
+
 /// Draw images from a run or a snapshot, with the averaged generator
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   pgtrain sample runs/first -o fakes/ --count 1000
+  pgtrain sample runs/first --best -o fakes.zip --count 50000
+  pgtrain sample runs/first -o fakes --format shards --count 10000
   pgtrain sample runs/first/snapshots/000040 -o sheet.png --seeds 0-63 --grid 8x8")]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["count", "seeds"])))]
 pub(crate) struct SampleArgs {
-    /// A run folder (its newest snapshot) or a snapshot folder
-    #[arg(value_name = "RUN|SNAPSHOT")]
-    pub(crate) source: PathBuf,
-    /// A folder for PNG files, or with --grid one PNG file
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// A folder for PNG files, a .zip of them, a dataset's folder, or with --grid one PNG file
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
+    /// What OUT becomes [default: zip where its name ends so, else folder]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "grid")]
+    pub(crate) format: Option<SampleFormat>,
     /// This many images, seeds 0 and up
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Images of these seeds: 7, 0-63, 1,5,9-12
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
     pub(crate) seeds: Option<SeedList>,
-    /// One picture of COLUMNSxROWS images instead of a file each
+    /// One picture of COLUMNSxROWS images instead of a file each, as `pgtrain grid` makes
     #[arg(long, value_name = "CxR", value_parser = parse_grid)]
     pub(crate) grid: Option<Grid>,
-    /// Where to compute: auto, cpu, cuda:0
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    pub(crate) device: String,
+}
+
+/// What `pgtrain sample` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SampleFormat {
+    /// PNG files named by their seeds
+    Folder,
+    /// The same in a zip
+    Zip,
+    /// A dataset, as pgprep makes them
+    Shards,
+}
+
+/// Draw a picture of many images from a run or a snapshot
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain grid runs/first -o sheet.png
+  pgtrain grid runs/first --best -o sheet.png --grid 12x6 --seeds 100-171")]
+pub(crate) struct GridArgs {
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "OUT.png")]
+    pub(crate) output: PathBuf,
+    /// Columns and rows of images
+    #[arg(long, value_name = "CxR", default_value = "8x4", value_parser = parse_grid)]
+    pub(crate) grid: Grid,
+    /// Images of these seeds, row by row [default: 0 and up]
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
+    pub(crate) seeds: Option<SeedList>,
+}
+
+/// Let the images of a run or a snapshot wander smoothly, back to where they began
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain interpolate runs/first -o walk.gif
+  pgtrain interpolate runs/first --best -o walk.gif --grid 4x2 --frames 240 --fps 25
+  pgtrain interpolate runs/first -o frames --frames 1800 --fps 30 --smoothing 2")]
+pub(crate) struct InterpolateArgs {
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// A .gif file, or a new folder for 000000.png and so on
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Frames until the first one comes again
+    #[arg(long, value_name = "N", default_value = "120", value_parser = parse_frames)]
+    pub(crate) frames: usize,
+    /// Frames per second; a GIF is shown at 50 at most
+    #[arg(long, value_name = "F", default_value_t = 20.0, value_parser = parse_fps)]
+    pub(crate) fps: f64,
+    /// Seed of the walk
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Columns and rows of images, each on a walk of its own
+    #[arg(long, value_name = "CxR", default_value = "1x1", value_parser = parse_grid)]
+    pub(crate) grid: Grid,
+    /// How slowly images change: standard deviation of the smoothing over time
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_smoothing)]
+    pub(crate) smoothing: f64,
 }
 
 /// See a loss at work: small networks on points in the plane, drawn with the discriminator's level sets
@@ -153,8 +240,8 @@ pub(crate) struct ToyArgs {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingsArgs {
-    /// paper-celebahq, paper-cifar10, paper-lsun or tiny
-    #[arg(long, default_value = "paper-celebahq", value_name = "NAME")]
+    /// Where settings start from
+    #[arg(long, default_value = "paper-celebahq", value_name = "NAME", help = preset_help())]
     pub(crate) preset: String,
     /// A TOML file laid over the preset
     #[arg(long, value_name = "FILE.toml")]
@@ -170,6 +257,21 @@ pub(crate) struct SettingsArgs {
     pub(crate) seed: Option<u64>,
 }
 
+/// The metric of `--keep-best`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BestMetric {
+    /// Sliced Wasserstein distance, lowest first
+    Swd,
+}
+
+impl BestMetric {
+    pub(crate) fn setting(self) -> KeepBest {
+        match self {
+            Self::Swd => KeepBest::Swd,
+        }
+    }
+}
+
 /// Seeds as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SeedList(pub(crate) Vec<RangeInclusive<u64>>);
@@ -179,6 +281,12 @@ pub(crate) struct SeedList(pub(crate) Vec<RangeInclusive<u64>>);
 pub(crate) struct Grid {
     pub(crate) columns: usize,
     pub(crate) rows: usize,
+}
+
+/// Every preset with its summary.
+fn preset_help() -> String {
+    let lines = PRESETS.map(|preset| format!("  {:<20} {}", preset.name(), preset.summary()));
+    format!("Where settings start from:\n{}", lines.join("\n"))
 }
 
 fn parse_seeds(text: &str) -> Result<SeedList, String> {
@@ -209,6 +317,23 @@ fn parse_grid(text: &str) -> Result<Grid, String> {
         Some((columns @ 1..=1000, rows @ 1..=1000)) => Ok(Grid { columns, rows }),
         _ => Err("expected COLUMNSxROWS, e.g. 8x4".to_owned()),
     }
+}
+
+fn parse_frames(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1_000_000).contains(n))
+        .ok_or("expected a number from 1 to 1000000".to_owned())
+}
+
+fn parse_fps(text: &str) -> Result<f64, String> {
+    let in_range = |fps: &f64| (0.1..=50.0).contains(fps);
+    text.parse().ok().filter(in_range).ok_or("expected a number from 0.1 to 50".to_owned())
+}
+
+fn parse_smoothing(text: &str) -> Result<f64, String> {
+    let in_range = |seconds: &f64| (0.0..=1000.0).contains(seconds);
+    text.parse().ok().filter(in_range).ok_or("expected a number of seconds from 0 to 1000".to_owned())
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! pgtrain: trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples.
 
+mod animation;
 mod args;
 mod commands;
 mod cuda_library;
 mod device;
+mod evaluation;
+mod image_output;
 mod pictures;
+mod run_observer;
 mod settings;
 mod toy_picture;
 

@@ -1,18 +1,20 @@
-//! Sheets of images as PNG files.
+//! Images and sheets of images as PNG.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use pg_image::{Planar, Raster, files};
+use pg_image::files::{encode_png, write_atomically};
+use pg_image::{Planar, Raster};
 use pg_training::ImageSheet;
 
-/// Writes images in `columns` as one PNG, each enlarged by whole pixels `zoom` times.
-pub(crate) fn write_sheet(
-    path: &Path,
-    sheet: &ImageSheet,
-    columns: usize,
-    zoom: usize,
-) -> anyhow::Result<()> {
+/// What the image of `seed` is called.
+pub(crate) fn file_name(seed: u64) -> String {
+    format!("{seed:06}.png")
+}
+
+/// The images in `columns`, each enlarged by whole pixels `zoom` times; places left over are black.
+pub(crate) fn sheet_picture(sheet: &ImageSheet, columns: usize, zoom: usize) -> Planar<u8> {
     let columns = columns.clamp(1, sheet.count.max(1));
     let rows = sheet.count.div_ceil(columns).max(1);
     let side = sheet.resolution_px * zoom;
@@ -32,17 +34,22 @@ pub(crate) fn write_sheet(
             }
         }
     }
-    write(path, &picture)
+    picture
 }
 
-/// Writes one image `[C,R,R]` as a PNG.
-pub(crate) fn write_image(path: &Path, image: &[u8], channels: usize, side: usize) -> anyhow::Result<()> {
-    let planar = Planar::from_data(channels, side, side, image.to_vec()).context("image size")?;
-    write(path, &planar)
+/// One image `[C,R,R]`.
+pub(crate) fn image_picture(image: &[u8], channels: usize, side: usize) -> anyhow::Result<Planar<u8>> {
+    Planar::from_data(channels, side, side, image.to_vec()).context("image size")
 }
 
-/// Writes a picture of 1 or 3 channels as a PNG.
-pub(crate) fn write(path: &Path, picture: &Planar<u8>) -> anyhow::Result<()> {
+/// A PNG file's bytes.
+pub(crate) fn encode(picture: &Planar<u8>) -> anyhow::Result<Vec<u8>> {
     let raster = Raster::from_planar(picture).context("a picture needs 1 or 3 channels and a size")?;
-    files::write_png(path, &raster).with_context(|| format!("cannot write {}", path.display()))
+    Ok(encode_png(&raster)?)
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_atomically(path, |file| file.write_all(bytes))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use pg_schedule::{Preset, TrainingSettings};
 
-use crate::args::SettingsArgs;
+use crate::args::{RunArgs, SettingsArgs};
 
 /// Validated settings, and whether the user asked for a resolution (the preset's one only caps).
 #[derive(Debug)]
@@ -13,6 +13,28 @@ pub(crate) struct Resolved {
 }
 
 pub(crate) fn resolve(args: &SettingsArgs) -> anyhow::Result<Resolved> {
+    resolve_with(args, |_| {})
+}
+
+/// With the flags of `pgtrain run` that stand for settings.
+pub(crate) fn resolve_for_run(args: &RunArgs) -> anyhow::Result<Resolved> {
+    resolve_with(&args.settings, |settings| {
+        if let Some(kimg) = args.eval_every {
+            settings.eval_kimg = kimg;
+        }
+        if let Some(count) = args.keep_last {
+            settings.keep_last = count;
+        }
+        if let Some(metric) = args.keep_best {
+            settings.keep_best = metric.setting();
+        }
+    })
+}
+
+fn resolve_with(
+    args: &SettingsArgs,
+    further: impl FnOnce(&mut TrainingSettings),
+) -> anyhow::Result<Resolved> {
     let preset = Preset::named(&args.preset).context("--preset")?.settings();
     let mut settings = preset.clone();
     if let Some(path) = &args.config {
@@ -32,6 +54,7 @@ pub(crate) fn resolve(args: &SettingsArgs) -> anyhow::Result<Resolved> {
     if let Some(seed) = args.seed {
         settings.seed = seed;
     }
+    further(&mut settings);
     settings.validate()?;
     let resolution_asked_for = settings.resolution != preset.resolution;
     Ok(Resolved { settings, resolution_asked_for })

@@ -37,10 +37,22 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
+/// The error of a command that did run, and whose work failed: exit status 1 instead of 2.
+#[derive(Debug)]
+pub struct WorkFailed(pub String);
+
+impl std::fmt::Display for WorkFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WorkFailed {}
+
 /// Turns the result of a command into the exit code, reporting an error on stderr.
 ///
-/// A closed pipe on stdout (`pgeval … | head`) counts as done; [`Interrupted`] gives 128 + signal;
-/// every other error is "could not run".
+/// A closed pipe on stdout (`pgeval … | head`) counts as done; [`Interrupted`] gives 128 + signal,
+/// [`WorkFailed`] 1; every other error is "could not run".
 #[must_use]
 pub fn run_to_exit(result: anyhow::Result<ExitStatus>) -> ExitCode {
     match result {
@@ -50,6 +62,7 @@ pub fn run_to_exit(result: anyhow::Result<ExitStatus>) -> ExitCode {
             report(&error);
             match error.downcast_ref::<Interrupted>() {
                 Some(interrupted) => ExitStatus::Interrupted(interrupted.signal).into(),
+                None if error.is::<WorkFailed>() => ExitStatus::SomeFailed.into(),
                 None => ExitStatus::CouldNotRun.into(),
             }
         }

@@ -29,10 +29,12 @@ pub enum SettingsError {
         text: String,
     },
     /// A preset that does not exist.
-    #[error("unknown preset `{name}`: expected one of {known}")]
+    #[error("unknown preset `{name}`{}; there are {known}", nearest.map_or_else(String::new, |n| format!(": did you mean `{n}`?")))]
     UnknownPreset {
         /// The name as given.
         name: String,
+        /// The one spelt most like it, where there is one.
+        nearest: Option<&'static str>,
         /// All names.
         known: String,
     },

@@ -16,4 +16,4 @@ pub use growth::{GrowthPlan, LevelOfDetail};
 pub use loss::{Loss, OptimizerKind};
 pub use presets::{PRESETS, Preset};
 pub use rounds::{Round, Rounds};
-pub use settings::{Precision, TrainingSettings};
+pub use settings::{KeepBest, Precision, TrainingSettings};

@@ -1,6 +1,6 @@
 //! Named starting points for the settings.
 
-use crate::settings::Precision;
+use crate::settings::{KeepBest, Precision};
 use crate::{ByResolution, Loss, OptimizerKind, SettingsError, TrainingSettings};
 
 /// A named set of settings.
@@ -8,17 +8,36 @@ use crate::{ByResolution, Loss, OptimizerKind, SettingsError, TrainingSettings};
 pub enum Preset {
     /// CelebA-HQ on one GPU as the authors published it.
     PaperCelebahq,
+    /// The same with minibatches and learning rates of two GPUs.
+    PaperCelebahq2Gpu,
+    /// Of four GPUs.
+    PaperCelebahq4Gpu,
+    /// Of eight GPUs.
+    PaperCelebahq8Gpu,
+    /// CelebA-HQ as in the paper's text: 800 + 800 kimg a level, minibatches of 16.
+    PaperCelebahqV1,
     /// Unsupervised CIFAR-10 at 32 px.
     PaperCifar10,
     /// An LSUN category at 256 px on one GPU.
     PaperLsun,
+    /// The same with minibatches and learning rates of eight GPUs.
+    PaperLsun8Gpu,
     /// Minutes on a CPU: narrow networks, up to 32 px. For demos and tests, not for quality.
     Tiny,
 }
 
 /// Every preset.
-pub const PRESETS: [Preset; 4] =
-    [Preset::PaperCelebahq, Preset::PaperCifar10, Preset::PaperLsun, Preset::Tiny];
+pub const PRESETS: [Preset; 9] = [
+    Preset::PaperCelebahq,
+    Preset::PaperCelebahq2Gpu,
+    Preset::PaperCelebahq4Gpu,
+    Preset::PaperCelebahq8Gpu,
+    Preset::PaperCelebahqV1,
+    Preset::PaperCifar10,
+    Preset::PaperLsun,
+    Preset::PaperLsun8Gpu,
+    Preset::Tiny,
+];
 
 impl Preset {
     /// The name on the command line.
@@ -26,20 +45,46 @@ impl Preset {
     pub fn name(self) -> &'static str {
         match self {
             Self::PaperCelebahq => "paper-celebahq",
+            Self::PaperCelebahq2Gpu => "paper-celebahq-2gpu",
+            Self::PaperCelebahq4Gpu => "paper-celebahq-4gpu",
+            Self::PaperCelebahq8Gpu => "paper-celebahq-8gpu",
+            Self::PaperCelebahqV1 => "paper-celebahq-v1",
             Self::PaperCifar10 => "paper-cifar10",
             Self::PaperLsun => "paper-lsun",
+            Self::PaperLsun8Gpu => "paper-lsun-8gpu",
             Self::Tiny => "tiny",
+        }
+    }
+
+    /// What it is for, in a few words.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::PaperCelebahq => "CelebA-HQ up to 1024 px, 600+600 kimg a level, 12000 in all, one GPU",
+            Self::PaperCelebahq2Gpu => "its minibatches and learning rates of two GPUs",
+            Self::PaperCelebahq4Gpu => "of four GPUs",
+            Self::PaperCelebahq8Gpu => "of eight GPUs",
+            Self::PaperCelebahqV1 => "the paper's text: 800+800 kimg a level, minibatches of 16, 19000 kimg",
+            Self::PaperCifar10 => "CIFAR-10 at 32 px, gradient penalty around 750",
+            Self::PaperLsun => "an LSUN category at 256 px, one GPU",
+            Self::PaperLsun8Gpu => "its minibatches and learning rates of eight GPUs",
+            Self::Tiny => "narrow networks up to 32 px, minutes on a CPU: for demos and tests",
         }
     }
 
     /// The preset called `name`.
     ///
     /// # Errors
-    /// [`SettingsError::UnknownPreset`] with all names.
+    /// [`SettingsError::UnknownPreset`] with the nearest name and all others.
     pub fn named(name: &str) -> Result<Self, SettingsError> {
-        PRESETS.into_iter().find(|p| p.name() == name).ok_or_else(|| SettingsError::UnknownPreset {
-            name: name.to_owned(),
-            known: PRESETS.map(Self::name).join(", "),
+        PRESETS.into_iter().find(|p| p.name() == name).ok_or_else(|| {
+            let likeness = |p: &Self| strsim::jaro_winkler(name, p.name());
+            let nearest = PRESETS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+            SettingsError::UnknownPreset {
+                name: name.to_owned(),
+                nearest: nearest.filter(|p| likeness(p) > 0.7).map(Self::name),
+                known: PRESETS.map(Self::name).join(", "),
+            }
         })
     }
 
@@ -49,6 +94,32 @@ impl Preset {
         let paper = celebahq();
         match self {
             Self::PaperCelebahq => paper,
+            Self::PaperCelebahq2Gpu => TrainingSettings {
+                minibatch: ByResolution::table(
+                    8,
+                    &[(4, 256), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16), (256, 8)],
+                ),
+                learning_rate: ByResolution::table(0.001, &[(512, 0.0015), (1024, 0.002)]),
+                ..paper
+            },
+            Self::PaperCelebahq4Gpu => TrainingSettings {
+                minibatch: ByResolution::table(
+                    16,
+                    &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16)],
+                ),
+                learning_rate: ByResolution::table(0.001, &[(256, 0.0015), (512, 0.002), (1024, 0.003)]),
+                ..paper
+            },
+            Self::PaperCelebahq8Gpu => on_eight_gpus(paper),
+            Self::PaperCelebahqV1 => TrainingSettings {
+                total_kimg: 19_000.0,
+                lod_train_kimg: 800.0,
+                lod_fade_kimg: 800.0,
+                minibatch: ByResolution::table(16, &[(256, 14), (512, 6), (1024, 3)]),
+                learning_rate: ByResolution::Everywhere(0.001),
+                minibatch_stddev_group: 16,
+                ..paper
+            },
             Self::PaperCifar10 => TrainingSettings {
                 resolution: 32,
                 gp_target: 750.0,
@@ -58,6 +129,7 @@ impl Preset {
                 ..paper
             },
             Self::PaperLsun => TrainingSettings { resolution: 256, ..paper },
+            Self::PaperLsun8Gpu => TrainingSettings { resolution: 256, ..on_eight_gpus(paper) },
             Self::Tiny => TrainingSettings {
                 resolution: 32,
                 total_kimg: 48.0,
@@ -75,6 +147,18 @@ impl Preset {
                 ..paper
             },
         }
+    }
+}
+
+/// The authors' minibatches and learning rates of eight GPUs.
+fn on_eight_gpus(settings: TrainingSettings) -> TrainingSettings {
+    TrainingSettings {
+        minibatch: ByResolution::table(32, &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32)]),
+        learning_rate: ByResolution::table(
+            0.001,
+            &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
+        ),
+        ..settings
     }
 }
 
@@ -127,6 +211,10 @@ fn celebahq() -> TrainingSettings {
             ],
         ),
         snapshot_kimg: 500.0,
+        keep_last: 0,
+        keep_best: KeepBest::None,
+        eval_kimg: 0.0,
+        eval_images: 4096,
         seed: 1000,
     }
 }
@@ -140,6 +228,114 @@ mod tests {
         let tiny = Preset::Tiny.settings();
         assert_eq!(tiny.growth_plan(tiny.resolution).grown_at_kimg(), 18.0);
         assert!(tiny.total_kimg > 18.0);
+    }
+
+    /// Minibatch and learning rate at 4, 8, … 1024 px.
+    fn table_of(preset: Preset) -> Vec<(u32, u32, f64)> {
+        let settings = preset.settings();
+        let at = |px| (px, settings.minibatch.at(px), settings.learning_rate.at(px));
+        (2..=10).map(|log2| at(1 << log2)).collect()
+    }
+
+    /// Total, training and fading kimg, group of the minibatch deviation, resolution.
+    fn shape_of(preset: Preset) -> (f64, f64, f64, u32, u32) {
+        let s = preset.settings();
+        (s.total_kimg, s.lod_train_kimg, s.lod_fade_kimg, s.minibatch_stddev_group, s.resolution)
+    }
+
+    #[test]
+    fn one_gpu_trains_with_the_published_minibatches_and_rates() {
+        let table = [
+            (4, 128, 0.001),
+            (8, 128, 0.001),
+            (16, 128, 0.001),
+            (32, 64, 0.001),
+            (64, 32, 0.001),
+            (128, 16, 0.001),
+            (256, 8, 0.001),
+            (512, 4, 0.001),
+            (1024, 4, 0.0015),
+        ];
+        assert_eq!(table_of(Preset::PaperCelebahq), table);
+        assert_eq!(shape_of(Preset::PaperCelebahq), (12_000.0, 600.0, 600.0, 4, 0));
+        assert_eq!(table_of(Preset::PaperLsun)[..7], table[..7]);
+        assert_eq!(shape_of(Preset::PaperLsun), (12_000.0, 600.0, 600.0, 4, 256));
+    }
+
+    #[test]
+    fn two_gpus_train_with_the_published_minibatches_and_rates() {
+        let table = [
+            (4, 256, 0.001),
+            (8, 256, 0.001),
+            (16, 128, 0.001),
+            (32, 64, 0.001),
+            (64, 32, 0.001),
+            (128, 16, 0.001),
+            (256, 8, 0.001),
+            (512, 8, 0.0015),
+            (1024, 8, 0.002),
+        ];
+        assert_eq!(table_of(Preset::PaperCelebahq2Gpu), table);
+        assert_eq!(shape_of(Preset::PaperCelebahq2Gpu), (12_000.0, 600.0, 600.0, 4, 0));
+    }
+
+    #[test]
+    fn four_gpus_train_with_the_published_minibatches_and_rates() {
+        let table = [
+            (4, 512, 0.001),
+            (8, 256, 0.001),
+            (16, 128, 0.001),
+            (32, 64, 0.001),
+            (64, 32, 0.001),
+            (128, 16, 0.001),
+            (256, 16, 0.0015),
+            (512, 16, 0.002),
+            (1024, 16, 0.003),
+        ];
+        assert_eq!(table_of(Preset::PaperCelebahq4Gpu), table);
+        assert_eq!(shape_of(Preset::PaperCelebahq4Gpu), (12_000.0, 600.0, 600.0, 4, 0));
+    }
+
+    #[test]
+    fn eight_gpus_train_with_the_published_minibatches_and_rates() {
+        let table = [
+            (4, 512, 0.001),
+            (8, 256, 0.001),
+            (16, 128, 0.001),
+            (32, 64, 0.001),
+            (64, 32, 0.001),
+            (128, 32, 0.0015),
+            (256, 32, 0.002),
+            (512, 32, 0.003),
+            (1024, 32, 0.003),
+        ];
+        assert_eq!(table_of(Preset::PaperCelebahq8Gpu), table);
+        assert_eq!(table_of(Preset::PaperLsun8Gpu), table);
+        assert_eq!(shape_of(Preset::PaperLsun8Gpu), (12_000.0, 600.0, 600.0, 4, 256));
+    }
+
+    #[test]
+    fn the_papers_text_trains_with_minibatches_of_16_that_fit_into_memory() {
+        let minibatches: Vec<u32> = table_of(Preset::PaperCelebahqV1).iter().map(|row| row.1).collect();
+        assert_eq!(minibatches, [16, 16, 16, 16, 16, 16, 14, 6, 3]);
+        assert!(table_of(Preset::PaperCelebahqV1).iter().all(|row| row.2 == 0.001));
+        assert_eq!(shape_of(Preset::PaperCelebahqV1), (19_000.0, 800.0, 800.0, 16, 0));
+    }
+
+    #[test]
+    fn cifar_10_has_its_own_gradient_target() {
+        let settings = Preset::PaperCifar10.settings();
+        assert_eq!((settings.gp_target, settings.resolution, settings.mirror), (750.0, 32, false));
+        assert_eq!((settings.gp_lambda, settings.drift_weight), (10.0, 0.001));
+        assert_eq!(settings.feature_maps(32), 512);
+    }
+
+    #[test]
+    fn an_unknown_preset_is_answered_with_the_nearest_name() {
+        let message = Preset::named("paper-celebhq-4gpus").unwrap_err().to_string();
+        assert!(message.contains("did you mean `paper-celebahq-4gpu`?"), "{message}");
+        let message = Preset::named("zzz").unwrap_err().to_string();
+        assert!(!message.contains("did you mean"), "{message}");
     }
 
     #[test]

@@ -12,6 +12,16 @@ pub enum Precision {
     Fp32,
 }
 
+/// By which score snapshots are compared, so that the best one stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepBest {
+    /// None is singled out.
+    None,
+    /// The sliced Wasserstein distance, lowest first.
+    Swd,
+}
+
 /// Everything that shapes a run. Defaults are the paper's for CelebA-HQ on one GPU, as in the
 /// authors' published configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +94,15 @@ pub struct TrainingSettings {
     pub tick_kimg: ByResolution<f64>,
     /// Thousands of images between two snapshots that are kept for good.
     pub snapshot_kimg: f64,
+    /// Snapshots of `snapshot_kimg` that stay, the newest ones; 0 keeps all. The first and the last of the run stay
+    /// in any case.
+    pub keep_last: u32,
+    /// The score whose best snapshot stays too.
+    pub keep_best: KeepBest,
+    /// Thousands of images between two scorings of the averaged generator; 0 for none.
+    pub eval_kimg: f64,
+    /// Images of each side in a scoring; never more than the dataset has.
+    pub eval_images: u32,
     /// Seed of all random choices.
     pub seed: u64,
 }
@@ -129,6 +148,7 @@ impl TrainingSettings {
             ("r1_gamma", self.r1_gamma),
             ("weight_clip", self.weight_clip),
             ("discriminator_noise", self.discriminator_noise),
+            ("eval_kimg", self.eval_kimg),
         ] {
             check(key, value, value.is_finite() && value >= 0.0, "0 or more")?;
         }
@@ -160,9 +180,36 @@ impl TrainingSettings {
         for value in self.tick_kimg.values() {
             check("tick_kimg", value, value.is_finite() && value > 0.0, "more than 0")?;
         }
-        for px in self.minibatch.listed() {
-            check("minibatch", px, is_side(px), &format!("resolutions that are {power_of_two}"))?;
+        let listed = [
+            ("minibatch", self.minibatch.listed().collect::<Vec<_>>()),
+            ("learning_rate", self.learning_rate.listed().collect()),
+            ("tick_kimg", self.tick_kimg.listed().collect()),
+        ];
+        for (key, px) in listed.iter().flat_map(|(key, listed)| listed.iter().map(move |px| (*key, *px))) {
+            check(key, px, is_side(px), &format!("resolutions that are {power_of_two}"))?;
         }
+        let grows = self.lod_train_kimg + self.lod_fade_kimg > 0.0;
+        let step_kimg = self
+            .minibatch
+            .values()
+            .max()
+            .map_or(0.0, |largest| f64::from(largest) * f64::from(self.minibatch_repeats) / 1000.0);
+        if grows {
+            // A phase shorter than a round would be jumped over, a whole level with it.
+            let expected = format!(
+                "with lod_fade_kimg at least {step_kimg}, the largest minibatch times minibatch_repeats in thousands"
+            );
+            let long_enough = self.lod_train_kimg + self.lod_fade_kimg >= step_kimg;
+            check("lod_train_kimg", self.lod_train_kimg, long_enough, &expected)?;
+        }
+        check("eval_images", self.eval_images, self.eval_images >= 2, "2 or more")?;
+        let scored = self.keep_best == KeepBest::None || self.eval_kimg > 0.0;
+        check(
+            "eval_kimg",
+            self.eval_kimg,
+            scored,
+            "more than 0 with keep_best: snapshots have to be scored",
+        )?;
         check("minibatch_repeats", self.minibatch_repeats, self.minibatch_repeats >= 1, "1 or more")?;
         check("n_critic", self.n_critic, (1..=1000).contains(&self.n_critic), "1 to 1000")?;
         check("fmap_base", self.fmap_base, (1..=1 << 20).contains(&self.fmap_base), "1 to 1048576")?;
@@ -240,6 +287,30 @@ mod tests {
             let message = settings.validate().unwrap_err().to_string();
             assert!(message.contains(assignment.split('=').next().unwrap()), "{message}");
         }
+    }
+
+    #[test]
+    fn a_schedule_that_would_jump_over_a_level_is_refused() {
+        let settings =
+            TrainingSettings { lod_train_kimg: 0.01, lod_fade_kimg: 0.01, ..Preset::Tiny.settings() };
+        let message = settings.validate().unwrap_err().to_string();
+        assert!(message.contains("lod_train_kimg") && message.contains("0.064"), "{message}");
+    }
+
+    #[test]
+    fn the_best_snapshot_can_only_be_kept_where_snapshots_are_scored() {
+        let settings = TrainingSettings { keep_best: KeepBest::Swd, ..Preset::Tiny.settings() };
+        let message = settings.validate().unwrap_err().to_string();
+        assert!(message.contains("eval_kimg") && message.contains("keep_best"), "{message}");
+        assert_eq!(TrainingSettings { eval_kimg: 1.0, ..settings }.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_for_a_resolution_that_no_level_has_is_refused() {
+        let learning_rate = ByResolution::table(0.001, &[(48, 0.002)]);
+        let settings = TrainingSettings { learning_rate, ..Preset::Tiny.settings() };
+        let message = settings.validate().unwrap_err().to_string();
+        assert!(message.contains("learning_rate") && message.contains("48"), "{message}");
     }
 
     #[test]

@@ -103,7 +103,8 @@ fn measure(settings: &TrainingSettings, px: u32, budget: Duration) {
 /// One step's losses, and what they were computed from.
 fn values(settings: &TrainingSettings, px: u32, file: &str) {
     let (trainer, round) = grown_to(settings, px);
-    let found = trainer.step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round) }).unwrap();
+    let found =
+        trainer.step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round) }).unwrap();
     for (name, value) in &found.values {
         println!("value/{name}\t{value:.9e}");
     }

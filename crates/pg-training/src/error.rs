@@ -42,16 +42,28 @@ pub enum TrainingError {
         /// What differs.
         what: String,
     },
+    /// A run folder without a best snapshot.
+    #[error("{} has no best.json: snapshots are compared in runs with --keep-best swd", path.display())]
+    NoBest {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The averaged generator could not be scored.
+    #[error("cannot score the generator: {reason}")]
+    Evaluation {
+        /// What went wrong, causes included.
+        reason: String,
+    },
     /// Another process is training in the folder.
     #[error("{} is in use by another pgtrain: wait for it to end, or choose another folder", path.display())]
     InUse {
         /// The run folder.
         path: PathBuf,
     },
-    /// A loss that is not a number: the run has diverged.
+    /// A loss, norm or weight that is not a number: the run has diverged.
     #[error("{what} is {value} after {images_shown} images: the run has diverged; the last good snapshot is {}", snapshot.as_deref().map_or("not there yet".to_owned(), |p| p.display().to_string()))]
     Diverged {
-        /// Which loss.
+        /// What is not finite: a loss, a norm, a weight.
         what: &'static str,
         /// Its value.
         value: f64,

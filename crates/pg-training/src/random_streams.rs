@@ -34,6 +34,8 @@ pub enum Stream {
     ToyData,
     /// Which centres a toy dataset's points have; counter: the minibatch.
     ToyChoice,
+    /// Noise that becomes the latents of an interpolation; counter: the picture's cell.
+    LoopNoise,
 }
 
 fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {

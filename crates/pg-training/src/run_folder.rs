@@ -8,7 +8,11 @@ use pg_schedule::TrainingSettings;
 use pg_shard::write_atomically;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluation::{BestSnapshot, EvaluationLine};
 use crate::{Snapshot, TrainingError};
+
+/// Names the best snapshot.
+const BEST_FILE: &str = "best.json";
 
 /// What a run was started on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,12 +69,27 @@ impl RunFolder {
         self.path.join("log.jsonl")
     }
 
+    /// `metrics.jsonl`: one line per scoring.
+    #[must_use]
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.path.join("snapshots")
     }
 
-    pub(crate) fn snapshot_folder(&self, images_shown: u64) -> PathBuf {
-        self.snapshots().join(format!("{:06}", images_shown / 1000))
+    /// Where the snapshot after `images_shown` images goes. One within the same kimg gives way, unless it is the best:
+    /// then the name gets the images beyond the kimg.
+    pub(crate) fn snapshot_folder(&self, images_shown: u64, best: Option<u64>) -> PathBuf {
+        let kimg = images_shown / 1000;
+        let is_best_there = best.is_some_and(|best| best != images_shown && best / 1000 == kimg);
+        let name = if is_best_there {
+            format!("{kimg:06}-{:03}", images_shown % 1000)
+        } else {
+            format!("{kimg:06}")
+        };
+        self.snapshots().join(name)
     }
 
     /// Settings and record of the run that is in the folder; `None` when there is none yet.
@@ -121,10 +140,82 @@ impl RunFolder {
         Ok(all_snapshots(path)?.into_iter().max_by_key(|s| s.state().images_shown))
     }
 
-    /// Removes snapshots that newer ones have made superfluous: all but the kept ones and `newest`.
-    pub(crate) fn prune(&self, newest: &Snapshot) -> Result<(), TrainingError> {
-        for snapshot in all_snapshots(&self.path)? {
-            if !snapshot.state().kept && snapshot.folder() != newest.folder() {
+    /// The snapshot that `best.json` of the run in `path` names.
+    ///
+    /// # Errors
+    /// [`TrainingError::NoBest`] without that file; files that cannot be read or do not hold what they should.
+    pub fn best_snapshot(path: &Path) -> Result<Snapshot, TrainingError> {
+        let file = path.join(BEST_FILE);
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(TrainingError::NoBest { path: path.to_owned() });
+            }
+            Err(e) => return Err(TrainingError::io("read", &file)(e)),
+        };
+        let best: BestSnapshot = serde_json::from_slice(&text).map_err(|e| TrainingError::Malformed {
+            path: file,
+            expected: "the name of the best snapshot",
+            found: e.to_string(),
+        })?;
+        Snapshot::open(&path.join(best.snapshot))
+    }
+
+    /// Chooses the best snapshot by `metric` anew, from the scores and snapshots that there are, and writes
+    /// `best.json`, or removes it when there is none.
+    pub(crate) fn renew_best(&self, metric: &str) -> Result<Option<BestSnapshot>, TrainingError> {
+        let best = BestSnapshot::of(metric, &self.evaluations()?, &all_snapshots(&self.path)?);
+        let path = self.path.join(BEST_FILE);
+        match &best {
+            Some(best) => {
+                let mut text = serde_json::to_vec_pretty(best)
+                    .map_err(|e| TrainingError::io("write", &path)(e.into()))?;
+                text.push(b'\n');
+                if fs::read(&path).is_ok_and(|old| old == text) {
+                    return Ok(Some(best.clone()));
+                }
+                write_atomically(&path, |file| file.write_all(&text))
+                    .map_err(TrainingError::io("write", &path))?;
+            }
+            None if path.exists() => fs::remove_file(&path).map_err(TrainingError::io("remove", &path))?,
+            None => {}
+        }
+        Ok(best)
+    }
+
+    /// The lines of `metrics.jsonl`.
+    pub(crate) fn evaluations(&self) -> Result<Vec<EvaluationLine>, TrainingError> {
+        let path = self.metrics_path();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(TrainingError::io("read", &path)(e)),
+        };
+        let line = |line: &str| {
+            serde_json::from_str(line).map_err(|e| TrainingError::Malformed {
+                path: path.clone(),
+                expected: "one scoring per line",
+                found: e.to_string(),
+            })
+        };
+        text.lines().map(line).collect()
+    }
+
+    /// Removes snapshots that newer ones have made superfluous, see [`Retention`].
+    pub(crate) fn prune(&self, retention: &Retention) -> Result<(), TrainingError> {
+        let mut snapshots = all_snapshots(&self.path)?;
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.state().images_shown));
+        let mut kept = 0;
+        for snapshot in snapshots {
+            let state = snapshot.state();
+            let shown = state.images_shown;
+            let is_end = shown == 0 || shown >= retention.total_images;
+            if state.kept && !is_end {
+                kept += 1;
+            }
+            let is_among_kept =
+                state.kept && (is_end || retention.keep_last == 0 || kept <= retention.keep_last);
+            if !is_among_kept && shown != retention.newest && Some(shown) != retention.best {
                 let folder = snapshot.folder();
                 fs::remove_dir_all(folder).map_err(TrainingError::io("remove", folder))?;
             }
@@ -134,34 +225,59 @@ impl RunFolder {
 
     /// Appends a line to the log.
     pub(crate) fn log(&self, line: &impl Serialize) -> Result<(), TrainingError> {
-        let path = self.log_path();
-        let write = || {
-            let mut text = serde_json::to_vec(line)?;
-            text.push(b'\n');
-            fs::OpenOptions::new().create(true).append(true).open(&path)?.write_all(&text)
-        };
-        write().map_err(TrainingError::io("write", &path))
+        append_line(&self.log_path(), line)
     }
 
-    /// Drops log lines of work that was lost: those past `images_shown`, and a torn last one.
-    pub(crate) fn rewind_log(&self, images_shown: u64) -> Result<(), TrainingError> {
-        #[derive(Deserialize)]
-        struct Position {
-            images_shown: u64,
-        }
-        let path = self.log_path();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(TrainingError::io("read", &path)(e)),
-        };
-        let keep = |line: &&str| {
-            serde_json::from_str::<Position>(line).is_ok_and(|p| p.images_shown <= images_shown)
-        };
-        let kept: Vec<&str> = text.lines().filter(keep).collect();
-        write_atomically(&path, |file| kept.iter().try_for_each(|line| writeln!(file, "{line}")))
-            .map_err(TrainingError::io("write", &path))
+    /// Appends a line to the scores.
+    pub(crate) fn log_evaluation(&self, line: &EvaluationLine) -> Result<(), TrainingError> {
+        append_line(&self.metrics_path(), line)
     }
+
+    /// Drops lines of logs about work that was lost: those past `images_shown`, and torn last ones.
+    pub(crate) fn rewind_logs(&self, images_shown: u64) -> Result<(), TrainingError> {
+        rewind(&self.log_path(), images_shown)?;
+        rewind(&self.metrics_path(), images_shown)
+    }
+}
+
+/// Which snapshots stay.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    /// Images shown at the newest one: a run goes on from it.
+    pub(crate) newest: u64,
+    /// Images shown at the best one.
+    pub(crate) best: Option<u64>,
+    /// Of those that `snapshot_kimg` asked for, so many of the newest; 0 for all.
+    pub(crate) keep_last: u32,
+    /// Images of the whole run: the snapshot after these stays.
+    pub(crate) total_images: u64,
+}
+
+fn append_line(path: &Path, line: &impl Serialize) -> Result<(), TrainingError> {
+    let write = || {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(&text)
+    };
+    write().map_err(TrainingError::io("write", path))
+}
+
+/// Keeps of a file with one JSON object per line those up to `images_shown`.
+fn rewind(path: &Path, images_shown: u64) -> Result<(), TrainingError> {
+    #[derive(Deserialize)]
+    struct Position {
+        images_shown: u64,
+    }
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(TrainingError::io("read", path)(e)),
+    };
+    let keep =
+        |line: &&str| serde_json::from_str::<Position>(line).is_ok_and(|p| p.images_shown <= images_shown);
+    let kept: Vec<&str> = text.lines().filter(keep).collect();
+    write_atomically(path, |file| kept.iter().try_for_each(|line| writeln!(file, "{line}")))
+        .map_err(TrainingError::io("write", path))
 }
 
 fn all_snapshots(path: &Path) -> Result<Vec<Snapshot>, TrainingError> {

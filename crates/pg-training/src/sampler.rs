@@ -62,6 +62,17 @@ impl Sampler {
         Self::of_snapshot(snapshot, &settings, device)
     }
 
+    /// Opens the best snapshot of a run folder, by its `best.json`.
+    ///
+    /// # Errors
+    /// [`TrainingError::NoBest`] when none was chosen; files that do not fit.
+    pub fn open_best(run: &Path, device: Device) -> Result<Self, TrainingError> {
+        let snapshot = RunFolder::best_snapshot(run)?;
+        let none = || TrainingError::NoSnapshot { path: run.to_owned() };
+        let (settings, _) = RunFolder::recorded(run)?.ok_or_else(none)?;
+        Self::of_snapshot(snapshot, &settings, device)
+    }
+
     fn of_snapshot(
         snapshot: Snapshot,
         settings: &TrainingSettings,
@@ -92,11 +103,41 @@ impl Sampler {
     /// # Errors
     /// libtorch's.
     pub fn sample(&self, seeds: &[u64]) -> Result<ImageSheet, TrainingError> {
-        let size = self.generator.architecture().latent_size as usize;
-        let latents: Vec<_> =
-            seeds.iter().map(|&seed| normal_numbers(seed, Stream::SampleLatents, 0, size)).collect();
-        render(&self.generator, self.state, &latents, self.device)
+        seeded_sheet(&self.generator, self.state, seeds, self.device)
     }
+
+    /// Components of a latent.
+    #[must_use]
+    pub fn latent_size(&self) -> usize {
+        self.generator.architecture().latent_size as usize
+    }
+
+    /// Colour channels of the images.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.generator.architecture().image_channels as usize
+    }
+
+    /// One image per latent, in order; each latent has [`Self::latent_size`] components.
+    ///
+    /// # Errors
+    /// libtorch's, for latents of another size.
+    pub fn sample_latents(&self, latents: &[Vec<f32>]) -> Result<ImageSheet, TrainingError> {
+        render(&self.generator, self.state, latents, self.device)
+    }
+}
+
+/// One image per seed.
+pub(crate) fn seeded_sheet(
+    generator: &Generator,
+    state: GrowthState,
+    seeds: &[u64],
+    device: Device,
+) -> Result<ImageSheet, TrainingError> {
+    let size = generator.architecture().latent_size as usize;
+    let latents: Vec<_> =
+        seeds.iter().map(|&seed| normal_numbers(seed, Stream::SampleLatents, 0, size)).collect();
+    render(generator, state, &latents, device)
 }
 
 /// The fixed sheet of a run: image k always from the same latent.

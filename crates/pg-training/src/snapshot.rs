@@ -82,14 +82,15 @@ impl Snapshot {
         &self.state
     }
 
-    /// Writes the trainer's state to `snapshots/KKKKKK` of `run` (K = thousands of images shown):
-    /// into a folder of another name first, every file synced, then renamed.
+    /// Writes the trainer's state to `snapshots/KKKKKK` of `run` (K = thousands of images shown; `best`
+    /// says after how many images the best one was taken, which stays): into a folder of another name first, every file synced, then renamed.
     pub(crate) fn write(
         run: &RunFolder,
         trainer: &Trainer,
         mut state: SnapshotState,
+        best: Option<u64>,
     ) -> Result<Self, TrainingError> {
-        let folder = run.snapshot_folder(state.images_shown);
+        let folder = run.snapshot_folder(state.images_shown, best);
         // One that takes a kept one's place is kept.
         state.kept |= folder.exists() && Self::open(&folder)?.state.kept;
         let partial = folder.with_extension("partial");
@@ -145,6 +146,12 @@ impl Snapshot {
         };
         let steps = (self.state.generator_steps, self.state.discriminator_steps);
         trainer.restore_optimizers(growth, steps, &moments).map_err(missing)
+    }
+
+    /// The file of the averaged generator's weights.
+    #[must_use]
+    pub fn average_path(&self) -> PathBuf {
+        self.folder.join(GENERATOR_EMA)
     }
 
     /// Puts the averaged generator's weights into `parameters`.

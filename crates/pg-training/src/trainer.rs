@@ -139,6 +139,7 @@ impl Trainer {
         let losses = [
             ("the discriminator's loss", Some(statistics.d_loss)),
             ("the generator's loss", statistics.g_loss),
+            ("the norm of the discriminator's gradient", statistics.gradient_norm),
         ];
         for (what, value) in losses {
             if let Some(value) = value.filter(|value| !value.is_finite()) {

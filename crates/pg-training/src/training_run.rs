@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use pg_schedule::{LevelOfDetail, Round, Rounds, TrainingSettings};
+use pg_schedule::{KeepBest, LevelOfDetail, Round, Rounds, TrainingSettings};
 use pg_shard::Dataset;
 use serde::Serialize;
 use tch::Device;
 
 use crate::data_feed::DataFeed;
+use crate::evaluation::{Evaluated, EvaluationLine, ScoredMoment, is_due};
+use crate::finite_check::first_not_finite;
+use crate::run_folder::Retention;
 use crate::sampler::{ImageSheet, fixed_sheet};
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::trainer::{StepStatistics, Trainer, growth_state};
@@ -52,7 +55,20 @@ pub trait RunObserver {
     /// After every round.
     fn round(&mut self, images_shown: u64, level: LevelOfDetail);
     /// After every tick, its line already in the log.
-    fn tick(&mut self, line: &TickLine);
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from recording it; the run stops with it.
+    fn tick(&mut self, line: &TickLine) -> Result<(), TrainingError>;
+    /// Asks for scores of the averaged generator, every `eval_kimg`. They must not depend on anything but the moment.
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from scoring; the run stops with it.
+    fn evaluate(&mut self, moment: &ScoredMoment<'_>) -> Result<Evaluated, TrainingError>;
+    /// After every scoring, its line already in `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from recording it; the run stops with it.
+    fn evaluated(&mut self, line: &EvaluationLine) -> Result<(), TrainingError>;
     /// A sheet of images to keep: `reals` once, `fakes-KKKKKK` after every tick.
     ///
     /// # Errors
@@ -85,6 +101,8 @@ pub struct TrainingRun {
     images_shown: u64,
     last_round: Option<u64>,
     newest: Option<Snapshot>,
+    /// Images shown at the best snapshot.
+    best: Option<u64>,
 }
 
 impl TrainingRun {
@@ -112,9 +130,9 @@ impl TrainingRun {
             snapshot.restore(&mut trainer)?;
             (images_shown, last_round) = (state.images_shown, state.last_round_images_shown);
         }
-        folder.rewind_log(images_shown)?;
+        folder.rewind_logs(images_shown)?;
         let settings = settings.clone();
-        Ok(Self {
+        let mut run = Self {
             folder,
             dataset,
             settings,
@@ -124,7 +142,19 @@ impl TrainingRun {
             images_shown,
             last_round,
             newest,
-        })
+            best: None,
+        };
+        run.choose_best()?;
+        Ok(run)
+    }
+
+    /// Bytes that the run will take on its device beyond what [`Self::prepare`] took, activations left out: both
+    /// optimisers' moments and the gradients of one network.
+    #[must_use]
+    pub fn further_weight_bytes(&self) -> u64 {
+        let generator = self.trainer.generator.parameters().count() as u64;
+        let discriminator = self.trainer.discriminator.parameters().count() as u64;
+        size_of::<f32>() as u64 * (2 * (generator + discriminator) + generator.max(discriminator))
     }
 
     /// Real images shown so far.
@@ -141,6 +171,10 @@ impl TrainingRun {
         if self.newest.is_none() {
             self.write_sheet_of_reals(observer)?;
             self.write_snapshot(observer)?;
+        }
+        // Killed, or stopped, between a snapshot and its scores.
+        if !self.evaluate_if_due(observer)? {
+            return self.stopped();
         }
         let plan = self.settings.growth_plan(self.resolution_px);
         let before = self.last_round.map(|shown| plan.at(shown));
@@ -161,24 +195,36 @@ impl TrainingRun {
             observer.round(self.images_shown, round.level);
             let stop = observer.stop_requested();
             let tick_images = self.settings.tick_kimg.at(round.level.resolution_px) * 1000.0;
-            if stop || (self.images_shown - tick.start) as f64 >= tick_images {
-                self.end_tick(&tick, &round, observer)?;
+            // Scores need a snapshot of their own: they end the tick, so that they come at the same moments whether
+            // or not the run was ever stopped.
+            if stop || self.is_evaluation_due() || (self.images_shown - tick.start) as f64 >= tick_images {
+                if !self.end_tick(&tick, &round, observer)? {
+                    return self.stopped();
+                }
                 tick = Tick::start(self.images_shown);
                 last = None;
             } else {
                 last = Some(round);
             }
-            if stop && let Some(snapshot) = self.newest.clone() {
-                return Ok(RunEnd::Stopped(snapshot));
+            if stop {
+                return self.stopped();
             }
         }
-        if let Some(round) = last {
-            self.end_tick(&tick, &round, observer)?;
+        if let Some(round) = last
+            && !self.end_tick(&tick, &round, observer)?
+        {
+            return self.stopped();
         }
-        self.newest
-            .clone()
-            .map(RunEnd::Complete)
-            .ok_or_else(|| TrainingError::NoSnapshot { path: self.folder.path().to_owned() })
+        self.newest().map(RunEnd::Complete)
+    }
+
+    fn stopped(&self) -> Result<RunEnd, TrainingError> {
+        self.newest().map(RunEnd::Stopped)
+    }
+
+    fn newest(&self) -> Result<Snapshot, TrainingError> {
+        let none = || TrainingError::NoSnapshot { path: self.folder.path().to_owned() };
+        self.newest.clone().ok_or_else(none)
     }
 
     fn train_round(&mut self, round: &Round, feed: &DataFeed, tick: &mut Tick) -> Result<(), TrainingError> {
@@ -190,8 +236,7 @@ impl TrainingRun {
             match self.trainer.step(round, &minibatch) {
                 Ok(statistics) => tick.add(&statistics),
                 Err(TrainingError::Diverged { what, value, images_shown, .. }) => {
-                    let snapshot = self.newest.as_ref().map(|s| s.folder().to_owned());
-                    return Err(TrainingError::Diverged { what, value, images_shown, snapshot });
+                    return Err(self.diverged(what, value, images_shown));
                 }
                 Err(other) => return Err(other),
             }
@@ -201,23 +246,91 @@ impl TrainingRun {
         Ok(())
     }
 
+    fn diverged(&self, what: &'static str, value: f64, images_shown: u64) -> TrainingError {
+        let snapshot = self.newest.as_ref().map(|s| s.folder().to_owned());
+        TrainingError::Diverged { what, value, images_shown, snapshot }
+    }
+
+    /// False when it was stopped before the tick's scores were there.
     fn end_tick(
         &mut self,
         tick: &Tick,
         round: &Round,
         observer: &mut dyn RunObserver,
-    ) -> Result<(), TrainingError> {
+    ) -> Result<bool, TrainingError> {
+        // Losses are those before a step: what the last step made of the weights shows only here.
+        if let Some((what, value)) = first_not_finite(&self.trainer)? {
+            return Err(self.diverged(what, value, self.images_shown));
+        }
         // The snapshot comes last: killed before it, a resumed run makes this tick again, line and
         // sheet included.
         let line = tick.line(self.images_shown, round);
         self.folder.log(&line)?;
+        observer.tick(&line)?;
         let state = growth_state(round.level);
         let count = sheet_columns(self.resolution_px) * sheet_rows(self.resolution_px);
         let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, count, self.device)?;
         observer.sheet(&format!("fakes-{:06}", self.images_shown / 1000), &sheet)?;
         self.write_snapshot(observer)?;
-        observer.tick(&line);
+        self.evaluate_if_due(observer)
+    }
+
+    fn is_evaluation_due(&self) -> bool {
+        let (eval_kimg, total_kimg) = (self.settings.eval_kimg, self.settings.total_kimg);
+        self.last_round.is_some_and(|before| is_due(eval_kimg, total_kimg, before, self.images_shown))
+    }
+
+    /// Scores the newest snapshot's averaged generator if that is due and not done yet; false when it was stopped
+    /// before its end.
+    fn evaluate_if_due(&mut self, observer: &mut dyn RunObserver) -> Result<bool, TrainingError> {
+        if !self.is_evaluation_due() {
+            return Ok(true);
+        }
+        let is_done = |line: &EvaluationLine| line.images_shown == self.images_shown;
+        if self.folder.evaluations()?.last().is_some_and(is_done) {
+            return Ok(true);
+        }
+        if observer.stop_requested() {
+            return Ok(false);
+        }
+        let plan = self.settings.growth_plan(self.resolution_px);
+        let level = plan.at(self.last_round.unwrap_or(0));
+        let moment = ScoredMoment {
+            images_shown: self.images_shown,
+            level,
+            dataset: &self.dataset,
+            average: self.trainer.average(),
+            device: self.device,
+        };
+        let Evaluated::Scored(scores) = observer.evaluate(&moment)? else { return Ok(false) };
+        let line = EvaluationLine {
+            kimg: self.images_shown as f64 / 1000.0,
+            images_shown: self.images_shown,
+            lod: level.lod,
+            resolution: level.resolution_px,
+            scores,
+        };
+        self.folder.log_evaluation(&line)?;
+        observer.evaluated(&line)?;
+        self.choose_best()?;
+        self.prune()?;
+        Ok(true)
+    }
+
+    fn choose_best(&mut self) -> Result<(), TrainingError> {
+        if self.settings.keep_best == KeepBest::Swd {
+            self.best = self.folder.renew_best("swd")?.map(|best| best.images_shown);
+        }
         Ok(())
+    }
+
+    fn prune(&self) -> Result<(), TrainingError> {
+        self.folder.prune(&Retention {
+            newest: self.images_shown,
+            best: self.best,
+            keep_last: self.settings.keep_last,
+            total_images: (self.settings.total_kimg * 1000.0).ceil() as u64,
+        })
     }
 
     fn write_snapshot(&mut self, observer: &mut dyn RunObserver) -> Result<(), TrainingError> {
@@ -236,8 +349,8 @@ impl TrainingRun {
             kept: self.images_shown == 0 || complete || count(self.images_shown) > count(before),
             dataset_fingerprint: self.dataset.fingerprint(),
         };
-        let snapshot = Snapshot::write(&self.folder, &self.trainer, state)?;
-        self.folder.prune(&snapshot)?;
+        let snapshot = Snapshot::write(&self.folder, &self.trainer, state, self.best)?;
+        self.prune()?;
         observer.snapshot(&snapshot);
         self.newest = Some(snapshot);
         Ok(())

@@ -4,12 +4,11 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use pg_testkit::sandbox::Sandbox;
-use support::{align_faces, sandbox_with_faces, small_run};
+use support::{align_faces, sandbox_with_faces, small_run, start, wait_for_ticks};
 
 /// The newest snapshot's files by name, without `state.json`'s folder.
 fn newest_snapshot(sandbox: &Sandbox, run: &str) -> (PathBuf, Vec<(String, Vec<u8>)>) {
@@ -23,30 +22,6 @@ fn newest_snapshot(sandbox: &Sandbox, run: &str) -> (PathBuf, Vec<(String, Vec<u
         .unwrap();
     let contents = sandbox.contents(newest.strip_prefix(sandbox.folder()).unwrap());
     (newest, contents)
-}
-
-fn start(sandbox: &Sandbox, output: &str, kimg: &str) -> Child {
-    sandbox
-        .command("pgtrain")
-        .args(small_run(output, kimg))
-        .arg("--quiet")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// Waits until the run's log has `lines` lines.
-fn wait_for_ticks(run: &Path, lines: usize) {
-    let started = Instant::now();
-    loop {
-        let text = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();
-        if text.lines().count() >= lines {
-            return;
-        }
-        assert!(started.elapsed() < Duration::from_mins(2), "no {lines} ticks: {text}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn assert_same_weights(sandbox: &Sandbox, one: &str, other: &str) {
@@ -72,7 +47,7 @@ fn killed_anywhere_and_run_again_the_weights_are_those_of_an_uninterrupted_run()
 
     // Killed in the stable phase, inside each fade, and while snapshots are written.
     for (ticks, wait_ms) in [(1, 0), (1, 40), (3, 15), (5, 60)] {
-        let mut child = start(&sandbox, "killed", "1.5");
+        let mut child = start(&sandbox, &small_run("killed", "1.5"));
         wait_for_ticks(&sandbox.path("killed"), ticks);
         std::thread::sleep(Duration::from_millis(wait_ms));
         child.kill().unwrap();
@@ -88,7 +63,7 @@ fn sigterm_saves_says_how_to_resume_and_exits_143() {
     let sandbox = sandbox_with_faces();
     let _ = sandbox.run("pgtrain", small_run("whole", "0.9")).with_status(0);
 
-    let child = start(&sandbox, "stopped", "0.9");
+    let child = start(&sandbox, &small_run("stopped", "0.9"));
     wait_for_ticks(&sandbox.path("stopped"), 1);
     let kill = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
@@ -134,7 +109,7 @@ fn other_settings_or_other_data_are_refused() {
 #[test]
 fn two_processes_on_one_run_folder_refuse_each_other() {
     let sandbox = sandbox_with_faces();
-    let mut first = start(&sandbox, "run", "3");
+    let mut first = start(&sandbox, &small_run("run", "3"));
     wait_for_ticks(&sandbox.path("run"), 1);
     let second = sandbox.run("pgtrain", small_run("run", "3"));
     first.kill().unwrap();

@@ -30,7 +30,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "pgeval",
         &["pg-cli", "pg-image", "pg-metrics", "pg-onnx", "pg-report", "pg-shard", "pg-sources", "pg-stats"],
     ),
-    ("pgtrain", &["pg-cli", "pg-image", "pg-networks", "pg-schedule", "pg-shard", "pg-training"]),
+    (
+        "pgtrain",
+        &[
+            "pg-cli",
+            "pg-image",
+            "pg-metrics",
+            "pg-networks",
+            "pg-schedule",
+            "pg-shard",
+            "pg-stats",
+            "pg-training",
+        ],
+    ),
     ("xtask", &[]),
     // The tests look through the binaries: of the libraries they may use only what the user can see too.
     ("tests-pgprep", &["pg-image", "pg-shard"]),

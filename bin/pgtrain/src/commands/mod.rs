@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod interpolate;
 mod plan;
 mod run;
 mod sample;
@@ -17,5 +18,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Plan(command) => plan::plan(&command),
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
         Command::Toy(command) => toy::toy(&command, &args.common, notes),
+        Command::Grid(command) => sample::grid(&command, &args.common, notes),
+        Command::Interpolate(command) => interpolate::interpolate(&command, &args.common, notes),
     }
 }

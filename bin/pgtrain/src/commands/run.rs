@@ -3,20 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, Provenance, StderrNotes};
-use pg_schedule::{LevelOfDetail, TrainingSettings};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, Provenance, StderrNotes, WorkFailed};
+use pg_schedule::TrainingSettings;
 use pg_shard::Dataset;
-use pg_training::{
-    ImageSheet, RunEnd, RunFolder, RunObserver, RunRecord, Snapshot, TickLine, TrainingError, TrainingRun,
-    sheet_columns,
-};
+use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
-use crate::settings::resolve;
-use crate::{device, pictures};
+use crate::device;
+use crate::run_observer::Observer;
+use crate::settings::resolve_for_run;
 
 pub(crate) fn start(args: &RunArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
-    let resolved = resolve(&args.settings)?;
+    let resolved = resolve_for_run(args)?;
     let dataset = open_dataset(&args.dataset)?;
     let finest = dataset.resolutions().last().map_or(0, |&r| u32::from(r));
     let resolution = resolved.settings.resolution_on(finest, resolved.resolution_asked_for)?;
@@ -84,14 +82,15 @@ fn train(
         notes.note(format_args!("going on after {} images", run.images_shown()));
         progress.resume_at(run.images_shown());
     }
-    let mut observer = Observer {
-        path: &path,
-        resolution,
-        interrupt: &interrupt,
-        progress: &progress,
-        shown: run.images_shown(),
-    };
-    let end = run.train(&mut observer)?;
+    if settings.eval_kimg > 0.0 {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(common.threads)
+            .build_global()
+            .with_context(|| format!("cannot start {} threads (--threads)", common.threads))?;
+    }
+    let shown = run.images_shown();
+    let mut observer = Observer::new(&path, settings, resolution, shown, &interrupt, &progress);
+    let end = run.train(&mut observer).map_err(|error| explained(error, settings, &path))?;
     progress.finish();
     match end {
         RunEnd::Complete(snapshot) => {
@@ -109,6 +108,19 @@ fn train(
             Ok(ExitStatus::Done)
         }
     }
+}
+
+/// A run that has diverged did run: exit status 1, with what to try.
+fn explained(error: TrainingError, settings: &TrainingSettings, run: &Path) -> anyhow::Error {
+    let TrainingError::Diverged { .. } = error else { return error.into() };
+    let rates: Vec<f64> = settings.learning_rate.values().collect();
+    let largest = rates.into_iter().fold(0.0, f64::max);
+    let advice = format!(
+        "{error}\n  try a lower learning_rate (it is up to {largest}) or a larger minibatch: give `pgtrain run` with \
+         --set learning_rate=… and -o {} --force to go on from that snapshot, or another -o to start anew",
+        run.display()
+    );
+    WorkFailed(advice).into()
 }
 
 fn open_dataset(path: &Path) -> anyhow::Result<Dataset> {
@@ -137,53 +149,4 @@ fn difference(
     let (old, new) = (settings.to_toml(), asked_settings.to_toml());
     let changed = old.lines().zip(new.lines()).find(|(a, b)| a != b);
     changed.map(|(a, b)| format!("settings ({a}; asked for: {b})"))
-}
-
-/// Shows the run's progress and writes its pictures.
-struct Observer<'a> {
-    path: &'a Path,
-    resolution: u32,
-    interrupt: &'a Interrupt,
-    progress: &'a Progress,
-    shown: u64,
-}
-
-impl RunObserver for Observer<'_> {
-    fn round(&mut self, images_shown: u64, level: LevelOfDetail) {
-        self.progress.set_message(format!("lod {:.2} ({} px)", level.lod, level.resolution_px));
-        self.progress.advance(images_shown - self.shown);
-        self.shown = images_shown;
-    }
-
-    fn tick(&mut self, line: &TickLine) {
-        // What a tick did not measure is left out.
-        let part = |name: &str, value: Option<f64>| {
-            value.map_or_else(String::new, |value| format!("  {name} {value:8.3}"))
-        };
-        self.progress.note(&format!(
-            "{:8.1} kimg  {:4} px  lod {:5.2}  D {:9.3}{}{}  {:7.1} images/s",
-            line.kimg,
-            line.resolution,
-            line.lod,
-            line.d_loss,
-            part("G", line.g_loss),
-            part("|grad|", line.gradient_norm),
-            line.images_per_second
-        ));
-    }
-
-    fn sheet(&mut self, name: &str, sheet: &ImageSheet) -> Result<(), TrainingError> {
-        let path = self.path.join(format!("{name}.png"));
-        // All sheets of a run have the same size, whatever the level.
-        let zoom = (self.resolution as usize / sheet.resolution_px).max(1);
-        pictures::write_sheet(&path, sheet, sheet_columns(self.resolution), zoom).map_err(|e| {
-            TrainingError::Io { action: "write", path, source: std::io::Error::other(format!("{e:#}")) }
-        })
-    }
-
-    fn snapshot(&mut self, _snapshot: &Snapshot) {}
-
-    fn stop_requested(&self) -> bool {
-        self.interrupt.requested()
-    }
 }

@@ -1,71 +1,127 @@
-//! `pgtrain sample`: images from a snapshot.
+//! `pgtrain sample` and `pgtrain grid`: images from a snapshot.
 
 use anyhow::{Context as _, bail, ensure};
-use pg_cli::{CommonArgs, ExitStatus, Progress, StderrNotes};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_training::{ImageSheet, Sampler};
 
-use crate::args::SampleArgs;
+use crate::args::{Grid, GridArgs, SampleArgs, SnapshotArgs};
+use crate::image_output::{ImageOutput, SampleOrigin};
 use crate::{device, pictures};
 
 /// Images drawn and held at a time.
 const CHUNK: usize = 64;
+
+/// The snapshot that `args` names, ready to sample.
+pub(super) fn open(args: &SnapshotArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<Sampler> {
+    let device = device::select(&args.device, common.threads, notes)?;
+    ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
+    Ok(if args.best {
+        Sampler::open_best(&args.source, device)?
+    } else {
+        Sampler::open(&args.source, device)?
+    })
+}
 
 pub(crate) fn sample(
     args: &SampleArgs,
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
-    let device = device::select(&args.device, common.threads, notes)?;
-    ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
-    let sampler = Sampler::open(&args.source, device)?;
+    let sampler = open(&args.snapshot, common, notes)?;
     let seeds: Vec<u64> = match (&args.seeds, args.count) {
         (Some(list), _) => list.0.iter().cloned().flatten().collect(),
         (None, Some(count)) => (0..count).collect(),
         (None, None) => bail!("expected --count N or --seeds 0-63"),
     };
+    note(&sampler, seeds.len(), notes);
+    if let Some(grid) = args.grid {
+        return write_grid(&sampler, &seeds, grid, &args.output, common);
+    }
+    let snapshot = sampler.snapshot();
+    let weights = snapshot.average_path();
+    let bytes = std::fs::read(&weights).with_context(|| format!("cannot read {}", weights.display()))?;
+    let origin = SampleOrigin {
+        weights_blake3: blake3::hash(&bytes).to_hex().to_string(),
+        seeds: &seeds,
+        images_shown: snapshot.state().images_shown,
+        channels: sampler.channels(),
+        resolution_px: sampler.resolution_px(),
+    };
+    drop(bytes);
+    let interrupt = Interrupt::install().context("cannot watch for signals")?;
+    let mut output = ImageOutput::open(&args.output, args.format, &origin)?;
+    let progress = Progress::new(common.progress_style(), "sample", "images", seeds.len() as u64);
+    let there = output.already_there(seeds.len());
+    if there > 0 {
+        notes.note(format_args!("{there} of {} images are there already", seeds.len()));
+        progress.resume_at(there as u64);
+    }
+    for chunk in seeds[there..].chunks(CHUNK) {
+        interrupt.check(|| output.kept().to_owned())?;
+        let sheet = sampler.sample(chunk)?;
+        for (seed, image) in chunk.iter().zip(sheet.images()) {
+            output.push(*seed, pictures::image_picture(image, sheet.channels, sheet.resolution_px)?)?;
+        }
+        progress.advance(chunk.len() as u64);
+    }
+    output.finish()?;
+    progress.finish();
+    Ok(ExitStatus::Done)
+}
+
+pub(crate) fn grid(args: &GridArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
+    let sampler = open(&args.snapshot, common, notes)?;
+    let cells = (args.grid.columns * args.grid.rows) as u64;
+    let seeds = match &args.seeds {
+        Some(list) => list.0.iter().cloned().flatten().collect(),
+        None => (0..cells).collect::<Vec<u64>>(),
+    };
+    note(&sampler, seeds.len(), notes);
+    write_grid(&sampler, &seeds, args.grid, &args.output, common)
+}
+
+fn note(sampler: &Sampler, count: usize, notes: StderrNotes) {
     notes.note(format_args!(
-        "{} images of {} px from {}",
-        seeds.len(),
+        "{count} images of {} px from {}",
         sampler.resolution_px(),
         sampler.snapshot().folder().display()
     ));
+}
+
+fn write_grid(
+    sampler: &Sampler,
+    seeds: &[u64],
+    grid: Grid,
+    path: &std::path::Path,
+    common: &CommonArgs,
+) -> anyhow::Result<ExitStatus> {
+    let cells = grid.columns * grid.rows;
+    if cells != seeds.len() {
+        bail!(
+            "--grid {}x{} has {cells} places for {} images: make them equal",
+            grid.columns,
+            grid.rows,
+            seeds.len()
+        );
+    }
+    let interrupt = Interrupt::install().context("cannot watch for signals")?;
     let progress = Progress::new(common.progress_style(), "sample", "images", seeds.len() as u64);
-    if let Some(grid) = args.grid {
-        let cells = grid.columns * grid.rows;
-        if cells != seeds.len() {
-            bail!(
-                "--grid {}x{} has {cells} places for {} images: make them equal",
-                grid.columns,
-                grid.rows,
-                seeds.len()
-            );
-        }
-        let mut all: Option<ImageSheet> = None;
-        for chunk in seeds.chunks(CHUNK) {
-            let sheet = sampler.sample(chunk)?;
-            match &mut all {
-                None => all = Some(sheet),
-                Some(all) => {
-                    all.bytes.extend_from_slice(&sheet.bytes);
-                    all.count += sheet.count;
-                }
+    let mut all: Option<ImageSheet> = None;
+    for chunk in seeds.chunks(CHUNK) {
+        interrupt.check(|| "nothing is kept".to_owned())?;
+        let sheet = sampler.sample(chunk)?;
+        match &mut all {
+            None => all = Some(sheet),
+            Some(all) => {
+                all.bytes.extend_from_slice(&sheet.bytes);
+                all.count += sheet.count;
             }
-            progress.advance(chunk.len() as u64);
         }
-        if let Some(sheet) = all {
-            pictures::write_sheet(&args.output, &sheet, grid.columns, 1)?;
-        }
-    } else {
-        std::fs::create_dir_all(&args.output)
-            .with_context(|| format!("-o: cannot create {}", args.output.display()))?;
-        for chunk in seeds.chunks(CHUNK) {
-            let sheet = sampler.sample(chunk)?;
-            for (seed, image) in chunk.iter().zip(sheet.images()) {
-                let path = args.output.join(format!("{seed:06}.png"));
-                pictures::write_image(&path, image, sheet.channels, sheet.resolution_px)?;
-            }
-            progress.advance(chunk.len() as u64);
-        }
+        progress.advance(chunk.len() as u64);
+    }
+    if let Some(sheet) = all {
+        let picture = pictures::sheet_picture(&sheet, grid.columns, 1);
+        pictures::write_bytes(path, &pictures::encode(&picture)?)?;
     }
     progress.finish();
     Ok(ExitStatus::Done)

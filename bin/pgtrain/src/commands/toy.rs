@@ -55,7 +55,7 @@ pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> an
     }
     let data = args.dataset.points(args.seed, u64::MAX, SHOWN);
     let picture = toy_picture::draw(SIDE, &scores, &data, &samples[..2 * SHOWN]);
-    pictures::write(&args.output, &picture).context("-o")?;
+    pictures::write_bytes(&args.output, &pictures::encode(&picture)?).context("-o")?;
 
     let report = Report {
         dataset: args.dataset.name(),

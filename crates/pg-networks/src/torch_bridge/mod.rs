@@ -65,14 +65,7 @@ pub(crate) fn bilinear(
     let mut error: *mut c_char = ptr::null_mut();
     // SAFETY: both tensors are alive for the call, and the bridge catches exceptions.
     let result = unsafe {
-        pg_bilinear(
-            first.as_ptr().cast(),
-            second.as_ptr().cast(),
-            form as i64,
-            layer,
-            scale,
-            &raw mut error,
-        )
+        pg_bilinear(first.as_ptr().cast(), second.as_ptr().cast(), form as i64, layer, scale, &raw mut error)
     };
     if result.is_null() {
         return Err(TchError::Torch(take_message(error)));
@@ -97,10 +90,7 @@ extern "C" fn run_kernel(
     };
     // SAFETY: the bridge passes tensors that live until this function returns; these are handles of their own.
     let (first, second) = unsafe {
-        (
-            Tensor::clone_from_ptr(first.cast_mut().cast()),
-            Tensor::clone_from_ptr(second.cast_mut().cast()),
-        )
+        (Tensor::clone_from_ptr(first.cast_mut().cast()), Tensor::clone_from_ptr(second.cast_mut().cast()))
     };
     let result = KERNEL.get().and_then(|kernel| kernel(form, layer, scale, &first, &second));
     match result {
@@ -150,8 +140,7 @@ pub(crate) fn fill<R>(tensor: &mut Tensor, fill: impl FnOnce(&mut [f32]) -> R) -
         return Some(fill(&mut []));
     }
     // SAFETY: as in `numbers`; the exclusive borrow of the handle keeps other uses of this tensor away.
-    let numbers =
-        unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) };
+    let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) };
     Some(fill(numbers))
 }
 

@@ -64,14 +64,20 @@ fn form_of(form: Form, layer: i64, scale: f64, first: &Tensor, second: &Tensor) 
     let (first, second) = (first.contiguous(), second.contiguous());
     match form {
         Form::Output => {
-            let pass =
-                Pass { doubled: sampling == Sampling::Double, paired: sampling == Sampling::Halve, flipped: false };
+            let pass = Pass {
+                doubled: sampling == Sampling::Double,
+                paired: sampling == Sampling::Halve,
+                flipped: false,
+            };
             pass.run(&first, &second, scale)
         }
         // The adjoint of doubling is the sum of 2x2 blocks, and the other way round.
         Form::Input => {
-            let pass =
-                Pass { doubled: sampling == Sampling::Halve, paired: sampling == Sampling::Double, flipped: true };
+            let pass = Pass {
+                doubled: sampling == Sampling::Halve,
+                paired: sampling == Sampling::Double,
+                flipped: true,
+            };
             pass.run(&first, &second, scale)
         }
         Form::Kernel => kernel_gradient(&first, &second, sampling, scale),

@@ -77,9 +77,8 @@ fn large_pictures_are_worked_on_in_parts() {
     let ours = convolution(&x, &kernel, Sampling::Keep, 1.0).unwrap();
     let theirs = plain(&x, &kernel, Sampling::Keep, 1.0);
     assert!(far(&ours, &theirs) < BOUND, "{}", far(&ours, &theirs));
-    let gradient = |y: &Tensor| {
-        Tensor::run_backward(&[(y * y).sum(None::<Kind>)], &[&kernel], false, false).remove(0)
-    };
+    let gradient =
+        |y: &Tensor| Tensor::run_backward(&[(y * y).sum(None::<Kind>)], &[&kernel], false, false).remove(0);
     let (a, b) = (gradient(&ours), gradient(&theirs));
     assert!(far(&a, &b) < BOUND, "{}", far(&a, &b));
 }

@@ -209,9 +209,8 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
             let mut rows = [[ZERO; POINTS]; SIZE];
             for (r, row) in rows.iter_mut().enumerate() {
                 let first = (tile_row * SIZE + r) * width + tile * SIZE;
-                let samples: [Lanes; SIZE] = std::array::from_fn(|s| {
-                    load::<FULL>(image, (first + s) * all + from + channel, count)
-                });
+                let samples: [Lanes; SIZE] =
+                    std::array::from_fn(|s| load::<FULL>(image, (first + s) * all + from + channel, count));
                 *row = of_gradient::<DOUBLED, SIZE>(&samples);
             }
             for p in 0..N {

@@ -71,10 +71,7 @@ pub(super) fn output(m: &[Lanes; POINTS]) -> [Lanes; 4] {
 #[inline(always)]
 pub(super) fn paired_output(m: &[Lanes; POINTS]) -> [Lanes; 2] {
     let [m0, m1, _, m3, m4, m5] = m;
-    [
-        sum([(1.0, m0), (2.0, m1), (3.0, m3), (-1.0, m4)]),
-        sum([(2.0, m1), (12.0, m3), (-4.0, m4), (1.0, m5)]),
-    ]
+    [sum([(1.0, m0), (2.0, m1), (3.0, m3), (-1.0, m4)]), sum([(2.0, m1), (12.0, m3), (-4.0, m4), (1.0, m5)])]
 }
 
 /// The adjoint of [`output`]: four outputs' gradients to six points.
@@ -124,13 +121,7 @@ pub(super) fn kernel(w: &[Lanes; 3]) -> [Lanes; POINTS] {
 pub(super) fn kernel_gradient(s: &[Lanes; POINTS]) -> [Lanes; 3] {
     let [s0, s1, s2, s3, s4, s5] = s;
     [
-        sum([
-            (1.0 / 4.0, s0),
-            (-1.0 / 6.0, s1),
-            (-1.0 / 6.0, s2),
-            (1.0 / 24.0, s3),
-            (1.0 / 24.0, s4),
-        ]),
+        sum([(1.0 / 4.0, s0), (-1.0 / 6.0, s1), (-1.0 / 6.0, s2), (1.0 / 24.0, s3), (1.0 / 24.0, s4)]),
         sum([(-1.0 / 6.0, s1), (1.0 / 6.0, s2), (1.0 / 12.0, s3), (-1.0 / 12.0, s4)]),
         sum([(-1.0 / 6.0, s1), (-1.0 / 6.0, s2), (1.0 / 6.0, s3), (1.0 / 6.0, s4), (1.0, s5)]),
     ]

@@ -1,0 +1,40 @@
+//! A zip of PNG files.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use pg_image::Planar;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::PartialFile;
+use crate::pictures;
+
+pub(crate) struct ZipFile {
+    zip: ZipWriter<BufWriter<File>>,
+    partial: PartialFile,
+}
+
+impl ZipFile {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let (partial, file) = PartialFile::create(path)?;
+        Ok(Self { zip: ZipWriter::new(file), partial })
+    }
+
+    pub(super) fn push(&mut self, seed: u64, image: &Planar<u8>) -> anyhow::Result<()> {
+        // PNG is compressed already. No time of day: the same images make the same bytes.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default());
+        let png = pictures::encode(image)?;
+        self.zip.start_file(pictures::file_name(seed), options).context("cannot write the zip")?;
+        self.zip.write_all(&png).context("cannot write the zip")
+    }
+
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        let written = self.zip.finish().context("cannot write the zip")?;
+        self.partial.finish(written).context("cannot write the zip")
+    }
+}

@@ -1,0 +1,66 @@
+//! A run's event files: their names, and cutting off what a resumed run will write again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::event::{STEP_WITHIN_BYTES, step};
+use super::records::{FOOTER_BYTES, HEADER_BYTES, length};
+use crate::TrainingError;
+
+/// TensorBoard knows event files by this.
+const PREFIX: &str = "events.out.tfevents.";
+/// And this program its own.
+const SUFFIX: &str = ".pgkit";
+
+/// The file of number `number`: about the second of its beginning.
+pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{PREFIX}{number:010}{SUFFIX}"))
+}
+
+/// Cuts every event file of `folder` before its first event past `last_step`, and before a record that was torn.
+/// Returns the newest file's number.
+pub(super) fn cut_after(folder: &Path, last_step: u64) -> Result<Option<u64>, TrainingError> {
+    let mut newest = None;
+    for entry in fs::read_dir(folder).map_err(TrainingError::io("list", folder))? {
+        let entry = entry.map_err(TrainingError::io("list", folder))?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        let Some(number) = number.and_then(|digits| digits.parse().ok()) else { continue };
+        newest = newest.max(Some(number));
+        let path = entry.path();
+        cut_file(&path, last_step).map_err(TrainingError::io("cut", &path))?;
+    }
+    Ok(newest)
+}
+
+fn cut_file(path: &Path, last_step: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let bytes = file.metadata()?.len();
+    let mut end = 0;
+    while let Some(next) = next_record(&mut file, end, bytes, last_step)? {
+        end = next;
+    }
+    if end < bytes {
+        file.set_len(end)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The end of the record at `at`, unless the file ends before that or the record's step is past `last_step`.
+fn next_record(file: &mut File, at: u64, bytes: u64, last_step: u64) -> io::Result<Option<u64>> {
+    let mut header = [0; HEADER_BYTES];
+    if at + (HEADER_BYTES as u64) > bytes {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut header)?;
+    let frame_bytes = (HEADER_BYTES + FOOTER_BYTES) as u64;
+    let end = length(header).and_then(|length| at.checked_add(length)?.checked_add(frame_bytes));
+    let Some(end) = end.filter(|&end| end <= bytes) else { return Ok(None) };
+    let data_bytes = end - at - frame_bytes;
+    let mut start = vec![0; STEP_WITHIN_BYTES.min(data_bytes as usize)];
+    file.read_exact(&mut start)?;
+    Ok(step(&start).is_some_and(|step| step <= last_step).then_some(end))
+}
