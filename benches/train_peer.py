@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 parser = argparse.ArgumentParser(description="Times ProGAN's training step in eager PyTorch.")
@@ -232,6 +233,11 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def norm_of(gradients: Sequence[Tensor | None]) -> Tensor:
+    """Of all that are there; layers above the level in use have none."""
+    return sum(g.square().sum() for g in gradients if g is not None).sqrt()
+
+
 def values(path: Path) -> None:
     tensors = read_safetensors(path)
     reals = tensors["input.reals"]
@@ -253,11 +259,11 @@ def values(path: Path) -> None:
             parameter.data.copy_(stored)
     reals = reals.float() * (1 / 127.5) - 1.0
     loss, parts = trainer.d_loss(reals, tensors["input.d_latents"], tensors["input.mix"])
-    gradients = torch.autograd.grad(loss, list(trainer.discriminator.parameters()))
-    found = {"d_loss": loss, **parts, "d_weight_gradient": sum(g.square().sum() for g in gradients).sqrt()}
+    gradients = torch.autograd.grad(loss, list(trainer.discriminator.parameters()), allow_unused=True)
+    found = {"d_loss": loss, **parts, "d_weight_gradient": norm_of(gradients)}
     loss = trainer.g_loss(tensors["input.g_latents"])
-    gradients = [g for g in torch.autograd.grad(loss, list(trainer.generator.parameters()), allow_unused=True)]
-    found |= {"g_loss": loss, "g_weight_gradient": sum(g.square().sum() for g in gradients if g is not None).sqrt()}
+    gradients = torch.autograd.grad(loss, list(trainer.generator.parameters()), allow_unused=True)
+    found |= {"g_loss": loss, "g_weight_gradient": norm_of(gradients)}
     for name, value in found.items():
         print(f"value/{name}\t{value.item():.9g}")
 

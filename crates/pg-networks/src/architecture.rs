@@ -1,4 +1,28 @@
-//! The numbers that fix both networks' shapes.
+//! What fixes both networks' shapes.
+
+use crate::weight::WeightStyle;
+
+/// Normalisation after the generator's convolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GeneratorNorm {
+    /// Every pixel's features to unit length (arXiv:1710.10196, section 4.2).
+    Pixel,
+    /// Batch normalisation, before the rectifier.
+    Batch,
+    /// None.
+    None,
+}
+
+/// Normalisation in the discriminator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscriminatorNorm {
+    /// None, as in the paper.
+    None,
+    /// Layer normalisation of every image's features, before the rectifier (arXiv:1704.00028).
+    Layer,
+    /// Every layer's weights by their largest singular value (arXiv:1802.05957).
+    Spectral,
+}
 
 /// Shape of generator and discriminator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,15 +33,44 @@ pub struct Architecture {
     pub image_channels: u32,
     /// Components of the latent.
     pub latent_size: u32,
+    /// Components of a label, which the generator takes behind the latent and the discriminator gives beside
+    /// the score; 0 for networks without labels.
+    pub label_size: u32,
     /// Feature maps before the cap: `fmap_base / 2^stage`.
     pub fmap_base: u32,
     /// Most feature maps of any layer.
     pub fmap_max: u32,
+    /// Weights drawn from N(0, 1) and scaled at run time (section 4.1), or drawn with He's deviation.
+    pub equalized_lr: bool,
+    /// Normalisation in the generator.
+    pub generator_norm: GeneratorNorm,
+    /// Normalisation in the discriminator.
+    pub discriminator_norm: DiscriminatorNorm,
     /// Images per group of the minibatch standard deviation; 0 leaves the layer out.
     pub minibatch_stddev_group: u32,
+    /// Kernels of minibatch discrimination; 0 leaves the layer out.
+    pub minibatch_discrimination: u32,
 }
 
 impl Architecture {
+    /// The paper's networks: equalised learning rate, pixel norm, minibatch standard deviation over four.
+    #[must_use]
+    pub fn paper(resolution_px: u32, latent_size: u32, fmap_base: u32, fmap_max: u32) -> Self {
+        Self {
+            resolution_px,
+            image_channels: 3,
+            latent_size,
+            label_size: 0,
+            fmap_base,
+            fmap_max,
+            equalized_lr: true,
+            generator_norm: GeneratorNorm::Pixel,
+            discriminator_norm: DiscriminatorNorm::None,
+            minibatch_stddev_group: 4,
+            minibatch_discrimination: 0,
+        }
+    }
+
     /// Feature maps at `stage` = log2(resolution) - 1: min(fmap_base / 2^stage, fmap_max)
     /// (arXiv:1710.10196, table 2).
     #[must_use]
@@ -28,5 +81,14 @@ impl Architecture {
     /// The resolutions of all levels in pixels, 4 first.
     pub fn resolutions_px(&self) -> impl Iterator<Item = u32> + use<> {
         (2..=self.resolution_px.ilog2()).map(|log2| 1 << log2)
+    }
+
+    pub(crate) fn generator_weights(&self) -> WeightStyle {
+        WeightStyle { equalized: self.equalized_lr, spectral: false }
+    }
+
+    pub(crate) fn discriminator_weights(&self) -> WeightStyle {
+        let spectral = self.discriminator_norm == DiscriminatorNorm::Spectral;
+        WeightStyle { equalized: self.equalized_lr, spectral }
     }
 }

@@ -1,13 +1,15 @@
 //! The generator (arXiv:1710.10196, section 2, appendix A and table 2).
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use crate::equalized_layers::{
-    Conv, Dense, EqualizedConv, EqualizedDense, GAIN_LINEAR, GAIN_RELU, Resample, leaky_relu,
-};
+use crate::batch_norm::{BatchNorm, Phase};
+use crate::conv::{Conv, ConvLayer, Resample};
+use crate::dense::{Dense, DenseLayer};
 use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
+use crate::precision::{narrowed, widened};
 use crate::resampling::upscale_nearest;
-use crate::{Architecture, GrowthState, NetworkError, pixel_norm};
+use crate::weight::{GAIN_LINEAR, GAIN_RELU};
+use crate::{Architecture, GeneratorNorm, GrowthState, NetworkError, leaky_relu, pixel_norm};
 
 /// Latents to images. All levels' weights exist from the start; [`Self::forward`] uses those of the
 /// level in force.
@@ -15,46 +17,101 @@ use crate::{Architecture, GrowthState, NetworkError, pixel_norm};
 pub struct Generator {
     architecture: Architecture,
     parameters: Parameters,
-    dense: EqualizedDense,
-    first_conv: EqualizedConv,
+    activations: Kind,
+    dense: DenseLayer,
+    dense_norm: Option<BatchNorm>,
+    first_conv: NormalisedLayer,
     /// Two convolutions for each resolution from 8 px.
-    blocks: Vec<(EqualizedConv, EqualizedConv)>,
+    blocks: Vec<[NormalisedLayer; 2]>,
     /// One 1x1 convolution to colours for each resolution from 4 px.
-    to_rgb: Vec<EqualizedConv>,
+    to_rgb: Vec<ConvLayer>,
+}
+
+/// A convolution and, in the baseline, its batch norm.
+#[derive(Debug)]
+struct NormalisedLayer {
+    conv: ConvLayer,
+    norm: Option<BatchNorm>,
+}
+
+impl NormalisedLayer {
+    fn new(
+        builder: &mut ParameterBuilder<'_>,
+        architecture: &Architecture,
+        name: &str,
+        shape: (i64, i64),
+        resample: Resample,
+    ) -> Self {
+        let style = architecture.generator_weights();
+        let conv = ConvLayer::new(builder, name, shape, 3, GAIN_RELU, resample, style);
+        let norm = batch_norm(builder, architecture, name, shape.1);
+        Self { conv, norm }
+    }
+
+    fn scaled(&self) -> (Conv, Option<BatchNorm>) {
+        (self.conv.scaled(), self.norm.as_ref().map(BatchNorm::share))
+    }
+}
+
+fn batch_norm(
+    builder: &mut ParameterBuilder<'_>,
+    architecture: &Architecture,
+    name: &str,
+    maps: i64,
+) -> Option<BatchNorm> {
+    (architecture.generator_norm == GeneratorNorm::Batch).then(|| BatchNorm::new(builder, name, maps))
 }
 
 impl Generator {
     /// A generator with weights from `draw`, on `device`.
     pub fn new(architecture: &Architecture, device: Device, draw: NormalSource<'_>) -> Self {
         let maps = |stage| architecture.feature_maps(stage);
-        let latent = i64::from(architecture.latent_size);
+        let latent = i64::from(architecture.latent_size + architecture.label_size);
         let colours = i64::from(architecture.image_channels);
         let mut builder = ParameterBuilder::new(device, draw);
         let b = &mut builder;
 
         // The gain of a quarter makes up for the latent's unit length per component.
-        let shape = (latent, maps(1) * 16);
-        let dense = EqualizedDense::new(b, "r0004.dense", shape, GAIN_RELU / 4.0, maps(1));
-        let mut conv = |name: String, shape, kernel_px, gain, resample| {
-            EqualizedConv::new(b, &name, shape, kernel_px, gain, resample)
-        };
-        let first_conv = conv("r0004.conv".to_owned(), (maps(1), maps(1)), 3, GAIN_RELU, Resample::Keep);
+        let (shape, style) = ((latent, maps(1) * 16), architecture.generator_weights());
+        let dense = DenseLayer::new(b, "r0004.dense", shape, GAIN_RELU / 4.0, maps(1), style);
+        let dense_norm = batch_norm(b, architecture, "r0004.dense", maps(1));
+        let mut layer =
+            |name: &str, shape, resample| NormalisedLayer::new(b, architecture, name, shape, resample);
+        let first_conv = layer("r0004.conv", (maps(1), maps(1)), Resample::Keep);
         let mut blocks = Vec::new();
-        let mut to_rgb = Vec::new();
-        for px in architecture.resolutions_px() {
+        for px in architecture.resolutions_px().skip(1) {
             let stage = px.ilog2() - 1;
-            if px > 4 {
-                let up = (maps(stage - 1), maps(stage));
-                let keep = (maps(stage), maps(stage));
-                blocks.push((
-                    conv(format!("r{px:04}.conv0_up"), up, 3, GAIN_RELU, Resample::Up),
-                    conv(format!("r{px:04}.conv1"), keep, 3, GAIN_RELU, Resample::Keep),
-                ));
-            }
-            let shape = (maps(stage), colours);
-            to_rgb.push(conv(format!("r{px:04}.to_rgb"), shape, 1, GAIN_LINEAR, Resample::Keep));
+            let (below, here) = (maps(stage - 1), maps(stage));
+            blocks.push([
+                layer(&format!("r{px:04}.conv0_up"), (below, here), Resample::Up),
+                layer(&format!("r{px:04}.conv1"), (here, here), Resample::Keep),
+            ]);
         }
-        Self { architecture: *architecture, parameters: builder.finish(), dense, first_conv, blocks, to_rgb }
+        let to_rgb = architecture
+            .resolutions_px()
+            .map(|px| {
+                let (name, shape) = (format!("r{px:04}.to_rgb"), (maps(px.ilog2() - 1), colours));
+                ConvLayer::new(b, &name, shape, 1, GAIN_LINEAR, Resample::Keep, style)
+            })
+            .collect();
+        Self {
+            architecture: *architecture,
+            parameters: builder.finish(),
+            activations: Kind::Float,
+            dense,
+            dense_norm,
+            first_conv,
+            blocks,
+            to_rgb,
+        }
+    }
+
+    /// The same network computing with activations of `kind`: f32, or bf16 with weights, normalisation and
+    /// images still in f32.
+    #[must_use]
+    pub fn with_activations(mut self, kind: Kind) -> Self {
+        self.activations = kind;
+        self
     }
 
     /// The weights.
@@ -69,10 +126,10 @@ impl Generator {
         &self.architecture
     }
 
-    /// The weights that [`Self::forward`] uses in `state`, in the order of [`Self::parameters`].
+    /// The trained weights that [`Self::forward`] uses in `state`, in the order of [`Self::parameters`].
     #[must_use]
     pub fn active(&self, state: GrowthState) -> Vec<(&str, &Tensor)> {
-        self.parameters.iter().filter(|(name, _)| is_active(name, ".to_rgb.", state)).collect()
+        self.parameters.trained().filter(|(name, _)| is_active(name, ".to_rgb.", state)).collect()
     }
 
     /// The network at the level of `state`, its weights scaled once for any number of forward passes
@@ -80,26 +137,29 @@ impl Generator {
     ///
     /// # Errors
     /// [`NetworkError::Resolution`] for a level that the network does not have.
-    pub fn at(&self, state: GrowthState) -> Result<GeneratorAt, NetworkError> {
+    pub fn at(&self, state: GrowthState, phase: Phase) -> Result<GeneratorAt, NetworkError> {
         state.check(&self.architecture)?;
         let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
         let blocks = self.blocks.iter().take(level);
         Ok(GeneratorAt {
             state,
-            dense: self.dense.scaled(),
+            phase,
+            norm: self.architecture.generator_norm,
+            activations: self.activations,
+            dense: (self.dense.scaled(), self.dense_norm.as_ref().map(BatchNorm::share)),
             first_conv: self.first_conv.scaled(),
-            blocks: blocks.map(|(up, keep)| (up.scaled(), keep.scaled())).collect(),
+            blocks: blocks.map(|block| block.each_ref().map(NormalisedLayer::scaled)).collect(),
             to_rgb_below: state.is_fading().then(|| self.to_rgb[level - 1].scaled()),
             to_rgb: self.to_rgb[level].scaled(),
         })
     }
 
-    /// [`GeneratorAt::forward`] for a single pass.
+    /// [`GeneratorAt::forward`] for a single pass with running statistics, where there are some.
     ///
     /// # Errors
     /// [`NetworkError::Resolution`] for a level that the network does not have.
     pub fn forward(&self, latents: &Tensor, state: GrowthState) -> Result<Tensor, NetworkError> {
-        Ok(self.at(state)?.forward(latents))
+        self.at(state, Phase::Sampling)?.forward(latents)
     }
 }
 
@@ -107,36 +167,56 @@ impl Generator {
 #[derive(Debug)]
 pub struct GeneratorAt {
     state: GrowthState,
-    dense: Dense,
-    first_conv: Conv,
-    blocks: Vec<(Conv, Conv)>,
+    phase: Phase,
+    norm: GeneratorNorm,
+    activations: Kind,
+    dense: (Dense, Option<BatchNorm>),
+    first_conv: (Conv, Option<BatchNorm>),
+    blocks: Vec<[(Conv, Option<BatchNorm>); 2]>,
     to_rgb_below: Option<Conv>,
     to_rgb: Conv,
 }
 
 impl GeneratorAt {
-    /// Latents `[N,latent_size]` of any length to images `[N,C,R,R]`, nominally in [-1, 1]
-    /// (linear output, not clamped).
+    /// Latents `[N,latent_size + label_size]` of any length, the label behind the latent, to images
+    /// `[N,C,R,R]`, f32, nominally in [-1, 1] (linear output, not clamped).
     ///
     /// While a level fades in, the image is the mix of its colours and the doubled colours of the
     /// level below (figure 2).
-    pub fn forward(&self, latents: &Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// libtorch's, for latents of another size.
+    pub fn forward(&self, latents: &Tensor) -> Result<Tensor, NetworkError> {
         let z = pixel_norm(latents);
-        let mut x = pixel_norm(&leaky_relu(&self.dense.forward_to_4x4(&z)));
-        x = pixel_norm(&leaky_relu(&self.first_conv.forward(&x)));
+        let x = narrowed(&self.dense.0.forward_to_4x4(&z), self.activations);
+        let mut x = self.activated(&x, self.dense.1.as_ref())?;
+        x = self.layer(&x, &self.first_conv)?;
         let mut below = None;
-        for (index, (up, keep)) in self.blocks.iter().enumerate() {
+        for (index, [up, keep]) in self.blocks.iter().enumerate() {
             if index + 1 == self.blocks.len() {
-                below = self.to_rgb_below.as_ref().map(|to_rgb| to_rgb.forward(&x));
+                below = self.to_rgb_below.as_ref().map(|to_rgb| widened(&to_rgb.forward(&x)));
             }
-            x = pixel_norm(&leaky_relu(&up.forward(&x)));
-            x = pixel_norm(&leaky_relu(&keep.forward(&x)));
+            x = self.layer(&x, up)?;
+            x = self.layer(&x, keep)?;
         }
-        let image = self.to_rgb.forward(&x);
-        match below {
+        let image = widened(&self.to_rgb.forward(&x));
+        Ok(match below {
             Some(below) => upscale_nearest(&below).lerp(&image, self.state.fade_in),
             None => image,
-        }
+        })
+    }
+
+    fn layer(&self, x: &Tensor, (conv, norm): &(Conv, Option<BatchNorm>)) -> Result<Tensor, NetworkError> {
+        self.activated(&conv.forward(x), norm.as_ref())
+    }
+
+    /// Rectifier and pixel norm; batch norm comes before the rectifier.
+    fn activated(&self, x: &Tensor, norm: Option<&BatchNorm>) -> Result<Tensor, NetworkError> {
+        Ok(match (self.norm, norm) {
+            (_, Some(norm)) => leaky_relu(&norm.forward(x, self.phase)?),
+            (GeneratorNorm::Pixel, None) => pixel_norm(&leaky_relu(x)),
+            (_, None) => leaky_relu(x),
+        })
     }
 }
 

@@ -3,24 +3,33 @@
 //! Tensors are f32 `[N,C,H,W]`; images range over [-1, 1]. Nothing here reads or writes files, and no
 //! weight is drawn from a global generator: the caller passes the source of normal numbers.
 
+mod activation;
 mod architecture;
+mod batch_norm;
+mod conv;
+mod dense;
 mod discriminator;
-mod equalized_layers;
 mod error;
 mod generator;
 mod growth_state;
+mod layer_norm;
+mod minibatch_discrimination;
 mod minibatch_stddev;
 mod multiplicative_noise;
 mod parameters;
 mod pixel_norm;
+mod precision;
 mod resampling;
+mod spectral_norm;
 mod torch_bridge;
 mod toy_mlp;
+mod weight;
 mod winograd;
 
-pub use architecture::Architecture;
-pub use discriminator::{Discriminator, DiscriminatorAt};
-pub use equalized_layers::leaky_relu;
+pub use activation::leaky_relu;
+pub use architecture::{Architecture, DiscriminatorNorm, GeneratorNorm};
+pub use batch_norm::Phase;
+pub use discriminator::{Discriminator, DiscriminatorAt, Judgement};
 pub use error::NetworkError;
 pub use generator::{Generator, GeneratorAt};
 pub use growth_state::GrowthState;

@@ -7,7 +7,8 @@ use crate::NetworkError;
 /// Draws `count` independent numbers from N(0, 1).
 pub type NormalSource<'a> = &'a mut dyn FnMut(usize) -> Vec<f32>;
 
-/// All weights of a network: names like `r0016.conv0.weight`, leaf tensors that carry gradients.
+/// All weights of a network: names like `r0016.conv0.weight`, leaf tensors that carry gradients; and a few
+/// numbers that are not trained (running statistics), which carry none.
 ///
 /// The order is that of construction, coarse to fine, and is the same for equal architectures.
 #[derive(Debug, Default)]
@@ -24,6 +25,16 @@ impl Parameters {
     /// Names and tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Those of [`Self::iter`] that are trained.
+    pub fn trained(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(_, tensor)| tensor.requires_grad())
+    }
+
+    /// Those of [`Self::iter`] that are not trained: running statistics.
+    pub fn buffers(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(_, tensor)| !tensor.requires_grad())
     }
 
     /// Number of tensors.
@@ -85,10 +96,13 @@ impl<'a> ParameterBuilder<'a> {
         Self { parameters: Parameters::default(), device, draw }
     }
 
-    /// A weight drawn from N(0, 1).
-    pub(crate) fn normal(&mut self, name: String, shape: &[i64]) -> Tensor {
+    /// A weight drawn from N(0, deviation^2).
+    pub(crate) fn normal(&mut self, name: String, shape: &[i64], deviation: f64) -> Tensor {
         let count: i64 = shape.iter().product();
         let mut values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
+        if deviation != 1.0 {
+            values = values * deviation;
+        }
         if shape.len() == 4 {
             // In memory [outputs,H,W,inputs]: the order that convolutions read.
             values = values.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
@@ -98,7 +112,25 @@ impl<'a> ParameterBuilder<'a> {
 
     /// A weight that starts at 0.
     pub(crate) fn zeros(&mut self, name: String, shape: &[i64]) -> Tensor {
-        self.leaf(name, &Tensor::zeros(shape, (Kind::Float, Device::Cpu)))
+        self.constant(name, shape, 0.0)
+    }
+
+    /// A weight that starts at `value`.
+    pub(crate) fn constant(&mut self, name: String, shape: &[i64], value: f64) -> Tensor {
+        self.leaf(name, &Tensor::full(shape, value, (Kind::Float, Device::Cpu)))
+    }
+
+    /// Numbers that belong to the network but are not trained; they start at `value`.
+    pub(crate) fn buffer(&mut self, name: String, shape: &[i64], value: f64) -> Tensor {
+        let values = Tensor::full(shape, value, (Kind::Float, Device::Cpu));
+        self.add(name, values.to_device(self.device))
+    }
+
+    /// [`Self::buffer`] that starts with numbers from N(0, 1).
+    pub(crate) fn buffer_normal(&mut self, name: String, shape: &[i64]) -> Tensor {
+        let count: i64 = shape.iter().product();
+        let values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
+        self.add(name, values.to_device(self.device))
     }
 
     /// All weights, in the order they were added.
@@ -107,7 +139,10 @@ impl<'a> ParameterBuilder<'a> {
     }
 
     fn leaf(&mut self, name: String, values: &Tensor) -> Tensor {
-        let tensor = values.to_device(self.device).set_requires_grad(true);
+        self.add(name, values.to_device(self.device).set_requires_grad(true))
+    }
+
+    fn add(&mut self, name: String, tensor: Tensor) -> Tensor {
         let shared = tensor.shallow_clone();
         self.parameters.entries.push((name, tensor));
         shared

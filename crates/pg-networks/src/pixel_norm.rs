@@ -6,6 +6,11 @@ const EPSILON: f64 = 1e-8;
 
 /// x / sqrt(mean over channels of x^2 + 1e-8): `[N,C,...]` to the same shape.
 pub fn pixel_norm(x: &Tensor) -> Tensor {
+    if x.kind() == Kind::BFloat16 {
+        // The sum over channels in f32.
+        let factor = ((x * x).mean_dim(1, true, Kind::Float) + EPSILON).rsqrt();
+        return x * factor.to_kind(x.kind());
+    }
     x * ((x * x).mean_dim(1, true, None::<Kind>) + EPSILON).rsqrt()
 }
 

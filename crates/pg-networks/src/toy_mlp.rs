@@ -29,7 +29,7 @@ impl ToyMlp {
             let &[inputs, outputs] = pair else { continue };
             let mut source = |count| initial(count, inputs);
             let mut builder = ParameterBuilder::new(device, &mut source);
-            let weight = builder.normal(format!("layer{index}.weight"), &[outputs, inputs]);
+            let weight = builder.normal(format!("layer{index}.weight"), &[outputs, inputs], 1.0);
             let bias = builder.zeros(format!("layer{index}.bias"), &[outputs]);
             parameters.push(builder.finish());
             layers.push((weight, bias));

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pg_networks::{
-    Architecture, Discriminator, Generator, GrowthState, MultiplicativeNoise, NetworkError, downscale_box,
-    upscale_nearest,
+    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorNorm, GrowthState,
+    MultiplicativeNoise, NetworkError, Phase, downscale_box, upscale_nearest,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -11,9 +11,14 @@ const SMALL: Architecture = Architecture {
     resolution_px: 32,
     image_channels: 3,
     latent_size: 12,
+    label_size: 0,
     fmap_base: 128,
     fmap_max: 16,
+    equalized_lr: true,
+    generator_norm: GeneratorNorm::Pixel,
+    discriminator_norm: DiscriminatorNorm::None,
     minibatch_stddev_group: 4,
+    minibatch_discrimination: 0,
 };
 
 /// A fixed sequence of roughly normal numbers (sum of twelve uniform ones), without torch's generator.
@@ -104,9 +109,9 @@ fn two_minibatches_in_one_pass_score_as_each_alone() {
     // Whole groups, a minibatch smaller than a group, and a single image.
     for n in [12, 4, 3, 1] {
         let (first, second) = (images.narrow(0, 0, n), images.narrow(0, n, n) * 0.5);
-        let both = discriminator.at(state).unwrap().forward_both(&first, &second);
-        assert!(largest_difference(&both.0, &discriminator.forward(&first, state).unwrap()) < 1e-5);
-        assert!(largest_difference(&both.1, &discriminator.forward(&second, state).unwrap()) < 1e-5);
+        let both = discriminator.at(state).unwrap().judge_both(&first, &second, None);
+        assert!(largest_difference(&both.0.scores, &discriminator.forward(&first, state).unwrap()) < 1e-5);
+        assert!(largest_difference(&both.1.scores, &discriminator.forward(&second, state).unwrap()) < 1e-5);
     }
 }
 
@@ -118,7 +123,7 @@ fn noise_of_strength_zero_leaves_the_scores_and_other_noise_repeats_with_its_num
     let network = discriminator.at(state).unwrap();
     let noisy = |strength, seed| {
         let mut draw = normal_numbers(seed);
-        network.forward_noisy(&images, Some(MultiplicativeNoise::new(strength, &mut draw)))
+        network.judge(&images, Some(MultiplicativeNoise::new(strength, &mut draw))).scores
     };
     let plain = network.forward(&images);
     assert!(largest_difference(&noisy(0.0, 7), &plain) == 0.0);
@@ -127,13 +132,11 @@ fn noise_of_strength_zero_leaves_the_scores_and_other_noise_repeats_with_its_num
     assert!(largest_difference(&noisy(0.05, 7), &noisy(0.05, 8)) > 1e-4);
     // Numbers that are all 0 are factors of 1.
     let mut zeros = |count| vec![0.0; count];
-    let (first, second) = network.forward_both_noisy(
-        &images,
-        &(&images * 0.5),
-        Some(MultiplicativeNoise::new(0.3, &mut zeros)),
-    );
-    let both = network.forward_both(&images, &(&images * 0.5));
-    assert!(largest_difference(&first, &both.0) == 0.0 && largest_difference(&second, &both.1) == 0.0);
+    let (first, second) =
+        network.judge_both(&images, &(&images * 0.5), Some(MultiplicativeNoise::new(0.3, &mut zeros)));
+    let both = network.judge_both(&images, &(&images * 0.5), None);
+    assert!(largest_difference(&first.scores, &both.0.scores) == 0.0);
+    assert!(largest_difference(&second.scores, &both.1.scores) == 0.0);
 }
 
 #[test]
@@ -224,4 +227,101 @@ fn weights_load_by_name_and_a_wrong_shape_is_refused() {
     let wider = Generator::new(&wider, Device::Cpu, &mut normal_numbers(1));
     let error = wider.parameters().copy_from(generator.parameters()).unwrap_err();
     assert!(error.to_string().contains("expected shape"), "{error}");
+}
+
+/// Networks with every toggle of the ablation, and labels.
+fn variants() -> Vec<Architecture> {
+    let norms = [GeneratorNorm::Pixel, GeneratorNorm::Batch, GeneratorNorm::None];
+    let critics = [DiscriminatorNorm::None, DiscriminatorNorm::Layer, DiscriminatorNorm::Spectral];
+    let mut variants = Vec::new();
+    for (generator_norm, discriminator_norm) in norms.into_iter().zip(critics) {
+        for equalized_lr in [true, false] {
+            variants.push(Architecture { generator_norm, discriminator_norm, equalized_lr, ..SMALL });
+        }
+    }
+    variants.push(Architecture { minibatch_stddev_group: 0, minibatch_discrimination: 6, ..SMALL });
+    variants.push(Architecture { label_size: 5, ..SMALL });
+    variants
+}
+
+fn variant(architecture: &Architecture) -> (Generator, Discriminator, Tensor) {
+    let size = i64::from(architecture.latent_size + architecture.label_size);
+    let latents = Tensor::from_slice(&normal_numbers(3)((8 * size) as usize)).reshape([8, size]);
+    (
+        Generator::new(architecture, Device::Cpu, &mut normal_numbers(1)),
+        Discriminator::new(architecture, Device::Cpu, &mut normal_numbers(2)),
+        latents,
+    )
+}
+
+#[test]
+fn every_weight_of_every_variant_has_the_gradient_of_finite_differences() {
+    let state = GrowthState { resolution_px: 8, fade_in: 0.6 };
+    for architecture in variants() {
+        let (generator, discriminator, latents) = variant(&architecture);
+        // In f64, with steps so small that hardly any unit crosses the rectifier's kink.
+        for parameters in [generator.parameters(), discriminator.parameters()] {
+            for (_, weight) in parameters.iter() {
+                weight.shallow_clone().set_data(&weight.to_kind(Kind::Double));
+            }
+        }
+        let latents = latents.to_kind(Kind::Double);
+        let value = || {
+            let images = generator.at(state, Phase::Training).unwrap().forward(&latents).unwrap();
+            let judgement = discriminator.at(state).unwrap().judge(&images, None);
+            let labels = judgement.label_logits.square().sum(Kind::Double);
+            judgement.scores.sum(Kind::Double) + labels
+        };
+        let step = 1e-6;
+        for (name, weight) in generator.active(state).into_iter().chain(discriminator.active(state)) {
+            let analytic = Tensor::run_backward(&[value()], &[weight], false, false).remove(0);
+            let direction = &analytic / analytic.square().sum(Kind::Double).sqrt().to_kind(analytic.kind());
+            let moved = |by: f64| {
+                let before = weight.detach().copy();
+                tch::no_grad(|| {
+                    let _ = weight.shallow_clone().g_add_(&(&direction * by));
+                });
+                let value = value().double_value(&[]);
+                tch::no_grad(|| weight.shallow_clone().copy_(&before));
+                value
+            };
+            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
+            let expected = (&analytic * &direction).sum(Kind::Double).double_value(&[]);
+            let far = (numeric - expected).abs() / expected.abs().max(0.1);
+            assert!(far < 1e-4, "{architecture:?} {name}: {numeric} against {expected}");
+        }
+    }
+}
+
+#[test]
+fn gradients_and_the_penaltys_second_derivatives_in_f32_are_those_of_f64() {
+    // The f32 path has kernels of its own for 3x3 convolutions, the f64 path is libtorch's.
+    let penalised = |kind: Kind| {
+        let (generator, discriminator) = networks();
+        for parameters in [generator.parameters(), discriminator.parameters()] {
+            for (_, weight) in parameters.iter() {
+                weight.shallow_clone().set_data(&weight.to_kind(kind));
+            }
+        }
+        let state = GrowthState { resolution_px: 32, fade_in: 0.6 };
+        let images = generator.forward(&latents(8).to_kind(kind), state).unwrap();
+        let mixed = (images.detach() * 0.7).set_requires_grad(true);
+        let score = discriminator.forward(&mixed, state).unwrap().sum(None::<Kind>);
+        let slope = Tensor::run_backward(&[score], &[&mixed], true, true).remove(0);
+        let penalty = (slope.square().sum_dim_intlist([1, 2, 3].as_slice(), false, None::<Kind>).sqrt()
+            - 1.0)
+            .square()
+            .sum(None::<Kind>);
+        let loss = discriminator.forward(&images, state).unwrap().sum(None::<Kind>) + penalty * 10.0;
+        let active = [generator.active(state), discriminator.active(state)].concat();
+        let weights: Vec<&Tensor> = active.iter().map(|(_, weight)| *weight).collect();
+        let names: Vec<String> = active.iter().map(|(name, _)| (*name).to_owned()).collect();
+        (names, Tensor::run_backward(&[loss], &weights, false, false))
+    };
+    let ((names, single), (_, double)) = (penalised(Kind::Float), penalised(Kind::Double));
+    for ((name, a), b) in names.iter().zip(&single).zip(&double) {
+        let size = b.square().sum(Kind::Double).sqrt().double_value(&[]);
+        let far = (a.to_kind(Kind::Double) - b).square().sum(Kind::Double).sqrt().double_value(&[]);
+        assert!(far < 1e-4 * size.max(1e-2), "{name}: {far} of {size}");
+    }
 }

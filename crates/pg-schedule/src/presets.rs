@@ -1,6 +1,7 @@
 //! Named starting points for the settings.
 
-use crate::settings::{KeepBest, Precision};
+use crate::ablation::Ablation;
+use crate::settings::{DiscriminatorNorm, GeneratorNorm, KeepBest, Labels, Precision};
 use crate::{ByResolution, Loss, OptimizerKind, SettingsError, TrainingSettings};
 
 /// A named set of settings.
@@ -24,10 +25,12 @@ pub enum Preset {
     PaperLsun8Gpu,
     /// Minutes on a CPU: narrow networks, up to 32 px. For demos and tests, not for quality.
     Tiny,
+    /// A row of the paper's ablation, at the size of [`Self::Tiny`].
+    Ablation(Ablation),
 }
 
 /// Every preset.
-pub const PRESETS: [Preset; 9] = [
+pub const PRESETS: [Preset; 18] = [
     Preset::PaperCelebahq,
     Preset::PaperCelebahq2Gpu,
     Preset::PaperCelebahq4Gpu,
@@ -37,6 +40,15 @@ pub const PRESETS: [Preset; 9] = [
     Preset::PaperLsun,
     Preset::PaperLsun8Gpu,
     Preset::Tiny,
+    Preset::Ablation(Ablation::A),
+    Preset::Ablation(Ablation::B),
+    Preset::Ablation(Ablation::C),
+    Preset::Ablation(Ablation::D),
+    Preset::Ablation(Ablation::EStar),
+    Preset::Ablation(Ablation::E),
+    Preset::Ablation(Ablation::F),
+    Preset::Ablation(Ablation::G),
+    Preset::Ablation(Ablation::H),
 ];
 
 impl Preset {
@@ -53,6 +65,17 @@ impl Preset {
             Self::PaperLsun => "paper-lsun",
             Self::PaperLsun8Gpu => "paper-lsun-8gpu",
             Self::Tiny => "tiny",
+            Self::Ablation(row) => match row {
+                Ablation::A => "ablation-a",
+                Ablation::B => "ablation-b",
+                Ablation::C => "ablation-c",
+                Ablation::D => "ablation-d",
+                Ablation::EStar => "ablation-e-star",
+                Ablation::E => "ablation-e",
+                Ablation::F => "ablation-f",
+                Ablation::G => "ablation-g",
+                Ablation::H => "ablation-h",
+            },
         }
     }
 
@@ -69,6 +92,17 @@ impl Preset {
             Self::PaperLsun => "an LSUN category at 256 px, one GPU",
             Self::PaperLsun8Gpu => "its minibatches and learning rates of eight GPUs",
             Self::Tiny => "narrow networks up to 32 px, minutes on a CPU: for demos and tests",
+            Self::Ablation(row) => match row {
+                Ablation::A => "table 1 of the paper at the size of tiny: WGAN-GP's training",
+                Ablation::B => "with progressive growing",
+                Ablation::C => "with minibatches of 16",
+                Ablation::D => "with ProGAN's training parameters",
+                Ablation::EStar => "with minibatch discrimination",
+                Ablation::E => "with minibatch standard deviation instead",
+                Ablation::F => "with equalised learning rate",
+                Ablation::G => "with pixelwise normalisation: tiny itself",
+                Ablation::H => "wider and longer",
+            },
         }
     }
 
@@ -146,6 +180,7 @@ impl Preset {
                 snapshot_kimg: 16.0,
                 ..paper
             },
+            Self::Ablation(row) => row.settings(Self::Tiny.settings()),
         }
     }
 }
@@ -195,7 +230,14 @@ fn celebahq() -> TrainingSettings {
         fmap_base: 8192,
         fmap_max: 512,
         latent_size: 512,
+        progressive: true,
+        equalized_lr: true,
+        generator_norm: GeneratorNorm::Pixel,
+        discriminator_norm: DiscriminatorNorm::None,
         minibatch_stddev_group: 4,
+        minibatch_discrimination: 0,
+        labels: Labels::Ignore,
+        label_weight: 1.0,
         mirror: true,
         tick_kimg: ByResolution::table(
             10.0,

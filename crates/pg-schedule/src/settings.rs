@@ -10,6 +10,43 @@ use crate::{ByResolution, GrowthPlan, Loss, OptimizerKind, SettingsError};
 pub enum Precision {
     /// 32-bit floats throughout.
     Fp32,
+    /// Activations of the convolutions in bfloat16; weights, optimiser, normalisation, losses and the last
+    /// layers stay in 32-bit floats.
+    Bf16,
+}
+
+/// Normalisation in the generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GeneratorNorm {
+    /// Of every pixel's features, to unit length (arXiv:1710.10196, section 4.2).
+    Pixel,
+    /// Batch normalisation, as in the baseline of the paper's ablation.
+    Batch,
+    /// None.
+    None,
+}
+
+/// Normalisation in the discriminator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscriminatorNorm {
+    /// None, as in the paper.
+    None,
+    /// Layer normalisation, as in WGAN-GP's critics (arXiv:1704.00028).
+    Layer,
+    /// Spectral normalisation of the weights (arXiv:1802.05957).
+    Spectral,
+}
+
+/// What the labels of a dataset are used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Labels {
+    /// Nothing.
+    Ignore,
+    /// The generator takes them, and the discriminator tells them from images (AC-GAN, arXiv:1610.09585).
+    AcGan,
 }
 
 /// By which score snapshots are compared, so that the best one stays.
@@ -86,8 +123,22 @@ pub struct TrainingSettings {
     pub fmap_max: u32,
     /// Components of the latent.
     pub latent_size: u32,
+    /// Grow level by level; else the full resolution is trained from the start.
+    pub progressive: bool,
+    /// Scale weights at run time (arXiv:1710.10196, section 4.1); else they are drawn at their scale.
+    pub equalized_lr: bool,
+    /// Normalisation in the generator.
+    pub generator_norm: GeneratorNorm,
+    /// Normalisation in the discriminator.
+    pub discriminator_norm: DiscriminatorNorm,
     /// Images per group of the minibatch standard deviation; 0 leaves the layer out.
     pub minibatch_stddev_group: u32,
+    /// Kernels of minibatch discrimination (arXiv:1606.03498) at the discriminator's end; 0 leaves it out.
+    pub minibatch_discrimination: u32,
+    /// What the dataset's labels are used for.
+    pub labels: Labels,
+    /// Weight of the label's term in both losses.
+    pub label_weight: f64,
     /// Show images mirrored half of the time.
     pub mirror: bool,
     /// Thousands of images between two log lines, sample grids and resumable states, by resolution.
@@ -111,6 +162,14 @@ impl TrainingSettings {
     /// The growing plan at full resolution `resolution_px`.
     #[must_use]
     pub fn growth_plan(&self, resolution_px: u32) -> GrowthPlan {
+        if !self.progressive {
+            return GrowthPlan {
+                resolution_px,
+                start_resolution_px: resolution_px,
+                lod_train_kimg: 0.0,
+                lod_fade_kimg: 0.0,
+            };
+        }
         GrowthPlan {
             resolution_px,
             start_resolution_px: self.start_resolution.min(resolution_px),
@@ -149,6 +208,7 @@ impl TrainingSettings {
             ("weight_clip", self.weight_clip),
             ("discriminator_noise", self.discriminator_noise),
             ("eval_kimg", self.eval_kimg),
+            ("label_weight", self.label_weight),
         ] {
             check(key, value, value.is_finite() && value >= 0.0, "0 or more")?;
         }
@@ -188,7 +248,7 @@ impl TrainingSettings {
         for (key, px) in listed.iter().flat_map(|(key, listed)| listed.iter().map(move |px| (*key, *px))) {
             check(key, px, is_side(px), &format!("resolutions that are {power_of_two}"))?;
         }
-        let grows = self.lod_train_kimg + self.lod_fade_kimg > 0.0;
+        let grows = self.progressive && self.lod_train_kimg + self.lod_fade_kimg > 0.0;
         let step_kimg = self
             .minibatch
             .values()
@@ -211,6 +271,8 @@ impl TrainingSettings {
             "more than 0 with keep_best: snapshots have to be scored",
         )?;
         check("minibatch_repeats", self.minibatch_repeats, self.minibatch_repeats >= 1, "1 or more")?;
+        let kernels = self.minibatch_discrimination;
+        check("minibatch_discrimination", kernels, kernels <= 4096, "0 to 4096")?;
         check("n_critic", self.n_critic, (1..=1000).contains(&self.n_critic), "1 to 1000")?;
         check("fmap_base", self.fmap_base, (1..=1 << 20).contains(&self.fmap_base), "1 to 1048576")?;
         check("fmap_max", self.fmap_max, (1..=8192).contains(&self.fmap_max), "1 to 8192")?;

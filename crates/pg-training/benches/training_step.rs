@@ -79,7 +79,9 @@ fn measure(settings: &TrainingSettings, px: u32, budget: Duration) {
     let count = f64::from(round.minibatch);
     let mut step = |index: u64| {
         let images_shown = index * u64::from(round.minibatch);
-        trainer.step(&round, &Minibatch { images_shown, images: images.shallow_clone() }).unwrap()
+        trainer
+            .step(&round, &Minibatch { images_shown, images: images.shallow_clone(), labels: None })
+            .unwrap()
     };
     for index in 0..2 {
         step(index);
@@ -103,8 +105,9 @@ fn measure(settings: &TrainingSettings, px: u32, budget: Duration) {
 /// One step's losses, and what they were computed from.
 fn values(settings: &TrainingSettings, px: u32, file: &str) {
     let (trainer, round) = grown_to(settings, px);
-    let found =
-        trainer.step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round) }).unwrap();
+    let found = trainer
+        .step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round), labels: None })
+        .unwrap();
     for (name, value) in &found.values {
         println!("value/{name}\t{value:.9e}");
     }

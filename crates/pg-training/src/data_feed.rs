@@ -20,6 +20,8 @@ pub struct Minibatch {
     pub images_shown: u64,
     /// u8 `[N,C,R,R]`, 0..=255, mirrored where drawn so.
     pub images: Tensor,
+    /// f32 `[N,L]`, where the dataset has labels.
+    pub labels: Option<Tensor>,
 }
 
 /// The reals of a run from any round on, in order.
@@ -48,6 +50,7 @@ impl DataFeed {
         for &side in resolutions_px {
             levels.push(dataset.level_of_side(side)?);
         }
+        let labelled = dataset.label_names().is_some().then(|| dataset.clone());
         let (sender, receiver) = sync_channel(READ_AHEAD);
         let mut order = EpochOrder { seed, len: dataset.len() as u64, epoch: None, order: Vec::new() };
         let thread = std::thread::spawn(move || {
@@ -56,7 +59,7 @@ impl DataFeed {
                 let Some(level) = levels.iter().find(|l| l.resolution().pixels() == side) else { return };
                 for repeat in 0..round.repeats {
                     let shown = round.images_shown + u64::from(repeat * round.minibatch);
-                    let pixels = read(level, &mut order, shown, round.minibatch, mirror);
+                    let pixels = read(level, labelled.as_ref(), &mut order, shown, round.minibatch, mirror);
                     let damaged = pixels.is_err();
                     // The trainer went away: nothing left to do.
                     if sender.send(pixels).is_err() || damaged {
@@ -77,7 +80,11 @@ impl DataFeed {
         let receiver = self.minibatches.as_ref().ok_or(TrainingError::FeedStopped)?;
         let pixels = receiver.recv().map_err(|_| TrainingError::FeedStopped)??;
         let images = Tensor::f_from_data_size(&pixels.bytes, &pixels.shape, Kind::Uint8)?;
-        Ok(Minibatch { images_shown: pixels.images_shown, images })
+        let labels = match &pixels.labels {
+            Some(labels) => Some(Tensor::f_from_slice(labels)?.f_view([images.size()[0], -1])?),
+            None => None,
+        };
+        Ok(Minibatch { images_shown: pixels.images_shown, images, labels })
     }
 }
 
@@ -91,7 +98,6 @@ impl Drop for DataFeed {
     }
 }
 
-/// The permutation of the epoch last asked for.
 /// A minibatch that libtorch has not seen. A tensor made on the reading thread would start a second
 /// pool of OpenMP threads there, and with more of them than cores none spins between kernels any more:
 /// training of small networks slows down by a fifth.
@@ -99,8 +105,10 @@ struct Pixels {
     images_shown: u64,
     shape: [i64; 4],
     bytes: Vec<u8>,
+    labels: Option<Vec<f32>>,
 }
 
+/// The permutation of the epoch last asked for.
 struct EpochOrder {
     seed: u64,
     len: u64,
@@ -121,6 +129,7 @@ impl EpochOrder {
 
 fn read(
     level: &Level,
+    labelled: Option<&Dataset>,
     order: &mut EpochOrder,
     images_shown: u64,
     count: u32,
@@ -128,8 +137,13 @@ fn read(
 ) -> Result<Pixels, ShardError> {
     let side = level.resolution().pixels();
     let mut bytes = Vec::with_capacity(count as usize * level.channels() * side * side);
+    let mut labels = labelled.map(|_| Vec::new());
     for position in images_shown..images_shown + u64::from(count) {
-        let image = level.image(order.image(position))?;
+        let index = order.image(position);
+        let image = level.image(index)?;
+        if let (Some(labels), Some(dataset)) = (&mut labels, labelled) {
+            labels.extend(dataset.label(index).unwrap_or_default());
+        }
         if mirror && uniform_numbers(order.seed, Stream::Mirror, position, 1)[0] < 0.5 {
             for row in image.chunks_exact(side) {
                 bytes.extend(row.iter().rev());
@@ -139,5 +153,5 @@ fn read(
         }
     }
     let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
-    Ok(Pixels { images_shown, shape, bytes })
+    Ok(Pixels { images_shown, shape, bytes, labels })
 }

@@ -83,6 +83,17 @@ pub enum TrainingError {
     /// The thread that reads data ended early.
     #[error("the data feed stopped before the run's end")]
     FeedStopped,
+    /// Labels asked for, and none there.
+    #[error("labels=ac-gan needs labels: the dataset has none; pack it with --labels, or set labels=ignore")]
+    NoLabels,
+    /// A class that the generator does not have.
+    #[error("class {class}: {}", if *classes == 0 { "the generator was trained without labels".to_owned() } else { format!("the generator has classes 0 to {}", classes - 1) })]
+    NoClass {
+        /// The class asked for.
+        class: u32,
+        /// Number of classes.
+        classes: u32,
+    },
     /// Settings that cannot work.
     #[error(transparent)]
     Settings(#[from] pg_schedule::SettingsError),

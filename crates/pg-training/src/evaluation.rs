@@ -33,7 +33,7 @@ impl ScoredMoment<'_> {
     /// # Errors
     /// libtorch's.
     pub fn fakes(&self, seeds: &[u64]) -> Result<ImageSheet, TrainingError> {
-        seeded_sheet(self.average, growth_state(self.level), seeds, self.device)
+        seeded_sheet(self.average, growth_state(self.level), seeds, None, self.device)
     }
 }
 

@@ -35,6 +35,12 @@ impl GeneratorAverage {
             for ((_, average), (_, weight)) in self.average.active(state).into_iter().zip(current) {
                 let _ = average.shallow_clone().f_lerp_(weight, 1.0 - self.decay)?;
             }
+            // Running statistics are no weights: the newest are the best.
+            for ((_, average), (_, now)) in
+                self.average.parameters().buffers().zip(generator.parameters().buffers())
+            {
+                average.shallow_clone().f_copy_(now)?;
+            }
             Ok(())
         })
     }

@@ -36,6 +36,8 @@ pub enum Stream {
     ToyChoice,
     /// Noise that becomes the latents of an interpolation; counter: the picture's cell.
     LoopNoise,
+    /// Classes of sampled images; counter: the image's seed.
+    SampleClasses,
 }
 
 fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {

@@ -7,8 +7,8 @@ use pg_schedule::TrainingSettings;
 use tch::{Device, Tensor};
 
 use crate::image_range::images_to_u8;
-use crate::random_streams::{Stream, normal_numbers};
-use crate::trainer::{architecture, growth_state};
+use crate::random_streams::{Stream, normal_numbers, uniform_numbers};
+use crate::trainer::{activations, architecture, growth_state};
 use crate::{RunFolder, Snapshot, TrainingError};
 
 /// Images per forward pass. Always this many (the last pass is filled up), so that libtorch takes the
@@ -42,6 +42,7 @@ pub struct Sampler {
     state: GrowthState,
     snapshot: Snapshot,
     device: Device,
+    class: Option<u32>,
 }
 
 impl Sampler {
@@ -78,12 +79,13 @@ impl Sampler {
         settings: &TrainingSettings,
         device: Device,
     ) -> Result<Self, TrainingError> {
-        let architecture =
-            architecture(settings, snapshot.state().resolution, snapshot.state().image_channels);
-        let generator = Generator::new(&architecture, device, &mut |count| vec![0.0; count]);
+        let at = snapshot.state();
+        let architecture = architecture(settings, at.resolution, at.image_channels, at.label_size);
+        let generator = Generator::new(&architecture, device, &mut |count| vec![0.0; count])
+            .with_activations(activations(settings));
         snapshot.load_average(generator.parameters())?;
         let state = growth_state(snapshot.level(settings));
-        Ok(Self { generator, state, snapshot, device })
+        Ok(Self { generator, state, snapshot, device, class: None })
     }
 
     /// The snapshot in use.
@@ -98,12 +100,30 @@ impl Sampler {
         self.state.resolution_px
     }
 
+    /// Number of classes that images may be drawn of; 0 without labels.
+    #[must_use]
+    pub fn classes(&self) -> u32 {
+        self.generator.architecture().label_size
+    }
+
+    /// Draws images of class `class` only; without it, each image's class is drawn from its seed.
+    ///
+    /// # Errors
+    /// [`TrainingError::NoClass`] where the generator does not have it.
+    pub fn of_class(mut self, class: u32) -> Result<Self, TrainingError> {
+        if class >= self.classes() {
+            return Err(TrainingError::NoClass { class, classes: self.classes() });
+        }
+        self.class = Some(class);
+        Ok(self)
+    }
+
     /// One image per seed, in order; call with a few dozen at a time to bound memory.
     ///
     /// # Errors
     /// libtorch's.
     pub fn sample(&self, seeds: &[u64]) -> Result<ImageSheet, TrainingError> {
-        seeded_sheet(&self.generator, self.state, seeds, self.device)
+        seeded_sheet(&self.generator, self.state, seeds, self.class, self.device)
     }
 
     /// Components of a latent.
@@ -118,13 +138,33 @@ impl Sampler {
         self.generator.architecture().image_channels as usize
     }
 
-    /// One image per latent, in order; each latent has [`Self::latent_size`] components.
+    /// One image per latent, in order; each latent has [`Self::latent_size`] components. With labels and
+    /// no class chosen they are of class 0.
     ///
     /// # Errors
     /// libtorch's, for latents of another size.
     pub fn sample_latents(&self, latents: &[Vec<f32>]) -> Result<ImageSheet, TrainingError> {
-        render(&self.generator, self.state, latents, self.device)
+        let class = self.class.unwrap_or(0);
+        let latents: Vec<_> =
+            latents.iter().map(|latent| with_class(latent.clone(), class, self.classes())).collect();
+        render(&self.generator, self.state, &latents, self.device)
     }
+}
+
+/// A latent with the label of `class` behind it: 1 there, 0 elsewhere.
+fn with_class(mut latent: Vec<f32>, class: u32, classes: u32) -> Vec<f32> {
+    latent.extend((0..classes).map(|k| if k == class { 1.0 } else { 0.0 }));
+    latent
+}
+
+/// Latent and class of a seed.
+fn seeded_latent(seed: u64, class: Option<u32>, (size, classes): (usize, u32)) -> Vec<f32> {
+    let latent = normal_numbers(seed, Stream::SampleLatents, 0, size);
+    let drawn = || {
+        let share = uniform_numbers(seed, Stream::SampleClasses, 0, 1)[0];
+        ((f64::from(share) * f64::from(classes)) as u32).min(classes.saturating_sub(1))
+    };
+    with_class(latent, class.unwrap_or_else(drawn), classes)
 }
 
 /// One image per seed.
@@ -132,25 +172,32 @@ pub(crate) fn seeded_sheet(
     generator: &Generator,
     state: GrowthState,
     seeds: &[u64],
+    class: Option<u32>,
     device: Device,
 ) -> Result<ImageSheet, TrainingError> {
-    let size = generator.architecture().latent_size as usize;
-    let latents: Vec<_> =
-        seeds.iter().map(|&seed| normal_numbers(seed, Stream::SampleLatents, 0, size)).collect();
+    let sizes = (generator.architecture().latent_size as usize, generator.architecture().label_size);
+    let latents: Vec<_> = seeds.iter().map(|&seed| seeded_latent(seed, class, sizes)).collect();
     render(generator, state, &latents, device)
 }
 
-/// The fixed sheet of a run: image k always from the same latent.
+/// The fixed sheet of a run: image k always from the same latent; with labels, a class for each of its
+/// `columns`.
 pub(crate) fn fixed_sheet(
     generator: &Generator,
     state: GrowthState,
     seed: u64,
-    count: usize,
+    (columns, rows): (usize, usize),
     device: Device,
 ) -> Result<ImageSheet, TrainingError> {
     let size = generator.architecture().latent_size as usize;
-    let latents: Vec<_> =
-        (0..count).map(|k| normal_numbers(seed, Stream::SheetLatents, k as u64, size)).collect();
+    let classes = generator.architecture().label_size;
+    let latents: Vec<_> = (0..columns * rows)
+        .map(|k| {
+            let latent = normal_numbers(seed, Stream::SheetLatents, k as u64, size);
+            let class = (k % columns) as u32 % classes.max(1);
+            with_class(latent, class, classes)
+        })
+        .collect();
     render(generator, state, &latents, device)
 }
 
@@ -167,7 +214,7 @@ fn render(
     sheet.bytes.reserve_exact(latents.len() * image_bytes);
     for chunk in latents.chunks(BATCH) {
         let mut numbers: Vec<f32> = chunk.concat();
-        numbers.resize(BATCH * architecture.latent_size as usize, 1.0);
+        numbers.resize(BATCH * (architecture.latent_size + architecture.label_size) as usize, 1.0);
         let batch = Tensor::from_slice(&numbers).reshape([BATCH as i64, -1]).to_device(device);
         let images = tch::no_grad(|| generator.forward(&batch, state))?;
         let bytes = images_to_u8(&images).contiguous();

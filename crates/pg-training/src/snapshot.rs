@@ -33,6 +33,9 @@ pub struct SnapshotState {
     pub resolution: u32,
     /// Colour channels.
     pub image_channels: u32,
+    /// Components of the dataset's labels; 0 without labels.
+    #[serde(default)]
+    pub label_size: u32,
     /// Steps of the generator's optimiser since its reset.
     pub generator_steps: u64,
     /// Steps of the discriminator's optimiser since its reset.

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use pg_networks::{
-    Architecture, Discriminator, Generator, GrowthState, MultiplicativeNoise, downscale_box, upscale_nearest,
+    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorNorm, GrowthState,
+    MultiplicativeNoise, Phase, downscale_box, upscale_nearest,
 };
-use pg_schedule::{LevelOfDetail, Round, TrainingSettings};
+use pg_schedule::{Labels, LevelOfDetail, Precision, Round, TrainingSettings};
 use tch::{Device, Kind, Tensor};
 
 use crate::data_feed::Minibatch;
 use crate::image_range::reals_to_f32;
-use crate::losses::{DiscriminatorLoss, Objective};
+use crate::losses::{DiscriminatorLoss, Objective, label_terms};
 use crate::random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
 use crate::{AdaptiveNoise, GeneratorAverage, Optimizer, TrainingError};
 
@@ -71,12 +72,30 @@ impl Trainer {
         image_channels: u32,
         device: Device,
     ) -> Result<Self, TrainingError> {
-        let architecture = architecture(settings, resolution_px, image_channels);
+        Self::with_labels(settings, resolution_px, image_channels, 0, device)
+    }
+
+    /// [`Self::new`] on data whose labels have `label_size` components; the settings say whether they are
+    /// used.
+    ///
+    /// # Errors
+    /// libtorch's, when memory runs out.
+    pub fn with_labels(
+        settings: &TrainingSettings,
+        resolution_px: u32,
+        image_channels: u32,
+        label_size: u32,
+        device: Device,
+    ) -> Result<Self, TrainingError> {
+        let architecture = architecture(settings, resolution_px, image_channels, label_size);
         let seed = settings.seed;
+        let kind = activations(settings);
         let generator =
-            Generator::new(&architecture, device, &mut weights_of(seed, Stream::GeneratorWeights));
+            Generator::new(&architecture, device, &mut weights_of(seed, Stream::GeneratorWeights))
+                .with_activations(kind);
         let discriminator =
-            Discriminator::new(&architecture, device, &mut weights_of(seed, Stream::DiscriminatorWeights));
+            Discriminator::new(&architecture, device, &mut weights_of(seed, Stream::DiscriminatorWeights))
+                .with_activations(kind);
         let average = GeneratorAverage::new(&generator, settings.ema_decay, device)?;
         Ok(Self {
             settings: settings.clone(),
@@ -156,6 +175,7 @@ impl Trainer {
         minibatch: &Minibatch,
         learning_rate: f64,
     ) -> Result<DiscriminatorLoss, TrainingError> {
+        self.discriminator.refresh_norms()?;
         let loss = self.discriminator_loss(state, minibatch)?;
         let weights = self.discriminator.active(state);
         let gradients = gradients_of(&loss.total, &weights)?;
@@ -175,23 +195,30 @@ impl Trainer {
         let shown = minibatch.images_shown;
         let count = minibatch.images.size()[0];
         let reals = reals_at(&minibatch.images.to_device(self.device), state);
-        let latents = self.latents(Stream::DiscriminatorLatents, shown, count);
-        let fakes = tch::no_grad(|| self.generator.forward(&latents, state))?;
+        let labels = self.labels_of(minibatch)?;
+        let latents = self.latents(Stream::DiscriminatorLatents, shown, labels.as_ref(), count);
+        let fakes = tch::no_grad(|| self.generator.at(state, Phase::Training)?.forward(&latents))?;
 
         let discriminator = self.discriminator.at(state)?;
         let mut draw = normal_source(self.settings.seed, Stream::DiscriminatorNoise, shown);
         let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
-        let (real_scores, fake_scores) = discriminator.forward_both_noisy(&reals, &fakes, noise);
+        let (of_reals, of_fakes) = discriminator.judge_both(&reals, &fakes, noise);
         let mix = || {
             let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
             Tensor::from_slice(&mix).to_device(self.device)
         };
-        Ok(self.objective.discriminator_loss(
+        let mut loss = self.objective.discriminator_loss(
             &|images| discriminator.forward(images),
-            (&reals, &real_scores),
-            (&fakes, &fake_scores),
+            (&reals, &of_reals.scores),
+            (&fakes, &of_fakes.scores),
             mix,
-        )?)
+        )?;
+        if let Some(labels) = &labels {
+            let terms =
+                label_terms(&of_reals.label_logits, labels) + label_terms(&of_fakes.label_logits, labels);
+            loss.total += terms.mean(Kind::Float) * self.settings.label_weight;
+        }
+        Ok(loss)
     }
 
     fn generator_step(
@@ -215,12 +242,21 @@ impl Trainer {
         noise_strength: f64,
     ) -> Result<Tensor, TrainingError> {
         let shown = minibatch.images_shown;
-        let latents = self.latents(Stream::GeneratorLatents, shown, minibatch.images.size()[0]);
-        let fakes = self.generator.forward(&latents, state)?;
+        let labels = self.labels_of(minibatch)?;
+        let count = minibatch.images.size()[0];
+        let latents = self.latents(Stream::GeneratorLatents, shown, labels.as_ref(), count);
+        let fakes = self.generator.at(state, Phase::Training)?.forward(&latents)?;
         let mut draw = normal_source(self.settings.seed, Stream::GeneratorNoise, shown);
         let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
-        let scores = self.discriminator.at(state)?.forward_noisy(&fakes, noise);
-        Ok(self.objective.generator_loss(&scores))
+        let judgement = self.discriminator.at(state)?.judge(&fakes, noise);
+        let loss = self.objective.generator_loss(&judgement.scores);
+        Ok(match &labels {
+            Some(labels) => {
+                let terms = label_terms(&judgement.label_logits, labels);
+                loss + terms.mean(Kind::Float) * self.settings.label_weight
+            }
+            None => loss,
+        })
     }
 
     /// What a step on `minibatch` would compute, without taking it, and from what: for comparing with
@@ -254,8 +290,8 @@ impl Trainer {
         let mut tensors = vec![
             ("input.reals".to_owned(), minibatch.images.shallow_clone()),
             ("input.mix".to_owned(), Tensor::from_slice(&mix)),
-            ("input.d_latents".to_owned(), self.latents(Stream::DiscriminatorLatents, shown, count)),
-            ("input.g_latents".to_owned(), self.latents(Stream::GeneratorLatents, shown, count)),
+            ("input.d_latents".to_owned(), self.latents(Stream::DiscriminatorLatents, shown, None, count)),
+            ("input.g_latents".to_owned(), self.latents(Stream::GeneratorLatents, shown, None, count)),
         ];
         for (network, parameters) in
             [("generator", self.generator.parameters()), ("discriminator", self.discriminator.parameters())]
@@ -300,26 +336,62 @@ impl Trainer {
         Ok(())
     }
 
-    fn latents(&self, stream: Stream, images_shown: u64, count: i64) -> Tensor {
+    /// The minibatch's labels `[N,L]`, where the networks have labels.
+    fn labels_of(&self, minibatch: &Minibatch) -> Result<Option<Tensor>, TrainingError> {
+        if self.generator.architecture().label_size == 0 {
+            return Ok(None);
+        }
+        let labels = minibatch.labels.as_ref().ok_or(TrainingError::NoLabels)?;
+        Ok(Some(labels.to_device(self.device)))
+    }
+
+    /// `[N,latent_size]` from N(0, 1), the labels behind where there are some.
+    fn latents(&self, stream: Stream, images_shown: u64, labels: Option<&Tensor>, count: i64) -> Tensor {
         let size = i64::from(self.settings.latent_size);
         let numbers = normal_numbers(self.settings.seed, stream, images_shown, (count * size) as usize);
-        Tensor::from_slice(&numbers).reshape([count, size]).to_device(self.device)
+        let latents = Tensor::from_slice(&numbers).reshape([count, size]).to_device(self.device);
+        match labels {
+            Some(labels) => Tensor::cat(&[&latents, labels], 1),
+            None => latents,
+        }
     }
 }
 
-/// The networks' shape under `settings`.
+/// The networks' shape under `settings`, on data with labels of `label_size` components.
 pub(crate) fn architecture(
     settings: &TrainingSettings,
     resolution_px: u32,
     image_channels: u32,
+    label_size: u32,
 ) -> Architecture {
     Architecture {
         resolution_px,
         image_channels,
         latent_size: settings.latent_size,
+        label_size: if settings.labels == Labels::AcGan { label_size } else { 0 },
         fmap_base: settings.fmap_base,
         fmap_max: settings.fmap_max,
+        equalized_lr: settings.equalized_lr,
+        generator_norm: match settings.generator_norm {
+            pg_schedule::GeneratorNorm::Pixel => GeneratorNorm::Pixel,
+            pg_schedule::GeneratorNorm::Batch => GeneratorNorm::Batch,
+            pg_schedule::GeneratorNorm::None => GeneratorNorm::None,
+        },
+        discriminator_norm: match settings.discriminator_norm {
+            pg_schedule::DiscriminatorNorm::None => DiscriminatorNorm::None,
+            pg_schedule::DiscriminatorNorm::Layer => DiscriminatorNorm::Layer,
+            pg_schedule::DiscriminatorNorm::Spectral => DiscriminatorNorm::Spectral,
+        },
         minibatch_stddev_group: settings.minibatch_stddev_group,
+        minibatch_discrimination: settings.minibatch_discrimination,
+    }
+}
+
+/// The number format of activations under `settings`.
+pub(crate) fn activations(settings: &TrainingSettings) -> Kind {
+    match settings.precision {
+        Precision::Fp32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
     }
 }
 
@@ -384,7 +456,7 @@ mod tests {
         let numbers = uniform_numbers(5, Stream::Mirror, index, 8 * 3 * 64);
         let bytes: Vec<u8> = numbers.into_iter().map(|u| (255.0 * u) as u8).collect();
         let images = Tensor::from_slice(&bytes).view([8, 3, 8, 8]);
-        trainer.step(&round, &Minibatch { images_shown, images }).unwrap()
+        trainer.step(&round, &Minibatch { images_shown, images, labels: None }).unwrap()
     }
 
     fn assert_same_weights(one: &Trainer, other: &Trainer) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pg_schedule::{KeepBest, LevelOfDetail, Round, Rounds, TrainingSettings};
+use pg_schedule::{KeepBest, Labels, LevelOfDetail, Round, Rounds, TrainingSettings};
 use pg_shard::Dataset;
 use serde::Serialize;
 use tch::Device;
@@ -118,7 +118,11 @@ impl TrainingRun {
         device: Device,
     ) -> Result<Self, TrainingError> {
         let channels = dataset.channels() as u32;
-        let mut trainer = Trainer::new(settings, resolution_px, channels, device)?;
+        let label_size = label_size(&dataset);
+        if settings.labels == Labels::AcGan && label_size == 0 {
+            return Err(TrainingError::NoLabels);
+        }
+        let mut trainer = Trainer::with_labels(settings, resolution_px, channels, label_size, device)?;
         let newest = RunFolder::newest_snapshot(folder.path())?;
         let (mut images_shown, mut last_round) = (0, None);
         if let Some(snapshot) = &newest {
@@ -268,8 +272,8 @@ impl TrainingRun {
         self.folder.log(&line)?;
         observer.tick(&line)?;
         let state = growth_state(round.level);
-        let count = sheet_columns(self.resolution_px) * sheet_rows(self.resolution_px);
-        let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, count, self.device)?;
+        let cells = (sheet_columns(self.resolution_px), sheet_rows(self.resolution_px));
+        let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, cells, self.device)?;
         observer.sheet(&format!("fakes-{:06}", self.images_shown / 1000), &sheet)?;
         self.write_snapshot(observer)?;
         self.evaluate_if_due(observer)
@@ -344,6 +348,7 @@ impl TrainingRun {
             last_round_images_shown: self.last_round,
             resolution: self.resolution_px,
             image_channels: self.dataset.channels() as u32,
+            label_size: label_size(&self.dataset),
             generator_steps: self.trainer.generator_optimizer.steps(),
             discriminator_steps: self.trainer.discriminator_optimizer.steps(),
             kept: self.images_shown == 0 || complete || count(self.images_shown) > count(before),
@@ -369,6 +374,11 @@ impl TrainingRun {
         let sheet = ImageSheet { bytes, count, channels: level.channels(), resolution_px: side };
         observer.sheet("reals", &sheet)
     }
+}
+
+/// Components of the dataset's labels, 0 without labels.
+fn label_size(dataset: &Dataset) -> u32 {
+    dataset.label_names().map_or(0, |names| names.len() as u32)
 }
 
 /// Columns of a run's sheets: about as many as fill a 1920 px wide picture, 4 to 12.

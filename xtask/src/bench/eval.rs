@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::done;
-use super::peer::Peer;
+use super::peer::{NUMERIC, Peer};
 use super::table::{Best, machine, milliseconds, print_table, row, times};
 use crate::process::Verdict;
 use crate::workspace::Workspace;
@@ -59,7 +59,7 @@ impl<'a> Bench<'a> {
         done(workspace.cargo().args(build))?;
         let folder = workspace.root().join("target/bench");
         fs::create_dir_all(&folder).context("cannot make target/bench")?;
-        let install = || Peer::install(workspace, &folder, "eval_peer.py");
+        let install = || Peer::install(workspace, &folder, "eval_peer.py", &NUMERIC);
         let peer = (!arguments.no_peer).then(install).transpose()?;
         Ok(Self { workspace, arguments, folder, peer })
     }

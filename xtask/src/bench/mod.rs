@@ -5,6 +5,7 @@ mod onnx;
 mod peer;
 mod prep;
 mod table;
+mod train;
 
 use std::process::Command;
 
@@ -27,6 +28,8 @@ enum What {
     Prep(prep::Arguments),
     /// pgeval with a network: images a second, Frechet distance; the peer is benches/onnx_peer.py (torch-fidelity, SciPy)
     Onnx(onnx::Arguments),
+    /// pgtrain: whole training steps and reading shards; the peers are benches/train_peer.py (eager PyTorch) and benches/feed_peer.py (its DataLoader, WebDataset)
+    Train(train::Arguments),
     /// pgeval: descriptors, MS-SSIM and the sliced distance; the peer is benches/eval_peer.py (NumPy, SciPy)
     Eval(eval::Arguments),
 }
@@ -36,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     match &arguments.what {
         What::Prep(arguments) => prep::run(workspace, arguments),
         What::Onnx(arguments) => onnx::run(workspace, arguments),
+        What::Train(arguments) => train::run(workspace, arguments),
         What::Eval(arguments) => eval::run(workspace, arguments),
     }
 }

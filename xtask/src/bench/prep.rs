@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::done;
-use super::peer::Peer;
+use super::peer::{NUMERIC, Peer};
 use super::table::{Best, machine, print_table, row};
 use crate::process::{Verdict, silent};
 use crate::workspace::Workspace;
@@ -60,8 +60,9 @@ impl<'a> Bench<'a> {
             fs::remove_dir_all(&scratch).context("cannot remove target/bench/prep")?;
         }
         fs::create_dir_all(&scratch).context("cannot make target/bench/prep")?;
-        let peer =
-            (!arguments.no_peer).then(|| Peer::install(workspace, &folder, "prep_peer.py")).transpose()?;
+        let peer = (!arguments.no_peer)
+            .then(|| Peer::install(workspace, &folder, "prep_peer.py", &NUMERIC))
+            .transpose()?;
         Ok(Self { workspace, arguments, scratch, peer })
     }
 

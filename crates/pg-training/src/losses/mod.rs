@@ -4,6 +4,7 @@
 //! `[N]`; [`Objective`] adds them up and takes the mean.
 
 mod adversarial;
+mod auxiliary_classifier;
 mod drift;
 mod f_divergence;
 mod gradient_penalty;
@@ -13,6 +14,7 @@ mod r1;
 mod tests_of_regularisers;
 
 pub use adversarial::{discriminator_terms, generator_terms};
+pub use auxiliary_classifier::label_terms;
 pub use drift::drift_terms;
 pub use f_divergence::FDivergence;
 pub use gradient_penalty::{GradientPenalty, PenaltyTerms};
