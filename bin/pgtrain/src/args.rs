@@ -102,6 +102,9 @@ pub(crate) struct SnapshotArgs {
     /// The best snapshot of a run folder, as --keep-best chose it
     #[arg(long)]
     pub(crate) best: bool,
+    /// Images of this class only, for generators with labels [default: drawn from each seed]
+    #[arg(long, value_name = "K")]
+    pub(crate) class: Option<u32>,
     /// Where to compute: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: String,
@@ -163,6 +166,9 @@ pub(crate) struct GridArgs {
     /// Images of these seeds, row by row [default: 0 and up]
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
     pub(crate) seeds: Option<SeedList>,
+    /// A column for each class and a row for each seed; --grid is not used
+    #[arg(long, conflicts_with = "class")]
+    pub(crate) by_class: bool,
 }
 
 /// Let the images of a run or a snapshot wander smoothly, back to where they began

@@ -101,7 +101,7 @@ impl<'a> ParameterBuilder<'a> {
         let count: i64 = shape.iter().product();
         let mut values = Tensor::from_slice(&(self.draw)(count as usize)).reshape(shape);
         if deviation != 1.0 {
-            values = values * deviation;
+            values *= deviation;
         }
         if shape.len() == 4 {
             // In memory [outputs,H,W,inputs]: the order that convolutions read.

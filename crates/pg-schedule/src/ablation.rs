@@ -34,7 +34,7 @@ pub enum Ablation {
 
 impl Ablation {
     /// `tiny` as this row has it.
-    pub(crate) fn settings(self, tiny: TrainingSettings) -> TrainingSettings {
+    pub(crate) fn settings(self, tiny: &TrainingSettings) -> TrainingSettings {
         let mut settings = TrainingSettings {
             progressive: false,
             minibatch: ByResolution::Everywhere(64),

@@ -180,7 +180,7 @@ impl Preset {
                 snapshot_kimg: 16.0,
                 ..paper
             },
-            Self::Ablation(row) => row.settings(Self::Tiny.settings()),
+            Self::Ablation(row) => row.settings(&Self::Tiny.settings()),
         }
     }
 }

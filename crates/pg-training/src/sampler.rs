@@ -126,6 +126,21 @@ impl Sampler {
         seeded_sheet(&self.generator, self.state, seeds, self.class, self.device)
     }
 
+    /// One image per seed and class, in order.
+    ///
+    /// # Errors
+    /// [`TrainingError::NoClass`] for a class that the generator does not have; libtorch's.
+    pub fn sample_classes(&self, cells: &[(u64, u32)]) -> Result<ImageSheet, TrainingError> {
+        let classes = self.classes();
+        if let Some(&(_, class)) = cells.iter().find(|(_, class)| *class >= classes) {
+            return Err(TrainingError::NoClass { class, classes });
+        }
+        let sizes = (self.latent_size(), classes);
+        let latents: Vec<_> =
+            cells.iter().map(|&(seed, class)| seeded_latent(seed, Some(class), sizes)).collect();
+        render(&self.generator, self.state, &latents, self.device)
+    }
+
     /// Components of a latent.
     #[must_use]
     pub fn latent_size(&self) -> usize {

@@ -1,8 +1,10 @@
 //! `pgtrain sample` and `pgtrain grid`: images from a snapshot.
 
+use std::path::Path;
+
 use anyhow::{Context as _, bail, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
-use pg_training::{ImageSheet, Sampler};
+use pg_training::{ImageSheet, Sampler, TrainingError};
 
 use crate::args::{Grid, GridArgs, SampleArgs, SnapshotArgs};
 use crate::image_output::{ImageOutput, SampleOrigin};
@@ -15,11 +17,15 @@ const CHUNK: usize = 64;
 pub(super) fn open(args: &SnapshotArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<Sampler> {
     let device = device::select(&args.device, common.threads, notes)?;
     ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
-    Ok(if args.best {
+    let sampler = if args.best {
         Sampler::open_best(&args.source, device)?
     } else {
         Sampler::open(&args.source, device)?
-    })
+    };
+    match args.class {
+        Some(class) => sampler.of_class(class).context("--class"),
+        None => Ok(sampler),
+    }
 }
 
 pub(crate) fn sample(
@@ -43,6 +49,7 @@ pub(crate) fn sample(
     let origin = SampleOrigin {
         weights_blake3: blake3::hash(&bytes).to_hex().to_string(),
         seeds: &seeds,
+        class: args.snapshot.class,
         images_shown: snapshot.state().images_shown,
         channels: sampler.channels(),
         resolution_px: sampler.resolution_px(),
@@ -71,6 +78,9 @@ pub(crate) fn sample(
 
 pub(crate) fn grid(args: &GridArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
     let sampler = open(&args.snapshot, common, notes)?;
+    if args.by_class {
+        return write_classes(&sampler, args, common, notes);
+    }
     let cells = (args.grid.columns * args.grid.rows) as u64;
     let seeds = match &args.seeds {
         Some(list) => list.0.iter().cloned().flatten().collect(),
@@ -92,7 +102,7 @@ fn write_grid(
     sampler: &Sampler,
     seeds: &[u64],
     grid: Grid,
-    path: &std::path::Path,
+    path: &Path,
     common: &CommonArgs,
 ) -> anyhow::Result<ExitStatus> {
     let cells = grid.columns * grid.rows;
@@ -104,12 +114,42 @@ fn write_grid(
             seeds.len()
         );
     }
+    write_cells(seeds, |chunk| sampler.sample(chunk), grid.columns, path, common)
+}
+
+/// A column for each class, a row for each seed.
+fn write_classes(
+    sampler: &Sampler,
+    args: &GridArgs,
+    common: &CommonArgs,
+    notes: StderrNotes,
+) -> anyhow::Result<ExitStatus> {
+    let classes = sampler.classes();
+    ensure!(classes > 0, "--by-class: the generator was trained without labels");
+    let seeds: Vec<u64> = match &args.seeds {
+        Some(list) => list.0.iter().cloned().flatten().collect(),
+        None => (0..8).collect(),
+    };
+    let cells: Vec<(u64, u32)> =
+        seeds.iter().flat_map(|&seed| (0..classes).map(move |class| (seed, class))).collect();
+    note(sampler, cells.len(), notes);
+    write_cells(&cells, |chunk| sampler.sample_classes(chunk), classes as usize, &args.output, common)
+}
+
+/// One picture of all `cells`, drawn a few at a time.
+fn write_cells<C>(
+    cells: &[C],
+    draw: impl Fn(&[C]) -> Result<ImageSheet, TrainingError>,
+    columns: usize,
+    path: &Path,
+    common: &CommonArgs,
+) -> anyhow::Result<ExitStatus> {
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
-    let progress = Progress::new(common.progress_style(), "sample", "images", seeds.len() as u64);
+    let progress = Progress::new(common.progress_style(), "sample", "images", cells.len() as u64);
     let mut all: Option<ImageSheet> = None;
-    for chunk in seeds.chunks(CHUNK) {
+    for chunk in cells.chunks(CHUNK) {
         interrupt.check(|| "nothing is kept".to_owned())?;
-        let sheet = sampler.sample(chunk)?;
+        let sheet = draw(chunk)?;
         match &mut all {
             None => all = Some(sheet),
             Some(all) => {
@@ -120,7 +160,7 @@ fn write_grid(
         progress.advance(chunk.len() as u64);
     }
     if let Some(sheet) = all {
-        let picture = pictures::sheet_picture(&sheet, grid.columns, 1);
+        let picture = pictures::sheet_picture(&sheet, columns, 1);
         pictures::write_bytes(path, &pictures::encode(&picture)?)?;
     }
     progress.finish();

@@ -17,6 +17,8 @@ pub(crate) struct SampleOrigin<'a> {
     /// BLAKE3 of the averaged generator's weights, hexadecimal.
     pub(crate) weights_blake3: String,
     pub(crate) seeds: &'a [u64],
+    /// The class that all images are of; drawn from their seeds else.
+    pub(crate) class: Option<u32>,
     pub(crate) images_shown: u64,
     pub(crate) channels: usize,
     pub(crate) resolution_px: u32,
@@ -40,6 +42,7 @@ impl Shards {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("weights_blake3", json!(origin.weights_blake3)),
             ("images_shown", json!(origin.images_shown)),
+            ("class", json!(origin.class)),
         ] {
             settings.insert(key.to_owned(), value);
         }

@@ -86,7 +86,7 @@ fn to_taps<const N: usize>(
             rows[kept::<N>(q)] = kernel_gradient(&grid);
         }
         for x in 0..TAPS {
-            let column: [Lanes; POINTS] = std::array::from_fn(|q| rows[q][x]);
+            let column: [Lanes; POINTS] = rows.map(|row| row[x]);
             for (y, tap) in kernel_gradient(&column).iter().enumerate() {
                 store::<FULL>(taps, (y * TAPS + x) * inputs + channel, count, &scaled(tap, scale));
             }

@@ -6,6 +6,11 @@
 //! 36 (25) matrix products over all tiles, done by libtorch. Against a plain convolution in f64 the result
 //! is off by up to 1e-5 of its largest value, as the tests bound.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the transforms must become part of the functions that are compiled for each instruction set"
+)]
+
 mod kernels;
 mod scratch;
 mod tiles;

@@ -156,7 +156,7 @@ fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 *row = of_window::<DOUBLED, SIZE>(&samples);
             }
             for p in 0..N {
-                let column: [Lanes; SIZE] = std::array::from_fn(|r| rows[r][kept::<N>(p)]);
+                let column: [Lanes; SIZE] = rows.map(|row| row[kept::<N>(p)]);
                 let column = of_window::<DOUBLED, SIZE>(&column);
                 for q in 0..N {
                     store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
@@ -214,7 +214,7 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 *row = of_gradient::<DOUBLED, SIZE>(&samples);
             }
             for p in 0..N {
-                let column: [Lanes; SIZE] = std::array::from_fn(|r| rows[r][kept::<N>(p)]);
+                let column: [Lanes; SIZE] = rows.map(|row| row[kept::<N>(p)]);
                 let column = of_gradient::<DOUBLED, SIZE>(&column);
                 for q in 0..N {
                     store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
@@ -272,7 +272,7 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 rows[kept::<N>(q)] = to_pixels::<DOUBLED, SIZE>(&grid);
             }
             for x in 0..SIZE {
-                let column: [Lanes; POINTS] = std::array::from_fn(|q| rows[q][x]);
+                let column: [Lanes; POINTS] = rows.map(|row| row[x]);
                 for (y, pixel) in to_pixels::<DOUBLED, SIZE>(&column).iter().enumerate() {
                     store::<FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, pixel);
                 }
