@@ -124,7 +124,7 @@ pub(crate) struct ToyArgs {
     #[arg(short, long, value_name = "OUT.png")]
     pub(crate) output: PathBuf,
     /// Generator steps
-    #[arg(long, default_value_t = 5000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 3000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: u64,
     /// Seed of all random choices
     #[arg(long, default_value_t = 1000, value_name = "S")]

@@ -24,12 +24,12 @@ fn quality(settings: ToySettings, steps: usize) -> ToyQuality {
 
 #[test]
 fn the_gradient_penalty_covers_all_eight_modes_where_clipped_weights_do_not() {
-    let penalty = quality(small(Loss::WganGp, 2e-3), 800);
+    let penalty = quality(small(Loss::WganGp, 1e-3), 1000);
     assert_eq!((penalty.modes, penalty.modes_covered), (Some(8), Some(8)), "{penalty:?}");
     assert!(penalty.high_quality_share > 0.3, "{penalty:?}");
     // At the rate of WGAN's paper, and at ten times as much.
     for learning_rate in [5e-5, 5e-4] {
-        let clipped = quality(small(Loss::Wgan, learning_rate), 800);
+        let clipped = quality(small(Loss::Wgan, learning_rate), 1000);
         assert!(clipped.modes_covered.is_some_and(|covered| covered < 6), "{learning_rate} {clipped:?}");
     }
 }
