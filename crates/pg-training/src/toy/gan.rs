@@ -12,7 +12,7 @@ use crate::{Optimizer, TrainingError};
 
 /// Components of the latent and of a point.
 const PLANE: i64 = 2;
-/// Hidden layers of either network (arXiv:1704.00028, appendix F).
+/// Hidden layers of either network (arXiv:1704.00028).
 const HIDDEN_LAYERS: usize = 3;
 
 /// What shapes a toy run.
@@ -22,8 +22,8 @@ pub struct ToySettings {
     pub dataset: ToyDataset,
     /// Units of each of the three hidden layers of both networks; 512 in the paper.
     pub width: u32,
-    /// Keep the generator's distribution fixed at the data plus Gaussian noise of unit variance, as in
-    /// figure 1 (a) of arXiv:1704.00028, which shows critics alone.
+    /// Keep the generator's distribution fixed at the data plus Gaussian noise of unit variance, as for the
+    /// value surfaces of arXiv:1704.00028, section 3, which show critics alone.
     pub fixed_generator: bool,
     /// Loss, regularisers, optimiser, learning rate, minibatch, n_critic and seed; nothing else of it
     /// counts.
