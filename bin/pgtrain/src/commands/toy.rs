@@ -70,7 +70,8 @@ pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> an
     for points in toy_picture::plane(SIDE).chunks(2 * BATCH) {
         scores.extend(gan.scores(points)?);
     }
-    let data = args.dataset.points(args.seed, u64::MAX, SHOWN);
+    // Points that neither training nor a fixed generator has seen.
+    let data = args.dataset.points(args.seed, u64::MAX / 2, SHOWN);
     let picture = toy_picture::draw(SIDE, &scores, &data, &samples[..2 * SHOWN]);
     pictures::write(&args.output, &picture).context("-o")?;
 
