@@ -217,7 +217,7 @@ pub(crate) struct ToyArgs {
     #[arg(short, long, value_name = "OUT.png")]
     pub(crate) output: PathBuf,
     /// Generator steps
-    #[arg(long, default_value_t = 5000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 3000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: u64,
     /// Seed of all random choices
     #[arg(long, default_value_t = 1000, value_name = "S")]
@@ -228,12 +228,9 @@ pub(crate) struct ToyArgs {
     /// Units of each of the three hidden layers (512 in the paper)
     #[arg(long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) width: u32,
-    /// Learning rate; without it the loss's own
-    #[arg(long, value_name = "RATE")]
-    pub(crate) learning_rate: Option<f64>,
-    /// Discriminator steps per generator step; without it 5 for wgan-gp and wgan, else 1
-    #[arg(long, value_name = "N")]
-    pub(crate) n_critic: Option<u32>,
+    /// One setting of the loss, its regularisers or its optimiser, e.g. gp_lambda=1; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
     /// Train the discriminator only, against the data with Gaussian noise
     #[arg(long)]
     pub(crate) fixed_generator: bool,

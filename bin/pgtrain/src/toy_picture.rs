@@ -13,7 +13,7 @@ const LINE_PX: f64 = 1.0;
 const POINT_PX: f64 = 2.2;
 
 /// Lowest and highest scores.
-const LOW: [f64; 3] = [214.0, 222.0, 232.0];
+const LOW: [f64; 3] = [190.0, 203.0, 221.0];
 const HIGH: [f64; 3] = [255.0, 252.0, 244.0];
 const LINE: [f64; 3] = [112.0, 120.0, 132.0];
 const DATA: [f64; 3] = [232.0, 119.0, 34.0];
@@ -34,7 +34,8 @@ pub(crate) fn draw(side: usize, scores: &[f32], data: &[f32], samples: &[f32]) -
     let level = |score: f32| (f64::from(score) - low) / (high - low) * LEVELS;
     let levels: Vec<f64> = scores.iter().map(|&score| level(score)).collect();
     for index in 0..side * side {
-        let shade = (levels[index] / LEVELS).clamp(0.0, 1.0);
+        // One shade between two level sets.
+        let shade = (levels[index].floor() / (LEVELS - 1.0)).clamp(0.0, 1.0);
         let ground = std::array::from_fn(|c| LOW[c] + shade * (HIGH[c] - LOW[c]));
         paint(&mut picture, index, ground, 1.0);
         paint(&mut picture, index, LINE, line_cover(&levels, side, index));

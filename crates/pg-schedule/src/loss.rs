@@ -18,9 +18,9 @@ pub enum Loss {
     Minimax,
     /// The same discriminator; the generator maximises log D(fake) (arXiv:1406.2661, section 3).
     NonSaturating,
-    /// Hinge loss (arXiv:1705.02894; arXiv:1802.05957, equation 17).
+    /// Hinge loss (arXiv:1705.02894; arXiv:1802.05957, equations 16 and 17).
     Hinge,
-    /// f-GAN, Kullback-Leibler divergence (arXiv:1606.00709, tables 1 and 6, as all that follow).
+    /// f-GAN, Kullback-Leibler divergence (arXiv:1606.00709, tables 1, 2 and 6, as all that follow).
     FKl,
     /// f-GAN, reverse Kullback-Leibler divergence.
     FReverseKl,

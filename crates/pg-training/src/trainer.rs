@@ -216,7 +216,7 @@ impl Trainer {
         if let Some(labels) = &labels {
             let terms =
                 label_terms(&of_reals.label_logits, labels) + label_terms(&of_fakes.label_logits, labels);
-            loss.total += terms.mean(Kind::Float) * self.settings.label_weight;
+            loss.total = &loss.total + terms.mean(Kind::Float) * self.settings.label_weight;
         }
         Ok(loss)
     }

@@ -1,6 +1,6 @@
 //! `pgtrain toy`: a loss at work on a distribution in the plane.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Output, Progress, Provenance, StderrNotes};
 use pg_schedule::ByResolution;
 use pg_training::toy::{ToyGan, ToyQuality, ToySettings};
@@ -16,6 +16,23 @@ const BATCH: usize = 16_384;
 /// Samples that the numbers are made from, and points of either kind in the picture.
 const JUDGED: usize = 10_000;
 const SHOWN: usize = 1_000;
+
+/// The settings of a run that a toy run has too.
+const KEYS: [&str; 13] = [
+    "learning_rate",
+    "n_critic",
+    "optimizer",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "rmsprop_decay",
+    "rmsprop_epsilon",
+    "gp_lambda",
+    "gp_target",
+    "r1_gamma",
+    "drift_weight",
+    "weight_clip",
+];
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -53,7 +70,8 @@ pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> an
     for points in toy_picture::plane(SIDE).chunks(2 * BATCH) {
         scores.extend(gan.scores(points)?);
     }
-    let data = args.dataset.points(args.seed, u64::MAX, SHOWN);
+    // Points that neither training nor a fixed generator has seen.
+    let data = args.dataset.points(args.seed, u64::MAX / 2, SHOWN);
     let picture = toy_picture::draw(SIDE, &scores, &data, &samples[..2 * SHOWN]);
     pictures::write_bytes(&args.output, &pictures::encode(&picture)?).context("-o")?;
 
@@ -66,7 +84,7 @@ pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> an
         high_quality_share: quality.high_quality_share,
         discriminator_loss: losses.0,
         generator_loss: (!args.fixed_generator).then_some(losses.1),
-        provenance: provenance(&settings, args.steps),
+        provenance: provenance(&settings, args.steps)?,
     };
     let output = Output;
     if args.json {
@@ -86,35 +104,25 @@ fn settings(args: &ToyArgs) -> anyhow::Result<ToySettings> {
     settings.fixed_generator = args.fixed_generator;
     settings.training.seed = args.seed;
     settings.training.minibatch = ByResolution::Everywhere(args.minibatch);
-    if let Some(rate) = args.learning_rate {
-        settings.training.learning_rate = ByResolution::Everywhere(rate);
-    }
-    if let Some(n_critic) = args.n_critic {
-        settings.training.n_critic = n_critic;
+    for assignment in &args.assignments {
+        let key = assignment.split('=').next().unwrap_or_default().trim();
+        ensure!(KEYS.contains(&key), "--set {assignment}: a toy run has the settings {}", KEYS.join(", "));
+        settings.training = settings.training.with_assignment(assignment).context("--set")?;
     }
     settings.training.minibatch_stddev_group = 0;
     settings.training.validate()?;
     Ok(settings)
 }
 
-fn provenance(settings: &ToySettings, steps: u64) -> Provenance {
-    let training = &settings.training;
-    Provenance::of_this_process("pgtrain", env!("CARGO_PKG_VERSION"), Some(training.seed))
-        .setting("dataset", settings.dataset.name())
-        .setting("loss", training.loss.name())
-        .setting("steps", steps)
-        .setting("width", settings.width)
-        .setting("fixed_generator", settings.fixed_generator)
-        .setting("minibatch", settings.minibatch())
-        .setting("n_critic", training.n_critic)
-        .setting("optimizer", serde_json::json!(training.optimizer))
-        .setting("learning_rate", settings.learning_rate())
-        .setting("adam_beta1", training.adam_beta1)
-        .setting("adam_beta2", training.adam_beta2)
-        .setting("rmsprop_decay", training.rmsprop_decay)
-        .setting("gp_lambda", training.gp_lambda)
-        .setting("gp_target", training.gp_target)
-        .setting("r1_gamma", training.r1_gamma)
-        .setting("drift_weight", training.drift_weight)
-        .setting("weight_clip", training.weight_clip)
+fn provenance(settings: &ToySettings, steps: u64) -> anyhow::Result<Provenance> {
+    let training = serde_json::to_value(&settings.training)?;
+    let provenance =
+        Provenance::of_this_process("pgtrain", env!("CARGO_PKG_VERSION"), Some(settings.training.seed))
+            .setting("dataset", settings.dataset.name())
+            .setting("loss", settings.training.loss.name())
+            .setting("steps", steps)
+            .setting("width", settings.width)
+            .setting("fixed_generator", settings.fixed_generator)
+            .setting("minibatch", settings.minibatch());
+    Ok(KEYS.iter().fold(provenance, |p, &key| p.setting(key, training[key].clone())))
 }

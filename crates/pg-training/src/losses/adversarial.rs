@@ -13,7 +13,7 @@ use super::FDivergence;
 /// | wgan-gp, wgan | f - r | arXiv:1701.07875, equation 2 |
 /// | lsgan | (r - 1)^2 / 2 + f^2 / 2 | arXiv:1611.04076, equation 9 |
 /// | minimax, non-saturating | -log s(r) - log(1 - s(f)) | arXiv:1406.2661, equation 1 |
-/// | hinge | max(0, 1 - r) + max(0, 1 + f) | arXiv:1802.05957, equation 17 |
+/// | hinge | max(0, 1 - r) + max(0, 1 + f) | arXiv:1802.05957, equations 16 and 17 |
 /// | f-… | f*(g(f)) - g(r) | arXiv:1606.00709, equation 6; see [`FDivergence`] |
 ///
 /// Finite for finite scores but where [`FDivergence`] says otherwise.

@@ -8,7 +8,7 @@ use tch::Tensor;
 /// An f-divergence D_f(P|Q) = E_Q[f(p/q)], P the reals' and Q the fakes' distribution.
 ///
 /// A discriminator with score v gives the bound E_P[g(v)] - E_Q[f*(g(v))] (equation 6), where f* is the
-/// convex conjugate of f and the output activation g (table 6) maps all scores into its domain. The
+/// convex conjugate of f and the output activation g (tables 2 and 6) maps all scores into its domain. The
 /// bound is tight at g(v) = f'(p/q) (equation 5). All g here rise with v, so that reals score high.
 ///
 /// | | f(u) | g(v) | f*(t) | f*(g(v)) | tight at v |

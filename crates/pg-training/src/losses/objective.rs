@@ -64,15 +64,15 @@ impl Objective {
         let mut norms = None;
         if let Some(penalty) = &self.gradient_penalty {
             let penalty = penalty.terms(scores, reals, fakes, &mix())?;
-            terms += penalty.terms;
+            terms = &terms + penalty.terms;
             norms = Some(penalty.norms);
         }
         if self.drift_weight > 0.0 {
-            terms += drift_terms(real_scores, self.drift_weight);
+            terms = &terms + drift_terms(real_scores, self.drift_weight);
         }
         if self.r1_gamma > 0.0 {
             let r1 = r1_terms(scores, reals, self.r1_gamma)?;
-            terms += r1.terms;
+            terms = &terms + r1.terms;
             norms = norms.or(Some(r1.norms));
         }
         Ok(DiscriminatorLoss {

@@ -113,6 +113,9 @@ fn the_drift_term_and_its_derivative_are_those_worked_out_by_hand() {
     assert_close(&gradient[0], &[0.006, -0.001, 0.0]);
 }
 
+/// Weights of penalty, drift and R1, and the sum of the parts that are on.
+type Case = (f64, f64, f64, fn(&[f64; 4]) -> f64);
+
 #[test]
 fn the_objective_is_the_mean_of_the_loss_and_the_regularisers_that_are_on() {
     let [lambda, target, drift, gamma] = [10.0, 1.0, 0.001, 3.0];
@@ -124,7 +127,7 @@ fn the_objective_is_the_mean_of_the_loss_and_the_regularisers_that_are_on() {
         };
         (of(0) + of(1) + of(2)) / 3.0
     };
-    let cases: [(f64, f64, f64, fn(&[f64; 4]) -> f64); 4] = [
+    let cases: [Case; 4] = [
         (lambda, drift, gamma, |p| p[0] + p[1] + p[2] + p[3]),
         (lambda, drift, 0.0, |p| p[0] + p[1] + p[2]),
         (0.0, 0.0, gamma, |p| p[0] + p[3]),
