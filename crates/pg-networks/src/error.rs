@@ -24,6 +24,14 @@ pub enum NetworkError {
         /// The network's full resolution.
         most: u32,
     },
+    /// Bytes that are not an image batch of the shape said.
+    #[error("expected the bytes of images {shape:?}, found {found} bytes")]
+    Bytes {
+        /// `[N,C,H,W]`.
+        shape: Vec<i64>,
+        /// Number of bytes.
+        found: usize,
+    },
     /// An error of libtorch itself.
     #[error(transparent)]
     Torch(#[from] tch::TchError),

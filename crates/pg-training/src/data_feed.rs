@@ -1,24 +1,27 @@
-//! Minibatches of reals, read ahead on a thread of its own.
+//! Minibatches of reals, read ahead on threads of their own.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use pg_schedule::Rounds;
+use pg_networks::images_from_bytes;
+use pg_schedule::{Round, Rounds};
 use pg_shard::{Dataset, Level, ShardError, epoch_order};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainingError;
 use crate::random_streams::{Stream, uniform_numbers};
 
-/// Minibatches that wait ready for the trainer.
-const READ_AHEAD: usize = 4;
+/// Threads that read, minibatch k in thread `k mod READERS`.
+const READERS: usize = 2;
+/// Minibatches that wait ready for the trainer, of each thread.
+const READ_AHEAD: usize = 2;
 
 /// Some reals at the level in force.
 #[derive(Debug)]
 pub struct Minibatch {
     /// Real images shown before this minibatch.
     pub images_shown: u64,
-    /// u8 `[N,C,R,R]`, 0..=255, mirrored where drawn so.
+    /// `[N,C,R,R]`, mirrored where drawn so: u8 0..=255, or f32 in [-1, 1].
     pub images: Tensor,
     /// f32 `[N,L]`, where the dataset has labels.
     pub labels: Option<Tensor>,
@@ -28,10 +31,36 @@ pub struct Minibatch {
 ///
 /// Image k of the run is image `k mod len` of an exact permutation of the dataset for epoch
 /// `k / len`: every image once per epoch, whatever the minibatches, and a pure function of the seed.
+/// Pixels are copied once, out of the mapped shard; their conversion to f32 is the pass that makes the
+/// tensor.
 #[derive(Debug)]
 pub struct DataFeed {
-    minibatches: Option<Receiver<Result<Pixels, ShardError>>>,
+    readers: Vec<Reader>,
+    next: usize,
+}
+
+/// One reading thread.
+#[derive(Debug)]
+struct Reader {
+    minibatches: Option<Receiver<Result<MinibatchBytes, ShardError>>>,
+    /// Where used memory goes back to, so that fresh pages are not cleared for every minibatch.
+    used: Option<Sender<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A minibatch that libtorch has not seen. A tensor made on a reading thread would start a second
+/// pool of OpenMP threads there, and with more of them than cores none spins between kernels any more:
+/// training of small networks slows down by a fifth.
+#[derive(Debug)]
+pub struct MinibatchBytes {
+    /// Real images shown before this minibatch.
+    pub images_shown: u64,
+    /// `[N,C,R,R]`.
+    pub shape: [i64; 4],
+    /// 0..=255, mirrored where drawn so.
+    pub bytes: Vec<u8>,
+    /// `[N,L]`, where the dataset has labels.
+    pub labels: Option<Vec<f32>>,
 }
 
 impl DataFeed {
@@ -50,62 +79,145 @@ impl DataFeed {
         for &side in resolutions_px {
             levels.push(dataset.level_of_side(side)?);
         }
-        let labelled = dataset.label_names().is_some().then(|| dataset.clone());
-        let (sender, receiver) = sync_channel(READ_AHEAD);
-        let mut order = EpochOrder { seed, len: dataset.len() as u64, epoch: None, order: Vec::new() };
-        let thread = std::thread::spawn(move || {
-            for round in rounds {
-                let side = round.level.resolution_px as usize;
-                let Some(level) = levels.iter().find(|l| l.resolution().pixels() == side) else { return };
-                for repeat in 0..round.repeats {
-                    let shown = round.images_shown + u64::from(repeat * round.minibatch);
-                    let pixels = read(level, labelled.as_ref(), &mut order, shown, round.minibatch, mirror);
-                    let damaged = pixels.is_err();
-                    // The trainer went away: nothing left to do.
-                    if sender.send(pixels).is_err() || damaged {
-                        return;
-                    }
-                }
-            }
-        });
-        Ok(Self { minibatches: Some(receiver), thread: Some(thread) })
+        let readers = (0..READERS)
+            .map(|first| {
+                let (sender, minibatches) = sync_channel(READ_AHEAD);
+                let (used, back) = channel();
+                let work = Work {
+                    levels: levels.clone(),
+                    labelled: dataset.label_names().is_some().then(|| dataset.clone()),
+                    order: EpochOrder { seed, len: dataset.len() as u64, epoch: None, order: Vec::new() },
+                    mirror,
+                    back,
+                };
+                let rounds = rounds.clone();
+                let thread = std::thread::spawn(move || work.run(rounds, first, &sender));
+                Reader { minibatches: Some(minibatches), used: Some(used), thread: Some(thread) }
+            })
+            .collect();
+        Ok(Self { readers, next: 0 })
     }
 
-    /// The next minibatch, as soon as it is there.
+    /// The next minibatch for a trainer on `device`, as soon as it is there: f32 on the CPU, bytes for
+    /// other devices.
     ///
     /// # Errors
     /// [`TrainingError::FeedStopped`] after the last round, or when the reading thread ended; an image of
     /// the dataset that is damaged.
-    pub fn next_minibatch(&self) -> Result<Minibatch, TrainingError> {
-        let receiver = self.minibatches.as_ref().ok_or(TrainingError::FeedStopped)?;
-        let pixels = receiver.recv().map_err(|_| TrainingError::FeedStopped)??;
-        let images = Tensor::f_from_data_size(&pixels.bytes, &pixels.shape, Kind::Uint8)?;
+    pub fn next_minibatch(&mut self, device: Device) -> Result<Minibatch, TrainingError> {
+        let pixels = self.next_bytes()?;
+        let images = if device == Device::Cpu {
+            images_from_bytes(&pixels.bytes, pixels.shape)?
+        } else {
+            Tensor::f_from_data_size(&pixels.bytes, &pixels.shape, Kind::Uint8)?
+        };
         let labels = match &pixels.labels {
-            Some(labels) => Some(Tensor::f_from_slice(labels)?.f_view([images.size()[0], -1])?),
+            Some(labels) => Some(Tensor::f_from_slice(labels)?.f_view([pixels.shape[0], -1])?),
             None => None,
         };
-        Ok(Minibatch { images_shown: pixels.images_shown, images, labels })
+        let images_shown = pixels.images_shown;
+        self.recycle(pixels);
+        Ok(Minibatch { images_shown, images, labels })
+    }
+
+    /// The next minibatch as the readers leave it.
+    ///
+    /// # Errors
+    /// As [`Self::next_minibatch`].
+    pub fn next_bytes(&mut self) -> Result<MinibatchBytes, TrainingError> {
+        let reader = &self.readers[self.next];
+        self.next = (self.next + 1) % READERS;
+        let receiver = reader.minibatches.as_ref().ok_or(TrainingError::FeedStopped)?;
+        Ok(receiver.recv().map_err(|_| TrainingError::FeedStopped)??)
+    }
+
+    /// Gives the memory of the minibatch just taken back to its reader, for one of the next.
+    pub fn recycle(&self, minibatch: MinibatchBytes) {
+        let last = (self.next + READERS - 1) % READERS;
+        if let Some(used) = &self.readers[last].used {
+            // A reader at its end takes no more.
+            let _ = used.send(minibatch.bytes);
+        }
     }
 }
 
 impl Drop for DataFeed {
     fn drop(&mut self) {
-        // Hang up first, so that a thread waiting to send ends.
-        self.minibatches = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        // Hang up first, so that threads waiting to send end.
+        for reader in &mut self.readers {
+            (reader.minibatches, reader.used) = (None, None);
+        }
+        for reader in &mut self.readers {
+            if let Some(thread) = reader.thread.take() {
+                let _ = thread.join();
+            }
         }
     }
 }
 
-/// A minibatch that libtorch has not seen. A tensor made on the reading thread would start a second
-/// pool of OpenMP threads there, and with more of them than cores none spins between kernels any more:
-/// training of small networks slows down by a fifth.
-struct Pixels {
-    images_shown: u64,
-    shape: [i64; 4],
-    bytes: Vec<u8>,
-    labels: Option<Vec<f32>>,
+/// What a reading thread has.
+struct Work {
+    levels: Vec<Level>,
+    labelled: Option<Dataset>,
+    order: EpochOrder,
+    mirror: bool,
+    back: Receiver<Vec<u8>>,
+}
+
+impl Work {
+    /// Reads minibatches `first`, `first + READERS`, … of all.
+    fn run(mut self, rounds: Rounds, first: usize, sender: &SyncSender<Result<MinibatchBytes, ShardError>>) {
+        let minibatches = rounds.flat_map(|round| (0..round.repeats).map(move |repeat| (round.clone(), repeat)));
+        for (round, repeat) in minibatches.skip(first).step_by(READERS) {
+            let Some(pixels) = self.read(&round, repeat) else { return };
+            let damaged = pixels.is_err();
+            // The trainer went away: nothing left to do.
+            if sender.send(pixels).is_err() || damaged {
+                return;
+            }
+        }
+    }
+
+    /// `None` where the round is at a level that was not asked for.
+    fn read(&mut self, round: &Round, repeat: u32) -> Option<Result<MinibatchBytes, ShardError>> {
+        let side = round.level.resolution_px as usize;
+        let level = self.levels.iter().find(|l| l.resolution().pixels() == side)?.clone();
+        let images_shown = round.images_shown + u64::from(repeat * round.minibatch);
+        Some(self.read_images(&level, images_shown, round.minibatch))
+    }
+
+    fn read_images(
+        &mut self,
+        level: &Level,
+        images_shown: u64,
+        count: u32,
+    ) -> Result<MinibatchBytes, ShardError> {
+        let side = level.resolution().pixels();
+        let mut bytes = self.back.try_recv().unwrap_or_default();
+        bytes.clear();
+        bytes.reserve(count as usize * level.channels() * side * side);
+        let mut labels = self.labelled.as_ref().map(|_| Vec::new());
+        for position in images_shown..images_shown + u64::from(count) {
+            let index = self.order.image(position);
+            let image = level.image(index)?;
+            if let (Some(labels), Some(dataset)) = (&mut labels, &self.labelled) {
+                labels.extend(dataset.label(index).unwrap_or_default());
+            }
+            let mirrored =
+                self.mirror && uniform_numbers(self.order.seed, Stream::Mirror, position, 1)[0] < 0.5;
+            if mirrored {
+                for row in image.chunks_exact(side) {
+                    let start = bytes.len();
+                    bytes.extend_from_slice(row);
+                    bytes[start..].reverse();
+                }
+            } else {
+                bytes.extend_from_slice(&image);
+            }
+        }
+        let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
+        Ok(MinibatchBytes { images_shown, shape, bytes, labels })
+    }
 }
 
 /// The permutation of the epoch last asked for.
@@ -125,33 +237,4 @@ impl EpochOrder {
         }
         self.order[(position % self.len) as usize] as usize
     }
-}
-
-fn read(
-    level: &Level,
-    labelled: Option<&Dataset>,
-    order: &mut EpochOrder,
-    images_shown: u64,
-    count: u32,
-    mirror: bool,
-) -> Result<Pixels, ShardError> {
-    let side = level.resolution().pixels();
-    let mut bytes = Vec::with_capacity(count as usize * level.channels() * side * side);
-    let mut labels = labelled.map(|_| Vec::new());
-    for position in images_shown..images_shown + u64::from(count) {
-        let index = order.image(position);
-        let image = level.image(index)?;
-        if let (Some(labels), Some(dataset)) = (&mut labels, labelled) {
-            labels.extend(dataset.label(index).unwrap_or_default());
-        }
-        if mirror && uniform_numbers(order.seed, Stream::Mirror, position, 1)[0] < 0.5 {
-            for row in image.chunks_exact(side) {
-                bytes.extend(row.iter().rev());
-            }
-        } else {
-            bytes.extend_from_slice(&image);
-        }
-    }
-    let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
-    Ok(Pixels { images_shown, shape, bytes, labels })
 }

@@ -2,8 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-/// Bytes 0..=255 to f32 in [-1, 1]: x / 127.5 - 1. Shape unchanged.
+/// Bytes 0..=255 to f32 in [-1, 1]: x / 127.5 - 1. Shape unchanged. What is f32 already stays as it is.
 pub fn reals_to_f32(bytes: &Tensor) -> Tensor {
+    if bytes.kind() == Kind::Float {
+        return bytes.shallow_clone();
+    }
     bytes.to_kind(Kind::Float) * (1.0 / 127.5) - 1.0
 }
 

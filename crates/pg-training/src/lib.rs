@@ -27,7 +27,7 @@ pub use pg_networks::keep_freed_memory;
 
 pub use adam::{Adam, AdamSettings};
 pub use adaptive_noise::AdaptiveNoise;
-pub use data_feed::{DataFeed, Minibatch};
+pub use data_feed::{DataFeed, Minibatch, MinibatchBytes};
 pub use error::TrainingError;
 pub use evaluation::{
     BestSnapshot, Evaluated, EvaluationLine, LevelScore, MetricScore, ScoredMoment, Scores,

@@ -185,7 +185,7 @@ impl TrainingRun {
         let rounds = Rounds::from(&self.settings, self.resolution_px, self.images_shown, before);
         let levels: Vec<u32> =
             (plan.start_resolution_px.ilog2()..=self.resolution_px.ilog2()).map(|log2| 1 << log2).collect();
-        let feed = DataFeed::start(
+        let mut feed = DataFeed::start(
             &self.dataset,
             rounds.clone(),
             &levels,
@@ -195,7 +195,7 @@ impl TrainingRun {
         let mut tick = Tick::start(self.images_shown);
         let mut last = None;
         for round in rounds {
-            self.train_round(&round, &feed, &mut tick)?;
+            self.train_round(&round, &mut feed, &mut tick)?;
             observer.round(self.images_shown, round.level);
             let stop = observer.stop_requested();
             let tick_images = self.settings.tick_kimg.at(round.level.resolution_px) * 1000.0;
@@ -231,11 +231,11 @@ impl TrainingRun {
         self.newest.clone().ok_or_else(none)
     }
 
-    fn train_round(&mut self, round: &Round, feed: &DataFeed, tick: &mut Tick) -> Result<(), TrainingError> {
+    fn train_round(&mut self, round: &Round, feed: &mut DataFeed, tick: &mut Tick) -> Result<(), TrainingError> {
         self.trainer.begin(round);
         for _ in 0..round.repeats {
             let waiting = Instant::now();
-            let minibatch = feed.next_minibatch()?;
+            let minibatch = feed.next_minibatch(self.device)?;
             tick.data_time += waiting.elapsed();
             match self.trainer.step(round, &minibatch) {
                 Ok(statistics) => tick.add(&statistics),
