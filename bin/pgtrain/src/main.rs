@@ -7,7 +7,9 @@ mod cuda_library;
 mod device;
 mod evaluation;
 mod image_output;
+mod memory;
 mod pictures;
+mod probe;
 mod run_observer;
 mod settings;
 

@@ -151,8 +151,7 @@ impl TrainingRun {
     /// optimisers' moments and the gradients of one network.
     #[must_use]
     pub fn further_weight_bytes(&self) -> u64 {
-        let generator = self.trainer.generator.parameters().count() as u64;
-        let discriminator = self.trainer.discriminator.parameters().count() as u64;
+        let [generator, discriminator] = self.trainer.weight_counts().map(|count| count as u64);
         size_of::<f32>() as u64 * (2 * (generator + discriminator) + generator.max(discriminator))
     }
 

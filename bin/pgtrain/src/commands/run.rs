@@ -9,9 +9,9 @@ use pg_shard::Dataset;
 use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
-use crate::device;
 use crate::run_observer::Observer;
 use crate::settings::resolve_for_run;
+use crate::{device, memory};
 
 pub(crate) fn start(args: &RunArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
     let resolved = resolve_for_run(args)?;
@@ -76,6 +76,9 @@ fn train(
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
     let path = folder.path().to_owned();
     let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device)?;
+    if device == tch::Device::Cpu {
+        memory::check_before_training(settings, resolution, run.further_weight_bytes(), notes)?;
+    }
     let total = (settings.total_kimg * 1000.0).ceil() as u64;
     let progress = Progress::new(common.progress_style(), "train", "images", total);
     if run.images_shown() > 0 {
