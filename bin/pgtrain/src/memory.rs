@@ -7,9 +7,9 @@ use pg_cli::StderrNotes;
 use pg_schedule::TrainingSettings;
 
 /// Numbers that libtorch holds at once in a training step for each number of the networks' feature maps, measured with
-/// `pgtrain plan --probe` at 16 to 256 px: activations of both networks, and what the gradient penalty differentiates
+/// `pgtrain plan --probe` at 32 to 128 px: activations of both networks, and what the gradient penalty differentiates
 /// twice. An estimate, good to a half.
-const NUMBERS_PER_FEATURE: f64 = 9.0;
+const NUMBERS_PER_FEATURE: f64 = 6.0;
 
 /// Bytes that programs can still take without swapping.
 pub(crate) fn available_bytes() -> Option<u64> {

@@ -68,6 +68,10 @@ impl<'a> Probe<'a> {
     /// To be called first: later steps leave memory behind that the process keeps.
     pub(crate) fn memory(&mut self) -> anyhow::Result<Option<MemoryNeed>> {
         let phase = Phase { resolution_px: self.resolution_px, is_fading: false };
+        // What libtorch sets up at its first step is no part of it.
+        let coarsest = self.settings.start_resolution.min(self.resolution_px);
+        let warm_up = smallest(self.settings.minibatch.at(coarsest), self.settings);
+        self.step(Phase { resolution_px: coarsest, is_fading: false }, warm_up, true)?;
         let Some(before) = memory::resident_bytes().filter(|_| self.device == Device::Cpu) else {
             return Ok(None);
         };

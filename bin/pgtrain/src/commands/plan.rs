@@ -123,10 +123,13 @@ fn print_probe(phases: &[PlanRow], seconds: f64, memory: Option<&MemoryNeed>) ->
     let Some(need) = memory else { return Ok(()) };
     let free = need
         .available_bytes
-        .map_or_else(String::new, |bytes| format!("; {} are free now", memory::gigabytes(bytes as f64)));
+        .map_or_else(String::new, |bytes| format!(" ({} are free now)", memory::gigabytes(bytes as f64)));
     Output.line(format_args!(
-        "about {} of memory: {} of weights, moments and gradients, {} of activations ({} px, minibatch {}){free}",
-        memory::gigabytes((need.weight_bytes + need.activation_bytes) as f64),
+        "about {} of memory{free}:",
+        memory::gigabytes((need.weight_bytes + need.activation_bytes) as f64)
+    ))?;
+    Output.line(format_args!(
+        "  {} of weights, moments, gradients; {} of activations at {} px, minibatch {}",
         memory::gigabytes(need.weight_bytes as f64),
         memory::gigabytes(need.activation_bytes as f64),
         need.resolution,
