@@ -112,7 +112,9 @@ fn what_cannot_run_exits_2_and_says_why() {
     let sandbox = sandbox_with_faces();
     sandbox.write("file", "not a dataset");
     fs::create_dir(sandbox.path("empty")).unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    support::align_faces(&sandbox, "fine", &["--levels", "8..16"]);
+    let cases: [(&[&str], &str); 10] = [
+        (&["run", "fine", "-o", "run", "--preset", "tiny", "--device", "cpu"], "--set start_resolution=8"),
         (&["run", "missing", "-o", "run"], "missing"),
         (&["run", "empty", "-o", "run"], "dataset.json"),
         (&["run", "faces", "-o", "file/run", "--device", "cpu"], "file/run"),
@@ -131,4 +133,5 @@ fn what_cannot_run_exits_2_and_says_why() {
         assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     }
+    assert!(!sandbox.path("run").exists());
 }
