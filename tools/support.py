@@ -93,10 +93,16 @@ def missing_here(wanted: list[str]) -> list[str]:
     return missing
 
 
-def enter_environment(script: str, venv: Path | None) -> None:
+def enter_environment(
+    script: str,
+    venv: Path | None,
+    default: str = "inception-venv",
+    room: str = "with torch's own needs 5 GB",
+) -> None:
     """Returns if this Python has the packages; else starts the script again where they are.
 
-    `venv` asks for that environment; without it `uv run` is tried first.
+    `venv` asks for that environment; without it `uv run` is tried first, then one called `default` in target/tools,
+    which takes `room`.
     """
     path = Path(script).resolve()
     wanted = requirements(path)
@@ -106,21 +112,20 @@ def enter_environment(script: str, venv: Path | None) -> None:
     if os.environ.get(ENTERED):
         raise Refusal(f"{sys.prefix}: {', '.join(missing)} missing though just installed; remove the folder, try again")
     environment = os.environ | {ENTERED: "1"}
-    default = ROOT / "target/tools/inception-venv"
-    python = (venv or default).absolute() / "bin/python"
+    python = (venv or ROOT / "target/tools" / default).absolute() / "bin/python"
     uv = shutil.which("uv")
     if uv and venv is None and not python.exists():
         os.execve(uv, [uv, "run", "--quiet", "--script", str(path), *sys.argv[1:]], environment)
-    install(python, wanted)
+    install(python, wanted, room)
     os.execve(python, [str(python), str(path), *sys.argv[1:]], environment)
 
 
-def install(python: Path, wanted: list[str]) -> None:
+def install(python: Path, wanted: list[str], room: str) -> None:
     """Makes the environment of `python` have `wanted`."""
     folder = python.parent.parent
     if python.exists() and has_packages(python, wanted):
         return
-    print(f"installing {', '.join(wanted)} into {folder}; with torch's own needs 5 GB", file=sys.stderr)
+    print(f"installing {', '.join(wanted)} into {folder}; {room}", file=sys.stderr)
     for command in (
         [] if python.exists() else [sys.executable, "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", "--quiet", *wanted],

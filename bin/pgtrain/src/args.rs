@@ -84,10 +84,17 @@ pub(crate) struct ResumeArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   pgtrain plan --preset paper-celebahq --set resolution=1024
-  pgtrain plan --preset tiny --json")]
+  pgtrain plan --preset tiny --json
+  pgtrain plan --preset paper-lsun --probe --device cuda:0")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// Measure a few steps of each phase on random images: time of each phase and in all, memory
+    #[arg(long)]
+    pub(crate) probe: bool,
+    /// Where to measure: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: String,
     /// One JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,

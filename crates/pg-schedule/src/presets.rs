@@ -83,14 +83,14 @@ impl Preset {
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
-            Self::PaperCelebahq => "CelebA-HQ up to 1024 px, 600+600 kimg a level, 12000 in all, one GPU",
-            Self::PaperCelebahq2Gpu => "its minibatches and learning rates of two GPUs",
+            Self::PaperCelebahq => "CelebA-HQ to 1024 px, one GPU: 600+600 kimg a level, 12000 in all",
+            Self::PaperCelebahq2Gpu => "the same with minibatches and learning rates of two GPUs",
             Self::PaperCelebahq4Gpu => "of four GPUs",
             Self::PaperCelebahq8Gpu => "of eight GPUs",
-            Self::PaperCelebahqV1 => "the paper's text: 800+800 kimg a level, minibatches of 16, 19000 kimg",
+            Self::PaperCelebahqV1 => "as in the paper's text: 800+800 kimg a level, minibatches of 16",
             Self::PaperCifar10 => "CIFAR-10 at 32 px, gradient penalty around 750",
             Self::PaperLsun => "an LSUN category at 256 px, one GPU",
-            Self::PaperLsun8Gpu => "its minibatches and learning rates of eight GPUs",
+            Self::PaperLsun8Gpu => "the same with minibatches and learning rates of eight GPUs",
             Self::Tiny => "narrow networks up to 32 px, minutes on a CPU: for demos and tests",
             Self::Ablation(row) => match row {
                 Ablation::A => "table 1 of the paper at the size of tiny: WGAN-GP's training",

@@ -167,7 +167,8 @@ struct Work {
 impl Work {
     /// Reads minibatches `first`, `first + READERS`, … of all.
     fn run(mut self, rounds: Rounds, first: usize, sender: &SyncSender<Result<MinibatchBytes, ShardError>>) {
-        let minibatches = rounds.flat_map(|round| (0..round.repeats).map(move |repeat| (round.clone(), repeat)));
+        let minibatches =
+            rounds.flat_map(|round| (0..round.repeats).map(move |repeat| (round.clone(), repeat)));
         for (round, repeat) in minibatches.skip(first).step_by(READERS) {
             let Some(pixels) = self.read(&round, repeat) else { return };
             let damaged = pixels.is_err();

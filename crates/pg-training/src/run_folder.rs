@@ -301,3 +301,101 @@ fn all_snapshots(path: &Path) -> Result<Vec<Snapshot>, TrainingError> {
     }
     Ok(snapshots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::{MetricScore, Scores};
+    use crate::snapshot::SnapshotState;
+
+    /// A run folder with snapshots of one kimg each, `kept` ones marked so.
+    fn folder_with_snapshots(path: &Path, kept: &[u64], others: &[u64]) -> RunFolder {
+        let folder = RunFolder::open(path).unwrap();
+        for (&kimg, kept) in kept.iter().map(|k| (k, true)).chain(others.iter().map(|k| (k, false))) {
+            let state = SnapshotState {
+                format_version: 1,
+                images_shown: kimg * 1000,
+                last_round_images_shown: None,
+                resolution: 32,
+                image_channels: 3,
+                label_size: 0,
+                generator_steps: 0,
+                discriminator_steps: 0,
+                kept,
+                dataset_fingerprint: String::new(),
+            };
+            let snapshot = folder.snapshot_folder(kimg * 1000, None);
+            fs::create_dir(&snapshot).unwrap();
+            fs::write(snapshot.join("state.json"), serde_json::to_vec(&state).unwrap()).unwrap();
+        }
+        folder
+    }
+
+    fn kimgs(folder: &RunFolder) -> Vec<u64> {
+        let snapshots = all_snapshots(folder.path()).unwrap();
+        let mut kimgs: Vec<_> = snapshots.iter().map(|s| s.state().images_shown / 1000).collect();
+        kimgs.sort_unstable();
+        kimgs
+    }
+
+    fn scored(kimg: u64, resolution: u32, swd: f64) -> EvaluationLine {
+        let metric = MetricScore {
+            metric: "swd".to_owned(),
+            value: swd,
+            unit: "x1e-3".to_owned(),
+            levels: Vec::new(),
+            reals: None,
+        };
+        EvaluationLine {
+            kimg: kimg as f64,
+            images_shown: kimg * 1000,
+            lod: 0.0,
+            resolution,
+            scores: Scores { metrics: vec![metric], ..Scores::default() },
+        }
+    }
+
+    #[test]
+    fn the_newest_of_the_kept_snapshots_stay_and_the_first_the_last_and_the_best() {
+        let retention = Retention { newest: 12_000, best: Some(5000), keep_last: 2, total_images: 20_000 };
+        let parent = tempfile::tempdir().unwrap();
+        let some = folder_with_snapshots(&parent.path().join("some"), &[0, 2, 4, 6, 8, 20], &[5, 7, 12]);
+        some.prune(&retention).unwrap();
+        assert_eq!(kimgs(&some), [0, 5, 6, 8, 12, 20]);
+        let all = folder_with_snapshots(&parent.path().join("all"), &[0, 2, 4, 6, 8, 20], &[5, 7, 12]);
+        all.prune(&Retention { keep_last: 0, best: None, ..retention }).unwrap();
+        assert_eq!(kimgs(&all), [0, 2, 4, 6, 8, 12, 20]);
+    }
+
+    #[test]
+    fn the_best_is_chosen_anew_at_each_resolution() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = folder_with_snapshots(parent.path(), &[0], &[1, 2, 3, 4]);
+        let best = |line: EvaluationLine| {
+            folder.log_evaluation(&line).unwrap();
+            folder.renew_best("swd").unwrap().map(|best| best.images_shown / 1000)
+        };
+        assert_eq!(best(scored(1, 16, 5.0)), Some(1));
+        assert_eq!(best(scored(2, 16, 6.0)), Some(1));
+        assert_eq!(best(scored(3, 32, 9.0)), Some(3), "16 px is another matter");
+        assert_eq!(best(scored(4, 32, 9.0)), Some(3), "of equal scores the earlier");
+        assert_eq!(RunFolder::best_snapshot(parent.path()).unwrap().state().images_shown, 3000);
+
+        fs::remove_dir_all(folder.snapshot_folder(3000, None)).unwrap();
+        let best = folder.renew_best("swd").unwrap().unwrap();
+        assert_eq!(best.snapshot, "snapshots/000004");
+        folder.rewind_logs(0).unwrap();
+        assert_eq!(folder.renew_best("swd").unwrap(), None);
+        assert!(matches!(RunFolder::best_snapshot(parent.path()), Err(TrainingError::NoBest { .. })));
+    }
+
+    #[test]
+    fn a_snapshot_within_the_best_ones_kimg_gets_a_name_of_its_own() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(parent.path()).unwrap();
+        let name = |images, best| folder.snapshot_folder(images, best).file_name().unwrap().to_owned();
+        assert_eq!(name(2300, Some(1900)), "000002");
+        assert_eq!(name(2300, Some(2100)), "000002-300");
+        assert_eq!(name(2300, Some(2300)), "000002");
+    }
+}

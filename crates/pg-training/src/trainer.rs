@@ -116,6 +116,12 @@ impl Trainer {
         self.average.generator()
     }
 
+    /// Numbers of weights: of the generator, and of the discriminator.
+    #[must_use]
+    pub fn weight_counts(&self) -> [usize; 2] {
+        [self.generator.parameters().count(), self.discriminator.parameters().count()]
+    }
+
     /// Forgets both optimisers' moments where `round` asks for it.
     pub fn begin(&mut self, round: &Round) {
         if round.reset_moments {

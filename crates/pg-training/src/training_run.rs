@@ -156,8 +156,7 @@ impl TrainingRun {
     /// optimisers' moments and the gradients of one network.
     #[must_use]
     pub fn further_weight_bytes(&self) -> u64 {
-        let generator = self.trainer.generator.parameters().count() as u64;
-        let discriminator = self.trainer.discriminator.parameters().count() as u64;
+        let [generator, discriminator] = self.trainer.weight_counts().map(|count| count as u64);
         size_of::<f32>() as u64 * (2 * (generator + discriminator) + generator.max(discriminator))
     }
 
@@ -231,7 +230,12 @@ impl TrainingRun {
         self.newest.clone().ok_or_else(none)
     }
 
-    fn train_round(&mut self, round: &Round, feed: &mut DataFeed, tick: &mut Tick) -> Result<(), TrainingError> {
+    fn train_round(
+        &mut self,
+        round: &Round,
+        feed: &mut DataFeed,
+        tick: &mut Tick,
+    ) -> Result<(), TrainingError> {
         self.trainer.begin(round);
         for _ in 0..round.repeats {
             let waiting = Instant::now();

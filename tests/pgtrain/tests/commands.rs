@@ -80,11 +80,41 @@ fn plan_prints_the_published_schedule_without_data() {
 }
 
 #[test]
+fn a_probed_plan_adds_time_and_memory() {
+    let sandbox = pg_testkit::sandbox::Sandbox::new();
+    let mut arguments = vec!["plan", "--preset", "tiny", "--kimg", "12", "--probe", "--device", "cpu"];
+    arguments.extend(["--set", "resolution=8", "--set", "fmap_max=8", "--threads", "1"]);
+    let plan = sandbox.run("pgtrain", arguments.iter().chain(&["--json"])).with_status(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let phases = plan["phases"].as_array().unwrap();
+    assert_eq!(phases.len(), 3);
+    let seconds: f64 = phases.iter().map(|phase| phase["seconds"].as_f64().unwrap()).sum();
+    assert!(seconds > 0.0 && (plan["total_seconds"].as_f64().unwrap() - seconds).abs() < 1e-6 * seconds);
+    assert!(plan["memory"]["weight_bytes"].as_u64() > Some(0));
+
+    let table = sandbox.run("pgtrain", &arguments).with_status(0);
+    assert!(table.stdout.lines().all(|line| line.chars().count() <= 100), "{}", table.stdout);
+    assert!(table.stdout.contains("images/s") && table.stdout.contains("in all"), "{}", table.stdout);
+}
+
+#[test]
+fn progress_shows_kimg_level_rate_and_time_left() {
+    let sandbox = sandbox_with_faces();
+    let finished = sandbox.run("pgtrain", small_run("run", "0.3")).with_status(0);
+    let line = finished.stderr.lines().rfind(|line| line.starts_with("train: ")).unwrap();
+    for expected in ["images/s", "of 0.3 kimg", "lod 1.", "px)"] {
+        assert!(line.contains(expected), "{expected}: {line}");
+    }
+}
+
+#[test]
 fn what_cannot_run_exits_2_and_says_why() {
     let sandbox = sandbox_with_faces();
     sandbox.write("file", "not a dataset");
     fs::create_dir(sandbox.path("empty")).unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    support::align_faces(&sandbox, "fine", &["--levels", "8..16"]);
+    let cases: [(&[&str], &str); 10] = [
+        (&["run", "fine", "-o", "run", "--preset", "tiny", "--device", "cpu"], "--set start_resolution=8"),
         (&["run", "missing", "-o", "run"], "missing"),
         (&["run", "empty", "-o", "run"], "dataset.json"),
         (&["run", "faces", "-o", "file/run", "--device", "cpu"], "file/run"),
@@ -103,4 +133,5 @@ fn what_cannot_run_exits_2_and_says_why() {
         assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     }
+    assert!(!sandbox.path("run").exists());
 }

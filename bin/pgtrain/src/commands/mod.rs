@@ -15,7 +15,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Run(command) => run::start(&command, &args.common, notes),
         Command::Resume(command) => run::resume(&command, &args.common, notes),
-        Command::Plan(command) => plan::plan(&command),
+        Command::Plan(command) => plan::plan(&command, &args.common, notes),
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
         Command::Toy(command) => toy::toy(&command, &args.common, notes),
         Command::Grid(command) => sample::grid(&command, &args.common, notes),

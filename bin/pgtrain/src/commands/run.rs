@@ -9,21 +9,24 @@ use pg_shard::Dataset;
 use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
-use crate::device;
 use crate::run_observer::Observer;
 use crate::settings::resolve_for_run;
+use crate::{device, memory};
 
 pub(crate) fn start(args: &RunArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
     let resolved = resolve_for_run(args)?;
     let dataset = open_dataset(&args.dataset)?;
     let finest = dataset.resolutions().last().map_or(0, |&r| u32::from(r));
     let resolution = resolved.settings.resolution_on(finest, resolved.resolution_asked_for)?;
+    check_levels(&dataset, &args.dataset, resolved.settings.start_resolution.min(resolution), resolution)?;
     let record = RunRecord {
         dataset: args.dataset.canonicalize().unwrap_or_else(|_| args.dataset.clone()),
         dataset_fingerprint: dataset.fingerprint(),
         resolution,
         provenance: provenance(&resolved.settings)?,
     };
+    // Nothing is written before all of this is known to do.
+    let device = device::select(&args.device, common.threads, notes)?;
     let folder = RunFolder::open(&args.output).context("-o")?;
     match RunFolder::recorded(&args.output)? {
         Some((settings, earlier)) if !args.force => {
@@ -33,7 +36,7 @@ pub(crate) fn start(args: &RunArgs, common: &CommonArgs, notes: StderrNotes) -> 
         }
         _ => folder.record(&resolved.settings, &record)?,
     }
-    train(folder, dataset, &resolved.settings, resolution, &args.device, common, notes)
+    train(folder, dataset, &resolved.settings, resolution, device, common, notes)
 }
 
 pub(crate) fn resume(
@@ -59,8 +62,9 @@ pub(crate) fn resume(
             dataset.fingerprint()
         );
     }
+    let device = device::select(&args.device, common.threads, notes)?;
     let folder = RunFolder::open(&args.run)?;
-    train(folder, dataset, &settings, record.resolution, &args.device, common, notes)
+    train(folder, dataset, &settings, record.resolution, device, common, notes)
 }
 
 fn train(
@@ -68,14 +72,16 @@ fn train(
     dataset: Dataset,
     settings: &TrainingSettings,
     resolution: u32,
-    device: &str,
+    device: tch::Device,
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
-    let device = device::select(device, common.threads, notes)?;
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
     let path = folder.path().to_owned();
     let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device)?;
+    if device == tch::Device::Cpu {
+        memory::check_before_training(settings, resolution, run.further_weight_bytes(), notes)?;
+    }
     let total = (settings.total_kimg * 1000.0).ceil() as u64;
     let progress = Progress::new(common.progress_style(), "train", "images", total);
     if run.images_shown() > 0 {
@@ -129,6 +135,22 @@ fn open_dataset(path: &Path) -> anyhow::Result<Dataset> {
         bail!("dataset {} has no images: nothing to train on", path.display());
     }
     Ok(dataset)
+}
+
+/// Growth visits every level in between.
+fn check_levels(dataset: &Dataset, path: &Path, start_px: u32, end_px: u32) -> anyhow::Result<()> {
+    let there: Vec<u32> = dataset.resolutions().iter().map(|&r| r.into()).collect();
+    let missing = (start_px.ilog2()..=end_px.ilog2()).map(|log2| 1 << log2).find(|px| !there.contains(px));
+    if let Some(px) = missing {
+        let coarsest = there.first().copied().unwrap_or(px);
+        bail!(
+            "dataset {} has no level of {px} px, through which the run grows: found {}; pack it with all levels, or \
+             --set start_resolution={coarsest}",
+            path.display(),
+            there.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn provenance(settings: &TrainingSettings) -> anyhow::Result<serde_json::Value> {
