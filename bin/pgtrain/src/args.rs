@@ -259,6 +259,9 @@ pub(crate) struct SettingsArgs {
     /// One setting, e.g. minibatch=16; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
+    /// Number format (precision): fp32, tf32 (on a GPU) or bf16
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) precision: Option<String>,
     /// Thousands of images to show in all (total_kimg)
     #[arg(long, value_name = "K")]
     pub(crate) kimg: Option<f64>,

@@ -48,6 +48,9 @@ fn resolve_with(
     for assignment in loss.into_iter().chain(others) {
         settings = settings.with_assignment(assignment).context("--set")?;
     }
+    if let Some(format) = &args.precision {
+        settings = settings.with_assignment(&format!("precision={format}")).context("--precision")?;
+    }
     if let Some(kimg) = args.kimg {
         settings.total_kimg = kimg;
     }

@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::leaky_relu;
 use crate::parameters::ParameterBuilder;
 use crate::resampling::dims4;
 use crate::weight::{Weight, WeightStyle, clip_bias};
-use crate::winograd::{self, Sampling};
+use crate::winograd::{self, Convolution, Sampling};
 
 /// How a 3x3 convolution changes the resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +96,15 @@ pub(crate) struct Conv {
 impl Conv {
     /// `[N,inputs,H,W]` to `[N,outputs,H',W']`, bias added.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        if let Some(y) = self.forward_by_tiles(x) {
-            return y + self.bias.view([1, -1, 1, 1]);
-        }
+        self.forward_by_tiles(x, false).unwrap_or_else(|| self.forward_by_library(x))
+    }
+
+    /// [`Self::forward`] and the leaky rectifier behind it.
+    pub(crate) fn forward_rectified(&self, x: &Tensor) -> Tensor {
+        self.forward_by_tiles(x, true).unwrap_or_else(|| leaky_relu(&self.forward_by_library(x)))
+    }
+
+    fn forward_by_library(&self, x: &Tensor) -> Tensor {
         let kernel = self.folded.get_or_init(|| {
             let weight = &self.weight * self.scale;
             match self.resample {
@@ -116,8 +123,8 @@ impl Conv {
         }
     }
 
-    /// The convolution without bias by [`winograd`], where it can and pays.
-    fn forward_by_tiles(&self, x: &Tensor) -> Option<Tensor> {
+    /// By [`winograd`], where it can and pays.
+    fn forward_by_tiles(&self, x: &Tensor, rectified: bool) -> Option<Tensor> {
         let (_, _, h, w) = dims4(x);
         let zoom = if self.resample == Resample::Up { 2 } else { 1 };
         let plain = x.device() == Device::Cpu && x.kind() == Kind::Float;
@@ -131,7 +138,8 @@ impl Conv {
         };
         let x = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         let kernel = self.weight.permute([0, 2, 3, 1]).contiguous();
-        let y = winograd::convolution(&x, &kernel, sampling, self.scale).ok()?;
+        let convolution = Convolution { sampling, scale: self.scale, rectified };
+        let y = convolution.run(&x, &kernel, Some(&self.bias)).ok()?;
         Some(y.permute([0, 3, 1, 2]))
     }
 }

@@ -280,12 +280,12 @@ impl DiscriminatorAt {
     /// `[N,1 + label_size]` with a minibatch standard deviation over `group` images, none for 0.
     fn outputs(&self, images: &Tensor, group: i64, noise: &mut Option<MultiplicativeNoise<'_>>) -> Tensor {
         let images = narrowed(images, self.activations);
-        let mut x = leaky_relu(&self.from_rgb.forward(&images));
+        let mut x = self.from_rgb.forward_rectified(&images);
         for (index, [keep, down]) in self.blocks.iter().enumerate() {
             x = layer(&noisy(&x, noise), keep);
             x = layer(&noisy(&x, noise), down);
             if let (0, Some(from_rgb)) = (index, &self.from_rgb_below) {
-                let below = leaky_relu(&from_rgb.forward(&downscale_box(&images)));
+                let below = from_rgb.forward_rectified(&downscale_box(&images));
                 x = below.lerp(&x, self.state.fade_in);
             }
         }
@@ -305,7 +305,10 @@ impl DiscriminatorAt {
 }
 
 fn layer(x: &Tensor, (conv, norm): &(Conv, Option<LayerNorm>)) -> Tensor {
-    leaky_relu(&normalised(&conv.forward(x), norm.as_ref()))
+    match norm {
+        Some(norm) => leaky_relu(&norm.forward(&conv.forward(x))),
+        None => conv.forward_rectified(x),
+    }
 }
 
 fn normalised(x: &Tensor, norm: Option<&LayerNorm>) -> Tensor {

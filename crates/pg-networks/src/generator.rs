@@ -189,7 +189,11 @@ impl GeneratorAt {
     pub fn forward(&self, latents: &Tensor) -> Result<Tensor, NetworkError> {
         let z = pixel_norm(latents);
         let x = narrowed(&self.dense.0.forward_to_4x4(&z), self.activations);
-        let mut x = self.activated(&x, self.dense.1.as_ref())?;
+        let mut x = match (self.norm, &self.dense.1) {
+            (_, Some(norm)) => leaky_relu(&norm.forward(&x, self.phase)?),
+            (GeneratorNorm::Pixel, None) => pixel_norm(&leaky_relu(&x)),
+            (_, None) => leaky_relu(&x),
+        };
         x = self.layer(&x, &self.first_conv)?;
         let mut below = None;
         for (index, [up, keep]) in self.blocks.iter().enumerate() {
@@ -206,16 +210,12 @@ impl GeneratorAt {
         })
     }
 
+    /// Convolution, rectifier and pixel norm; batch norm comes before the rectifier.
     fn layer(&self, x: &Tensor, (conv, norm): &(Conv, Option<BatchNorm>)) -> Result<Tensor, NetworkError> {
-        self.activated(&conv.forward(x), norm.as_ref())
-    }
-
-    /// Rectifier and pixel norm; batch norm comes before the rectifier.
-    fn activated(&self, x: &Tensor, norm: Option<&BatchNorm>) -> Result<Tensor, NetworkError> {
         Ok(match (self.norm, norm) {
-            (_, Some(norm)) => leaky_relu(&norm.forward(x, self.phase)?),
-            (GeneratorNorm::Pixel, None) => pixel_norm(&leaky_relu(x)),
-            (_, None) => leaky_relu(x),
+            (_, Some(norm)) => leaky_relu(&norm.forward(&conv.forward(x), self.phase)?),
+            (GeneratorNorm::Pixel, None) => pixel_norm(&conv.forward_rectified(x)),
+            (_, None) => conv.forward_rectified(x),
         })
     }
 }

@@ -1,6 +1,15 @@
 //! Pixelwise feature vector normalisation (arXiv:1710.10196, section 4.2).
 
-use tch::{Kind, Tensor};
+#![allow(
+    clippy::inline_always,
+    reason = "what the loops call must become part of the functions that are compiled for each instruction set"
+)]
+
+use multiversion::multiversion;
+use tch::{Device, Kind, Tensor};
+
+use crate::kernels::KERNELS;
+use crate::torch_bridge::{self, fill, numbers, parallel_chunks};
 
 const EPSILON: f64 = 1e-8;
 
@@ -11,7 +20,83 @@ pub fn pixel_norm(x: &Tensor) -> Tensor {
         let factor = ((x * x).mean_dim(1, true, Kind::Float) + EPSILON).rsqrt();
         return x * factor.to_kind(x.kind());
     }
+    if x.kind() == Kind::Float && x.device() == Device::Cpu && x.dim() == 4 {
+        let by_pixel = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
+        if let Ok(y) = torch_bridge::pixel_norm(KERNELS, &by_pixel) {
+            return y.permute([0, 3, 1, 2]);
+        }
+    }
     x * ((x * x).mean_dim(1, true, None::<Kind>) + EPSILON).rsqrt()
+}
+
+/// Pixels worked on by a thread at a time.
+const PIXELS: usize = 64;
+
+/// Pixel norm of `[…,C]` in one pass, or with `gradient` of its result the gradient of its input:
+/// r (g - y mean(g y)) with r = 1 / sqrt(mean x^2 + 1e-8), y = r x.
+pub(crate) fn kernel(x: &Tensor, gradient: Option<&Tensor>) -> Option<Tensor> {
+    let channels = usize::try_from(*x.size().last()?).ok().filter(|&c| c > 0)?;
+    let values = numbers(x)?;
+    let gradient = match gradient {
+        Some(gradient) if gradient.size() != x.size() => return None,
+        Some(gradient) => Some(numbers(gradient)?),
+        None => None,
+    };
+    let mut result = Tensor::empty(x.size(), (Kind::Float, Device::Cpu));
+    fill(&mut result, |result| {
+        parallel_chunks(result, PIXELS * channels, |index, result| {
+            let part = index * PIXELS * channels..index * PIXELS * channels + result.len();
+            match gradient {
+                None => normalise(&values[part], channels, result),
+                Some(gradient) => differentiate(&values[part.clone()], &gradient[part], channels, result),
+            }
+        });
+    })?;
+    Some(result)
+}
+
+/// Sums kept apart, so that they are added in vector instructions.
+const LANES: usize = 16;
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
+fn normalise(x: &[f32], channels: usize, y: &mut [f32]) {
+    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+        let factor = factor_of(x);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = x * factor;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
+fn differentiate(x: &[f32], g: &[f32], channels: usize, result: &mut [f32]) {
+    let pixels = x.chunks_exact(channels).zip(g.chunks_exact(channels));
+    for ((x, g), result) in pixels.zip(result.chunks_exact_mut(channels)) {
+        let factor = factor_of(x);
+        let along = product(x, g) / channels as f32 * factor * factor * factor;
+        for (result, (x, g)) in result.iter_mut().zip(x.iter().zip(g)) {
+            *result = factor * g - along * x;
+        }
+    }
+}
+
+#[inline(always)]
+fn factor_of(x: &[f32]) -> f32 {
+    1.0 / (product(x, x) / x.len() as f32 + EPSILON as f32).sqrt()
+}
+
+#[inline(always)]
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
@@ -25,5 +110,35 @@ mod tests {
         let y = pixel_norm(&x);
         let deviation = ((&y * &y).mean_dim(1, false, Kind::Float) - 1.0).abs().max().double_value(&[]);
         assert!(deviation < 1e-6, "{deviation}");
+    }
+
+    #[test]
+    fn the_kernel_and_both_its_derivatives_are_those_of_the_formula() {
+        for channels in [1, 7, 16, 45] {
+            let random = |seed: f64| {
+                let numbers: Vec<f32> =
+                    (0..2 * channels * 15).map(|k| ((k as f64 + seed) * 0.73).sin() as f32).collect();
+                Tensor::from_slice(&numbers).view([2, channels, 5, 3])
+            };
+            let (x, g, u) =
+                (random(0.0).set_requires_grad(true), random(0.4).set_requires_grad(true), random(0.9));
+            let derivatives = |x: &Tensor, g: &Tensor| {
+                let y = pixel_norm(x);
+                let first = Tensor::run_backward(&[(&y * g).sum(None::<Kind>)], &[x], true, true).remove(0);
+                let plain =
+                    Tensor::run_backward(&[(pixel_norm(x) * g).sum(None::<Kind>)], &[x], false, false);
+                let along = (&first * u.to_kind(x.kind())).sum(None::<Kind>);
+                let second = Tensor::run_backward(&[along], &[x, g], false, false);
+                [y, first].into_iter().chain(plain).chain(second).collect::<Vec<_>>()
+            };
+            let wide = |t: &Tensor| t.detach().to_kind(Kind::Double).set_requires_grad(true);
+            for (index, (a, b)) in
+                derivatives(&x, &g).iter().zip(derivatives(&wide(&x), &wide(&g))).enumerate()
+            {
+                let far = (a.to_kind(Kind::Double) - &b).abs().max().double_value(&[]);
+                let size = b.abs().max().double_value(&[]).max(1.0);
+                assert!(far < 1e-4 * size, "{channels} channels, {index}: {far} of {size}");
+            }
+        }
     }
 }

@@ -10,6 +10,9 @@ use crate::{ByResolution, GrowthPlan, Loss, OptimizerKind, SettingsError};
 pub enum Precision {
     /// 32-bit floats throughout.
     Fp32,
+    /// The same, but that CUDA may round the factors of products to TF32 (10 bits of fraction). No effect on
+    /// a CPU.
+    Tf32,
     /// Activations of the convolutions in bfloat16; weights, optimiser, normalisation, losses and the last
     /// layers stay in 32-bit floats.
     Bf16,

@@ -90,6 +90,9 @@ impl Trainer {
         let architecture = architecture(settings, resolution_px, image_channels, label_size);
         let seed = settings.seed;
         let kind = activations(settings);
+        if matches!(device, Device::Cuda(_)) {
+            pg_networks::allow_tf32(settings.precision == Precision::Tf32);
+        }
         let generator =
             Generator::new(&architecture, device, &mut weights_of(seed, Stream::GeneratorWeights))
                 .with_activations(kind);
@@ -396,7 +399,7 @@ pub(crate) fn architecture(
 /// The number format of activations under `settings`.
 pub(crate) fn activations(settings: &TrainingSettings) -> Kind {
     match settings.precision {
-        Precision::Fp32 => Kind::Float,
+        Precision::Fp32 | Precision::Tf32 => Kind::Float,
         Precision::Bf16 => Kind::BFloat16,
     }
 }

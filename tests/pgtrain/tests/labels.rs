@@ -50,8 +50,8 @@ fn a_generator_trained_on_digits_draws_the_digit_that_it_is_asked_for() {
     let _ =
         sandbox.run("pgprep", ["pack", source.to_str().unwrap(), "-o", "digits", "--quiet"]).with_status(0);
     let settings = "run digits -o run --preset tiny --set labels=ac-gan --set mirror=false --set fmap_max=32 \
-                    --set latent_size=32 --set lod_train_kimg=2 --set lod_fade_kimg=2 --set tick_kimg=8 \
-                    --set ema_decay=0.98 --kimg 12 --device cpu --threads 1 --quiet";
+                    --set latent_size=32 --set lod_train_kimg=1 --set lod_fade_kimg=1 --set tick_kimg=8 \
+                    --set learning_rate=0.004 --set ema_decay=0.98 --kimg 12 --device cpu --threads 1 --quiet";
     let _ = sandbox.run("pgtrain", settings.split_whitespace()).with_status(0);
 
     let means = class_means();

@@ -2,10 +2,14 @@
 //
 // Everything crosses the border as pointers to at::Tensor on the heap, as in tch itself. Exceptions stop here.
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/leaky_relu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cstring>
+#include <optional>
 #include <string>
 
 using at::Tensor;
@@ -17,42 +21,68 @@ namespace {
 // The three forms of <g, C(x, w)>, where C is linear in x and in w: each is the derivative of the two others.
 enum Form : int64_t { OUTPUT_OF_INPUT_AND_KERNEL = 0, INPUT_OF_OUTPUT_AND_KERNEL = 1, KERNEL_OF_INPUT_AND_OUTPUT = 2 };
 
-// Of the form, with the two tensors it takes; a new tensor, or null where it refuses them.
-using BilinearKernel = Tensor *(*)(int64_t form, int64_t layer, double scale, const Tensor *first, const Tensor *second);
+// What belongs to a form beside its tensors.
+struct Layer {
+    int64_t sampling;
+    double scale;
+    // Of the output form only: its result goes through the leaky rectifier.
+    int64_t rectified;
+};
+
+// Of the form, with the two tensors it takes, and for the output form a bias or null; a new tensor, or null where it
+// refuses them.
+using BilinearKernel = Tensor *(*)(int64_t form, const Layer *layer, const Tensor *first, const Tensor *second,
+                                   const Tensor *bias);
+// Pixel norm of `[...,C]`, or with a gradient the gradient of its input.
+using PixelNormKernel = Tensor *(*)(const Tensor *x, const Tensor *gradient);
 
 BilinearKernel bilinear_kernel = nullptr;
+PixelNormKernel pixel_norm_kernel = nullptr;
 
-Tensor run_bilinear_kernel(int64_t form, int64_t layer, double scale, const Tensor &first, const Tensor &second) {
-    at::NoGradGuard no_grad;
-    Tensor *result = bilinear_kernel(form, layer, scale, &first, &second);
-    TORCH_CHECK(result != nullptr, "the convolution does not fit its tensors: ", first.sizes(), " and ", second.sizes());
-    Tensor owned = std::move(*result);
+constexpr double NEGATIVE_SLOPE = 0.2;
+constexpr double PIXEL_NORM_EPSILON = 1e-8;
+
+Tensor owned(Tensor *result) {
+    Tensor tensor = std::move(*result);
     delete result;
-    return owned;
+    return tensor;
 }
 
 struct Bilinear : torch::autograd::Function<Bilinear> {
-    static Tensor forward(AutogradContext *context, const Tensor &first, const Tensor &second, int64_t form,
-                          int64_t layer, double scale) {
-        context->save_for_backward({first, second});
+    static Tensor forward(AutogradContext *context, const Tensor &first, const Tensor &second,
+                          const std::optional<Tensor> &bias, int64_t form, int64_t sampling, double scale,
+                          bool rectified) {
+        at::NoGradGuard no_grad;
+        const Layer layer{sampling, scale, rectified};
+        Tensor *result = bilinear_kernel(form, &layer, &first, &second, bias.has_value() ? &*bias : nullptr);
+        TORCH_CHECK(result != nullptr, "the convolution does not fit its tensors: ", first.sizes(), " and ",
+                    second.sizes());
+        Tensor output = owned(result);
+        context->save_for_backward(rectified ? variable_list{first, second, output} : variable_list{first, second});
         context->saved_data["form"] = form;
-        context->saved_data["layer"] = layer;
+        context->saved_data["sampling"] = sampling;
         context->saved_data["scale"] = scale;
-        return run_bilinear_kernel(form, layer, scale, first, second);
+        context->saved_data["rectified"] = rectified;
+        context->saved_data["biased"] = bias.has_value();
+        return output;
     }
 
     static variable_list backward(AutogradContext *context, variable_list gradients) {
         const auto saved = context->get_saved_variables();
         const int64_t form = context->saved_data["form"].toInt();
-        const int64_t layer = context->saved_data["layer"].toInt();
+        const int64_t sampling = context->saved_data["sampling"].toInt();
         const double scale = context->saved_data["scale"].toDouble();
-        const Tensor &upstream = gradients[0];
-        variable_list results(5);
+        variable_list results(7);
+        Tensor upstream = gradients[0];
         if (!upstream.defined()) {
             return results;
         }
+        if (context->saved_data["rectified"].toBool()) {
+            // The sign of what comes out is that of what went in.
+            upstream = at::leaky_relu_backward(upstream, saved[2].detach(), NEGATIVE_SLOPE, true);
+        }
         const auto derivative = [&](Form of, const Tensor &a, const Tensor &b) {
-            return Bilinear::apply(a, b, static_cast<int64_t>(of), layer, scale);
+            return Bilinear::apply(a, b, std::optional<Tensor>(), static_cast<int64_t>(of), sampling, scale, false);
         };
         const Tensor &first = saved[0], &second = saved[1];
         const bool for_first = context->needs_input_grad(0), for_second = context->needs_input_grad(1);
@@ -60,6 +90,8 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
             case OUTPUT_OF_INPUT_AND_KERNEL:
                 if (for_first) results[0] = derivative(INPUT_OF_OUTPUT_AND_KERNEL, upstream, second);
                 if (for_second) results[1] = derivative(KERNEL_OF_INPUT_AND_OUTPUT, first, upstream);
+                // A bias that is not there is no input to the graph either.
+                if (context->saved_data["biased"].toBool() && context->needs_input_grad(2)) results[2] = upstream.sum(at::IntArrayRef{0, 1, 2});
                 break;
             case INPUT_OF_OUTPUT_AND_KERNEL:
                 if (for_first) results[0] = derivative(OUTPUT_OF_INPUT_AND_KERNEL, upstream, second);
@@ -73,20 +105,70 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
     }
 };
 
-}  // namespace
+struct PixelNorm : torch::autograd::Function<PixelNorm> {
+    static Tensor forward(AutogradContext *context, const Tensor &x) {
+        at::NoGradGuard no_grad;
+        context->save_for_backward({x});
+        Tensor *result = pixel_norm_kernel(&x, nullptr);
+        TORCH_CHECK(result != nullptr, "pixel norm takes f32 on the CPU, not ", x.toString());
+        return owned(result);
+    }
 
-extern "C" {
+    static variable_list backward(AutogradContext *context, variable_list gradients) {
+        const Tensor x = context->get_saved_variables()[0];
+        if (!gradients[0].defined()) {
+            return {Tensor()};
+        }
+        const Tensor gradient = gradients[0].contiguous();
+        if (!at::GradMode::is_enabled()) {
+            Tensor *result = pixel_norm_kernel(&x, &gradient);
+            TORCH_CHECK(result != nullptr, "the gradient of pixel norm takes f32 on the CPU");
+            return {owned(result)};
+        }
+        // To be differentiated once more: the same in operations that libtorch can.
+        const Tensor factor = (x.square().mean(-1, true) + PIXEL_NORM_EPSILON).rsqrt();
+        const Tensor y = x * factor;
+        return {factor * (gradient - y * (gradient * y).mean(-1, true))};
+    }
+};
 
-void pg_set_bilinear_kernel(BilinearKernel kernel) { bilinear_kernel = kernel; }
-
-// The result, or null with a message of malloc in `error`.
-Tensor *pg_bilinear(const Tensor *first, const Tensor *second, int64_t form, int64_t layer, double scale, char **error) {
+template <typename Body>
+Tensor *caught(char **error, Body body) {
     try {
-        return new Tensor(Bilinear::apply(*first, *second, form, layer, scale));
+        return new Tensor(body());
     } catch (const std::exception &e) {
         *error = strdup(e.what());
         return nullptr;
     }
+}
+
+}  // namespace
+
+extern "C" {
+
+void pg_set_kernels(BilinearKernel bilinear, PixelNormKernel pixel_norm) {
+    bilinear_kernel = bilinear;
+    pixel_norm_kernel = pixel_norm;
+}
+
+// The result, or null with a message of malloc in `error`; `bias` may be null.
+Tensor *pg_bilinear(const Tensor *first, const Tensor *second, const Tensor *bias, int64_t form, const Layer *layer,
+                    char **error) {
+    return caught(error, [&] {
+        const auto optional_bias = bias == nullptr ? std::optional<Tensor>() : std::optional<Tensor>(*bias);
+        return Bilinear::apply(*first, *second, optional_bias, form, layer->sampling, layer->scale,
+                               layer->rectified != 0);
+    });
+}
+
+Tensor *pg_pixel_norm(const Tensor *x, char **error) {
+    return caught(error, [&] { return PixelNorm::apply(*x); });
+}
+
+// Whether CUDA may round the factors of f32 products to TF32.
+void pg_allow_tf32(bool allowed) {
+    at::globalContext().setAllowTF32CuBLAS(allowed);
+    at::globalContext().setAllowTF32CuDNN(allowed);
 }
 
 // `body(context, begin, end)` over parts of 0..count, in libtorch's own threads. The body must not unwind.

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
-use std::sync::Once;
+use std::sync::OnceLock;
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -19,8 +19,26 @@ pub(crate) enum Form {
     Kernel,
 }
 
-/// Computes a form: of which layer, by which factor, from which two tensors. `None` where they do not fit.
-pub(crate) type BilinearKernel = fn(Form, i64, f64, &Tensor, &Tensor) -> Option<Tensor>;
+/// What belongs to a form beside its tensors.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Layer {
+    /// Which convolution, in the kernel's own words.
+    pub(crate) sampling: i64,
+    /// Factor of the result.
+    pub(crate) scale: f64,
+    /// Of the output form only: 1 where the result goes through the leaky rectifier.
+    pub(crate) rectified: i64,
+}
+
+/// The kernels of this crate, as the bridge calls them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kernels {
+    /// A form from its two tensors, the output form with a bias or without; `None` where they do not fit.
+    pub(crate) bilinear: fn(Form, &Layer, &Tensor, &Tensor, Option<&Tensor>) -> Option<Tensor>,
+    /// Pixel norm of `[…,C]`, or with a gradient the gradient of its input; `None` where they do not fit.
+    pub(crate) pixel_norm: fn(&Tensor, Option<&Tensor>) -> Option<Tensor>,
+}
 
 /// A tensor of libtorch on its heap, as tch hands it out.
 #[repr(C)]
@@ -28,80 +46,128 @@ struct RawTensor {
     _private: [u8; 0],
 }
 
-type RawKernel =
-    extern "C" fn(form: i64, layer: i64, scale: f64, *const RawTensor, *const RawTensor) -> *mut RawTensor;
+type RawBilinear = extern "C" fn(
+    form: i64,
+    layer: *const Layer,
+    first: *const RawTensor,
+    second: *const RawTensor,
+    bias: *const RawTensor,
+) -> *mut RawTensor;
+type RawPixelNorm = extern "C" fn(x: *const RawTensor, gradient: *const RawTensor) -> *mut RawTensor;
 
 unsafe extern "C" {
-    fn pg_set_bilinear_kernel(kernel: RawKernel);
+    fn pg_set_kernels(bilinear: RawBilinear, pixel_norm: RawPixelNorm);
     fn pg_bilinear(
         first: *const RawTensor,
         second: *const RawTensor,
+        bias: *const RawTensor,
         form: i64,
-        layer: i64,
-        scale: f64,
+        layer: *const Layer,
         error: *mut *mut c_char,
     ) -> *mut RawTensor;
+    fn pg_pixel_norm(x: *const RawTensor, error: *mut *mut c_char) -> *mut RawTensor;
+    fn pg_allow_tf32(allowed: bool);
     fn pg_parallel_for(count: i64, context: *mut c_void, body: extern "C" fn(*mut c_void, i64, i64));
     fn free(memory: *mut c_void);
 }
 
-/// `form` of `first` and `second` by `kernel`, as a node of the autograd graph that may be differentiated
-/// any number of times. All callers pass the same `kernel`.
-pub(crate) fn bilinear(
-    kernel: BilinearKernel,
-    form: Form,
-    layer: i64,
-    scale: f64,
-    first: &Tensor,
-    second: &Tensor,
-) -> Result<Tensor, TchError> {
-    static REGISTERED: Once = Once::new();
-    // The first call fixes it; there is one kernel in this crate.
-    REGISTERED.call_once(|| {
-        KERNEL.get_or_init(|| kernel);
-        // SAFETY: the function lives as long as the program and has the signature that the bridge declares.
-        unsafe { pg_set_bilinear_kernel(run_kernel) };
+static KERNELS: OnceLock<Kernels> = OnceLock::new();
+
+/// Hands the kernels to the bridge; the first call fixes them, and all callers pass the same.
+fn register(kernels: Kernels) {
+    KERNELS.get_or_init(|| {
+        // SAFETY: the functions live as long as the program and have the signatures that the bridge declares.
+        unsafe { pg_set_kernels(run_bilinear, run_pixel_norm) };
+        kernels
     });
+}
+
+/// `form` of `first` and `second` as a node of the autograd graph that may be differentiated any number of
+/// times.
+pub(crate) fn bilinear(
+    kernels: Kernels,
+    form: Form,
+    layer: &Layer,
+    (first, second, bias): (&Tensor, &Tensor, Option<&Tensor>),
+) -> Result<Tensor, TchError> {
+    register(kernels);
     let mut error: *mut c_char = ptr::null_mut();
-    // SAFETY: both tensors are alive for the call, and the bridge catches exceptions.
+    // SAFETY: the tensors are alive for the call, and the bridge catches exceptions.
     let result = unsafe {
-        pg_bilinear(first.as_ptr().cast(), second.as_ptr().cast(), form as i64, layer, scale, &raw mut error)
+        pg_bilinear(
+            first.as_ptr().cast(),
+            second.as_ptr().cast(),
+            bias.map_or(ptr::null(), |bias| bias.as_ptr().cast()),
+            form as i64,
+            layer,
+            &raw mut error,
+        )
     };
+    taken(result, error)
+}
+
+/// Pixel norm of `[…,C]` as a node of the autograd graph that may be differentiated any number of times.
+pub(crate) fn pixel_norm(kernels: Kernels, x: &Tensor) -> Result<Tensor, TchError> {
+    register(kernels);
+    let mut error: *mut c_char = ptr::null_mut();
+    // SAFETY: the tensor is alive for the call, and the bridge catches exceptions.
+    let result = unsafe { pg_pixel_norm(x.as_ptr().cast(), &raw mut error) };
+    taken(result, error)
+}
+
+/// Whether products of f32 on a CUDA device may round their factors to TF32 (10 bits of fraction): several times
+/// faster there, and no effect on the CPU. For the whole process.
+pub fn allow_tf32(allowed: bool) {
+    // SAFETY: sets two flags of libtorch's global context.
+    unsafe { pg_allow_tf32(allowed) };
+}
+
+/// What the bridge made for us with `new`, as tch does; or its message.
+fn taken(result: *mut RawTensor, error: *mut c_char) -> Result<Tensor, TchError> {
     if result.is_null() {
         return Err(TchError::Torch(take_message(error)));
     }
-    // SAFETY: a tensor that the bridge made for us with `new`, as tch does; we own it now.
+    // SAFETY: not null: a tensor on the heap that is ours now.
     Ok(unsafe { Tensor::from_ptr(result.cast()) })
 }
 
-static KERNEL: std::sync::OnceLock<BilinearKernel> = std::sync::OnceLock::new();
+/// A handle of its own to a tensor that the bridge lends; `None` for null.
+fn borrowed(tensor: *const RawTensor) -> Option<Tensor> {
+    // SAFETY: where not null, the bridge passes a tensor that lives until our function returns.
+    (!tensor.is_null()).then(|| unsafe { Tensor::clone_from_ptr(tensor.cast_mut().cast()) })
+}
 
-extern "C" fn run_kernel(
+/// Hands a tensor to the bridge, which deletes it.
+fn given(result: Option<Tensor>) -> *mut RawTensor {
+    result.map_or(ptr::null_mut(), |mut tensor| {
+        let pointer = tensor.as_mut_ptr();
+        std::mem::forget(tensor);
+        pointer.cast()
+    })
+}
+
+extern "C" fn run_bilinear(
     form: i64,
-    layer: i64,
-    scale: f64,
+    layer: *const Layer,
     first: *const RawTensor,
     second: *const RawTensor,
+    bias: *const RawTensor,
 ) -> *mut RawTensor {
     let form = match form {
         0 => Form::Output,
         1 => Form::Input,
         _ => Form::Kernel,
     };
-    // SAFETY: the bridge passes tensors that live until this function returns; these are handles of their own.
-    let (first, second) = unsafe {
-        (Tensor::clone_from_ptr(first.cast_mut().cast()), Tensor::clone_from_ptr(second.cast_mut().cast()))
-    };
-    let result = KERNEL.get().and_then(|kernel| kernel(form, layer, scale, &first, &second));
-    match result {
-        Some(mut tensor) => {
-            let pointer = tensor.as_mut_ptr();
-            // The bridge deletes it.
-            std::mem::forget(tensor);
-            pointer.cast()
-        }
-        None => ptr::null_mut(),
-    }
+    // SAFETY: the bridge passes a layer on its stack.
+    let layer = unsafe { &*layer };
+    let (Some(first), Some(second)) = (borrowed(first), borrowed(second)) else { return ptr::null_mut() };
+    let kernels = KERNELS.get();
+    given(kernels.and_then(|k| (k.bilinear)(form, layer, &first, &second, borrowed(bias).as_ref())))
+}
+
+extern "C" fn run_pixel_norm(x: *const RawTensor, gradient: *const RawTensor) -> *mut RawTensor {
+    let Some(x) = borrowed(x) else { return ptr::null_mut() };
+    given(KERNELS.get().and_then(|kernels| (kernels.pixel_norm)(&x, borrowed(gradient).as_ref())))
 }
 
 fn take_message(error: *mut c_char) -> String {

@@ -23,8 +23,9 @@ use tch::{Device, Kind, Tensor};
 
 use self::kernels::{TAPS, points_to_taps, taps_to_points};
 use self::scratch::Scratch;
-use self::tiles::{Picture, gradients_to_points, point_count, points_to_row, windows_to_points};
-use crate::torch_bridge::{Form, Shared, bilinear, fill, numbers, parallel_chunks};
+use self::tiles::{After, Picture, gradients_to_points, point_count, points_to_row, windows_to_points};
+use crate::kernels::KERNELS;
+use crate::torch_bridge::{Form, Layer, Shared, bilinear, fill, numbers, parallel_chunks};
 
 /// What a layer does beside the convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +38,33 @@ pub(crate) enum Sampling {
     Halve,
 }
 
-/// `scale` times the convolution of `x` `[N,H,W,inputs]` with `kernel` `[outputs,3,3,inputs]`, both
-/// contiguous f32 on the CPU: `[N,H',W',outputs]`, zero padding, no bias. Differentiable any number of times.
-///
-/// # Errors
-/// libtorch's, where the shapes do not fit or the higher resolution is no multiple of four pixels.
-pub(crate) fn convolution(
-    x: &Tensor,
-    kernel: &Tensor,
-    sampling: Sampling,
-    scale: f64,
-) -> Result<Tensor, tch::TchError> {
-    bilinear(form_of, Form::Output, sampling as i64, scale, x, kernel)
+/// A convolution of a network.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Convolution {
+    /// What is done beside it.
+    pub(crate) sampling: Sampling,
+    /// Factor of the kernel.
+    pub(crate) scale: f64,
+    /// The result goes through the leaky rectifier.
+    pub(crate) rectified: bool,
+}
+
+impl Convolution {
+    /// The convolution of `x` `[N,H,W,inputs]` with `kernel` `[outputs,3,3,inputs]`, plus `bias` `[outputs]`,
+    /// all contiguous f32 on the CPU: `[N,H',W',outputs]`, zero padding. Differentiable any number of times.
+    ///
+    /// # Errors
+    /// libtorch's, where the shapes do not fit or the higher resolution is no multiple of four pixels.
+    pub(crate) fn run(
+        self,
+        x: &Tensor,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor, tch::TchError> {
+        let layer =
+            Layer { sampling: self.sampling as i64, scale: self.scale, rectified: i64::from(self.rectified) };
+        bilinear(KERNELS, Form::Output, &layer, (x, kernel, bias))
+    }
 }
 
 /// True where the tiles fill an image whose higher resolution is `height` x `width`.
@@ -58,32 +74,37 @@ pub(crate) fn fits(height: i64, width: i64) -> bool {
 }
 
 /// The three forms of <g, C(x, w)>: output from (x, w), input's gradient from (g, w), kernel's from (x, g).
-fn form_of(form: Form, layer: i64, scale: f64, first: &Tensor, second: &Tensor) -> Option<Tensor> {
-    let sampling = match layer {
+pub(crate) fn form_of(
+    form: Form,
+    layer: &Layer,
+    first: &Tensor,
+    second: &Tensor,
+    bias: Option<&Tensor>,
+) -> Option<Tensor> {
+    let sampling = match layer.sampling {
         0 => Sampling::Keep,
         1 => Sampling::Double,
         _ => Sampling::Halve,
     };
     // The mean is a quarter of the sum, in every form.
-    let scale = if sampling == Sampling::Halve { scale / 4.0 } else { scale } as f32;
+    let scale = if sampling == Sampling::Halve { layer.scale / 4.0 } else { layer.scale } as f32;
     let (first, second) = (first.contiguous(), second.contiguous());
     match form {
         Form::Output => {
-            let pass = Pass {
-                doubled: sampling == Sampling::Double,
-                paired: sampling == Sampling::Halve,
-                flipped: false,
+            let (doubled, paired) = (sampling == Sampling::Double, sampling == Sampling::Halve);
+            let pass = Pass { doubled, paired, flipped: false };
+            let bias = bias.map(Tensor::contiguous);
+            let after = After {
+                bias: bias.as_ref().map_or(Some(None), |bias| numbers(bias).map(Some))?,
+                rectified: layer.rectified != 0,
             };
-            pass.run(&first, &second, scale)
+            pass.run(&first, &second, scale, after)
         }
         // The adjoint of doubling is the sum of 2x2 blocks, and the other way round.
         Form::Input => {
-            let pass = Pass {
-                doubled: sampling == Sampling::Halve,
-                paired: sampling == Sampling::Double,
-                flipped: true,
-            };
-            pass.run(&first, &second, scale)
+            let (doubled, paired) = (sampling == Sampling::Halve, sampling == Sampling::Double);
+            let pass = Pass { doubled, paired, flipped: true };
+            pass.run(&first, &second, scale, After::default())
         }
         Form::Kernel => kernel_gradient(&first, &second, sampling, scale),
     }
@@ -119,14 +140,15 @@ struct Rows<'a> {
     short: bool,
     /// The kernel's points, `[points,from,to]`.
     kernel: Shared,
+    after: After<'a>,
 }
 
 impl Pass {
-    fn run(self, x: &Tensor, kernel: &Tensor, scale: f32) -> Option<Tensor> {
+    fn run(self, x: &Tensor, kernel: &Tensor, scale: f32, after: After<'_>) -> Option<Tensor> {
         let (images, source) = picture(x, self.doubled)?;
         let (outputs, inputs) = kernel_shape(kernel)?;
         let (from, to) = if self.flipped { (outputs, inputs) } else { (inputs, outputs) };
-        if source.channels != from || !source.is_tiled() {
+        if source.channels != from || !source.is_tiled() || after.bias.is_some_and(|b| b.len() != to) {
             return None;
         }
         let side = |samples: usize| match (self.doubled, self.paired) {
@@ -144,7 +166,8 @@ impl Pass {
         let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
         let short = self.doubled || self.paired;
         let kernel = kernel_points(kernel, scale, self.flipped, short)?;
-        let rows = Rows { source, source_numbers: numbers(x)?, target, short, kernel: Shared::new(kernel) };
+        let rows =
+            Rows { source, source_numbers: numbers(x)?, target, short, kernel: Shared::new(kernel), after };
         let done = fill(&mut result, |result| {
             let all = images * source.tiles_down();
             // With so few tiles that each thread's part would be small against the kernel's points, which
@@ -195,7 +218,7 @@ impl Rows<'_> {
             self.multiply(v, stride, m, tiles)?;
             let m = numbers(m)?;
             for (index, row) in result.chunks_exact_mut(target.row_len()).enumerate() {
-                points_to_row(m, tiles, index * across, short, target, row);
+                points_to_row(m, tiles, index * across, short, target, self.after, row);
             }
             Some(())
         })
@@ -219,7 +242,7 @@ impl Rows<'_> {
             self.multiply(v, stride, m, tiles)?;
             let m = numbers(m)?;
             parallel_chunks(result, target.row_len(), |index, row| {
-                points_to_row(m, tiles, index * across, short, target, row);
+                points_to_row(m, tiles, index * across, short, target, self.after, row);
             });
             Some(())
         })

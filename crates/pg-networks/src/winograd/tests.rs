@@ -2,7 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Sampling, convolution};
+use super::{Convolution, Sampling};
+
+fn convolution(x: &Tensor, kernel: &Tensor, sampling: Sampling, scale: f64) -> Result<Tensor, tch::TchError> {
+    Convolution { sampling, scale, rectified: false }.run(x, kernel, None)
+}
 
 /// Roughly normal numbers, without libtorch's generator, which tests that run beside this one share.
 fn random(seed: u64, shape: &[i64]) -> Tensor {
@@ -98,5 +102,41 @@ fn what_does_not_fit_is_an_error() {
     for x in [random(1, &[1, 6, 4, 5]), random(1, &[1, 4, 4, 3]), random(1, &[4, 4, 5])] {
         let error = convolution(&x, &kernel, Sampling::Keep, 1.0).unwrap_err();
         assert!(error.to_string().contains("does not fit"), "{error}");
+    }
+}
+
+#[test]
+fn bias_and_rectifier_behind_the_convolution_are_those_of_separate_operations() {
+    for sampling in [Sampling::Keep, Sampling::Double, Sampling::Halve] {
+        let leaves = [random(1, &[3, 8, 8, 20]), random(2, &[18, 3, 3, 20]), random(3, &[18])];
+        let both = [Kind::Float, Kind::Double].map(|kind| {
+            let [x, kernel, bias] = leaves.each_ref().map(|t| t.to_kind(kind).set_requires_grad(true));
+            let y = if kind == Kind::Float {
+                Convolution { sampling, scale: 0.2, rectified: true }.run(&x, &kernel, Some(&bias)).unwrap()
+            } else {
+                crate::leaky_relu(&(plain(&x, &kernel, sampling, 0.2) + &bias))
+            };
+            let upstream = random(4, &y.size()).to_kind(kind).set_requires_grad(true);
+            let first = Tensor::run_backward(
+                &[(&y * &upstream).sum(None::<Kind>)],
+                &[&x, &kernel, &bias],
+                true,
+                true,
+            );
+            let along = first
+                .iter()
+                .zip([&x, &kernel, &bias])
+                .enumerate()
+                .map(|(k, (g, leaf))| {
+                    (g * random(5 + k as u64, &leaf.size()).to_kind(kind)).sum(None::<Kind>)
+                })
+                .reduce(|a, b| a + b)
+                .unwrap();
+            let second = Tensor::run_backward(&[along], &[&x, &kernel, &upstream], false, false);
+            [y].into_iter().chain(first).chain(second).collect::<Vec<_>>()
+        });
+        for (index, (a, b)) in both[0].iter().zip(&both[1]).enumerate() {
+            assert!(far(a, b) < 4.0 * BOUND, "{sampling:?}, {index}: {}", far(a, b));
+        }
     }
 }

@@ -10,6 +10,9 @@ use super::transforms::{
     LANES, Lanes, MINUS_ONE, POINTS, doubled_input, gradient, input, output, paired_gradient, paired_output,
 };
 
+/// Of the leaky rectifier.
+const NEGATIVE_SLOPE: f32 = 0.2;
+
 /// Side of a tile of outputs, in pixels.
 pub(super) const TILE: usize = 4;
 
@@ -233,6 +236,34 @@ fn of_gradient<const DOUBLED: bool, const SIZE: usize>(samples: &[Lanes; SIZE]) 
     }
 }
 
+/// What is done to a pixel before it is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct After<'a> {
+    /// One number for each channel, added.
+    pub(super) bias: Option<&'a [f32]>,
+    /// The leaky rectifier, behind the bias.
+    pub(super) rectified: bool,
+}
+
+impl After<'_> {
+    #[inline(always)]
+    fn apply<const FULL: bool>(self, pixel: &Lanes, channel: usize, count: usize) -> Lanes {
+        let mut pixel = *pixel;
+        if let Some(bias) = self.bias {
+            let bias = load::<FULL>(bias, channel, count);
+            for (lane, bias) in pixel.iter_mut().zip(bias) {
+                *lane += bias;
+            }
+        }
+        if self.rectified {
+            for lane in &mut pixel {
+                *lane = if *lane > 0.0 { *lane } else { NEGATIVE_SLOPE * *lane };
+            }
+        }
+        pixel
+    }
+}
+
 /// Products `[points,tiles,C]` to the pixels of one row of tiles, of which `first_tile` is the first;
 /// `picture` is what is written, the sums of 2x2 pixels where it is doubled.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
@@ -242,12 +273,13 @@ pub(super) fn points_to_row(
     first_tile: usize,
     short: bool,
     picture: Picture,
+    after: After<'_>,
     row: &mut [f32],
 ) {
     match (picture.doubled, short) {
-        (true, _) => pixels::<true, 2, 5>(products, tiles, first_tile, picture, row),
-        (false, true) => pixels::<false, 4, 5>(products, tiles, first_tile, picture, row),
-        (false, false) => pixels::<false, 4, 6>(products, tiles, first_tile, picture, row),
+        (true, _) => pixels::<true, 2, 5>(products, tiles, first_tile, picture, after, row),
+        (false, true) => pixels::<false, 4, 5>(products, tiles, first_tile, picture, after, row),
+        (false, false) => pixels::<false, 4, 6>(products, tiles, first_tile, picture, after, row),
     }
 }
 
@@ -257,6 +289,7 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
     tiles: usize,
     first_tile: usize,
     picture: Picture,
+    after: After<'_>,
     row: &mut [f32],
 ) {
     let Picture { width, channels, .. } = picture;
@@ -274,7 +307,8 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
             for x in 0..SIZE {
                 let column: [Lanes; POINTS] = rows.map(|row| row[x]);
                 for (y, pixel) in to_pixels::<DOUBLED, SIZE>(&column).iter().enumerate() {
-                    store::<FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, pixel);
+                    let pixel = after.apply::<FULL>(pixel, channel, count);
+                    store::<FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, &pixel);
                 }
             }
         });
