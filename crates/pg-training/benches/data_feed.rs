@@ -53,7 +53,7 @@ fn read(dataset: &Dataset, side: u32, budget: Duration, convert: bool) -> f64 {
         ..Preset::Tiny.settings()
     };
     let rounds = Rounds::from(&settings, side, 0, None);
-    let mut feed = DataFeed::start(dataset, rounds, &[side], 1, true).unwrap();
+    let mut feed = DataFeed::start(dataset, &rounds, &[side], 1, true).unwrap();
     let mut take = |count: u32| {
         for _ in 0..count {
             if convert {

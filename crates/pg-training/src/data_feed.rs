@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use multiversion::multiversion;
 use pg_networks::images_from_bytes;
 use pg_schedule::{Round, Rounds};
 use pg_shard::{Dataset, Level, ShardError, epoch_order};
@@ -70,7 +71,7 @@ impl DataFeed {
     /// A resolution that the dataset lacks.
     pub fn start(
         dataset: &Dataset,
-        rounds: Rounds,
+        rounds: &Rounds,
         resolutions_px: &[u32],
         seed: u64,
         mirror: bool,
@@ -194,11 +195,13 @@ impl Work {
         count: u32,
     ) -> Result<MinibatchBytes, ShardError> {
         let side = level.resolution().pixels();
+        let image_len = level.channels() * side * side;
         let mut bytes = self.back.try_recv().unwrap_or_default();
-        bytes.clear();
-        bytes.reserve(count as usize * level.channels() * side * side);
+        // Used memory of the same level is overwritten as it is.
+        bytes.resize(count as usize * image_len, 0);
         let mut labels = self.labelled.as_ref().map(|_| Vec::new());
-        for position in images_shown..images_shown + u64::from(count) {
+        let positions = images_shown..images_shown + u64::from(count);
+        for (position, target) in positions.zip(bytes.chunks_exact_mut(image_len)) {
             let index = self.order.image(position);
             let image = level.image(index)?;
             if let (Some(labels), Some(dataset)) = (&mut labels, &self.labelled) {
@@ -207,13 +210,9 @@ impl Work {
             let mirrored =
                 self.mirror && uniform_numbers(self.order.seed, Stream::Mirror, position, 1)[0] < 0.5;
             if mirrored {
-                for row in image.chunks_exact(side) {
-                    let start = bytes.len();
-                    bytes.extend_from_slice(row);
-                    bytes[start..].reverse();
-                }
+                copy_mirrored(&image, side, target);
             } else {
-                bytes.extend_from_slice(&image);
+                target.copy_from_slice(&image);
             }
         }
         let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
@@ -237,5 +236,15 @@ impl EpochOrder {
             self.epoch = Some(epoch);
         }
         self.order[(position % self.len) as usize] as usize
+    }
+}
+
+/// Rows of `side` pixels, each turned round.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512vbmi", "x86_64+avx2"))]
+fn copy_mirrored(image: &[u8], side: usize, target: &mut [u8]) {
+    for (row, target) in image.chunks_exact(side).zip(target.chunks_exact_mut(side)) {
+        for (target, pixel) in target.iter_mut().zip(row.iter().rev()) {
+            *target = *pixel;
+        }
     }
 }

@@ -184,13 +184,8 @@ impl TrainingRun {
         let rounds = Rounds::from(&self.settings, self.resolution_px, self.images_shown, before);
         let levels: Vec<u32> =
             (plan.start_resolution_px.ilog2()..=self.resolution_px.ilog2()).map(|log2| 1 << log2).collect();
-        let mut feed = DataFeed::start(
-            &self.dataset,
-            rounds.clone(),
-            &levels,
-            self.settings.seed,
-            self.settings.mirror,
-        )?;
+        let mut feed =
+            DataFeed::start(&self.dataset, &rounds, &levels, self.settings.seed, self.settings.mirror)?;
         let mut tick = Tick::start(self.images_shown);
         let mut last = None;
         for round in rounds {
