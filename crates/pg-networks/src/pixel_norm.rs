@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-const EPSILON: f64 = 1e-8;
+pub(crate) const EPSILON: f64 = 1e-8;
 
 /// x / sqrt(mean over channels of x^2 + 1e-8): `[N,C,...]` to the same shape.
 pub fn pixel_norm(x: &Tensor) -> Tensor {
