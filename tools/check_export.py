@@ -8,12 +8,12 @@
 Each file runs on the examples' latents at once and one by one; the largest difference from their images is printed.
 Exit status: 0 all agree, 1 one does not, 2 it could not be run.
 
-onnx and onnxruntime are found in this Python, or fetched by `uv run` or pip into an environment of their own (`--venv`).
+onnx and onnxruntime are found in this Python, or fetched by pip into an environment of their own (`--venv`).
 torch is used where it is there, and never fetched: a .pt or .ts file needs a Python that has it.
 """
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy==2.4.6", "onnx==1.23.0", "onnxruntime==1.32.0"]
+# dependencies = ["numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
 # ///
 
 import argparse

@@ -119,7 +119,7 @@ impl GeneratorAt {
         let operation = GeneratorOperation::Dense { weight: plain(&weight), bias: plain(&bias), side_px: 4 };
         x = list.push("r0004.dense".to_owned(), &[x], operation);
         x = list.activate("r0004.dense", x, self.norm, norm.as_ref());
-        let mut layer = |list: &mut StepList, x, name: String, (conv, norm): &(Conv, Option<BatchNorm>)| {
+        let layer = |list: &mut StepList, x, name: String, (conv, norm): &(Conv, Option<BatchNorm>)| {
             let y = list.push(name.clone(), &[x], convolution(conv));
             list.activate(&name, y, self.norm, norm.as_ref())
         };
