@@ -146,7 +146,8 @@ impl GeneratorExport {
         // The binding's own error names no file.
         let io = |source| TrainingError::io("write", path)(source);
         std::fs::File::create(temporary).map_err(io)?;
-        let result = Tensor::write_safetensors(&[("latents", latents), ("images", images)], temporary)
+        let tensors = [("latents", latents), ("images", images.contiguous())];
+        let result = Tensor::write_safetensors(&tensors, temporary)
             .map_err(ExportError::from)
             .and_then(|()| std::fs::rename(temporary, path).map_err(|e| io(e).into()));
         if result.is_err() {
