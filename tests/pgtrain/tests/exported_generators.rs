@@ -61,7 +61,7 @@ fn check_export(sandbox: &Sandbox, run: &str, opset: &str) -> Value {
     // Batches of 1, 5 and what remains.
     let parts = [(0, 1), (1, 6), (6, 8)]
         .map(|(first, end)| model.run(&latents.slice(s![first..end, ..]).view()).unwrap());
-    let found = concatenate(Axis(0), &parts.each_ref().map(Array4::view)).unwrap();
+    let found = concatenate(Axis(0), &parts.each_ref().map(|part| part.view())).unwrap();
     let difference = found.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
     println!("{run}, opset {opset}: largest difference {difference:.2e}");
     assert!(difference < 1e-3, "{run}: {difference}");
