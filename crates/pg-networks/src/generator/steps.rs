@@ -168,3 +168,27 @@ fn batch_norm(norm: &BatchNorm) -> GeneratorOperation {
     let [weight, bias, mean, variance] = norm.numbers().map(plain);
     GeneratorOperation::BatchNorm { weight, bias, mean, variance, epsilon: crate::batch_norm::EPSILON }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::{Architecture, Generator, GeneratorNorm, GrowthState, Phase};
+    use tch::Device;
+
+    #[test]
+    fn steps_have_names_of_their_own_and_take_only_values_before_them() {
+        for generator_norm in [GeneratorNorm::Pixel, GeneratorNorm::Batch, GeneratorNorm::None] {
+            let architecture = Architecture { generator_norm, ..Architecture::paper(16, 4, 32, 8) };
+            let generator = Generator::new(&architecture, Device::Cpu, &mut |count| vec![0.0; count]);
+            for (px, fade_in) in [(4, 1.0), (8, 0.5), (16, 1.0), (16, 0.25)] {
+                let state = GrowthState { resolution_px: px, fade_in };
+                let steps = generator.at(state, Phase::Sampling).unwrap().steps();
+                let names: BTreeSet<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+                assert_eq!(names.len(), steps.len(), "{names:?}");
+                assert!(steps.iter().enumerate().all(|(k, step)| step.inputs.iter().all(|&i| i <= k)));
+                assert_eq!(names.contains("fade.mix"), state.is_fading());
+            }
+        }
+    }
+}

@@ -115,7 +115,8 @@ impl<'a> Script<'a> {
 
     fn class(&self, integers: &[(&str, i64)], result: &str) -> String {
         let names = |list: &[(String, &Tensor)]| -> String {
-            list.iter().map(|(name, _)| format!("\"{name}\", ")).collect()
+            let quoted: Vec<String> = list.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            quoted.join(", ")
         };
         let mut code = format!(
             "class Generator(Module):\n  __parameters__ = [{}]\n  __buffers__ = [{}]\n",
