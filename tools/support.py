@@ -120,8 +120,7 @@ def install(python: Path, wanted: list[str]) -> None:
     folder = python.parent.parent
     if python.exists() and has_packages(python, wanted):
         return
-    size = "; with torch's own needs 5 GB" if any(name.startswith("torch==") for name in wanted) else ""
-    print(f"installing {', '.join(wanted)} into {folder}{size}", file=sys.stderr)
+    print(f"installing {', '.join(wanted)} into {folder}; with torch's own needs 5 GB", file=sys.stderr)
     for command in (
         [] if python.exists() else [sys.executable, "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", "--quiet", *wanted],
