@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Toy(ToyArgs),
     Grid(GridArgs),
     Interpolate(InterpolateArgs),
+    Export(ExportArgs),
 }
 
 /// Train on a dataset; the same command on a run folder that is not finished goes on with it
@@ -205,6 +206,45 @@ pub(crate) struct InterpolateArgs {
     /// How slowly images change: standard deviation of the smoothing over time
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_smoothing)]
     pub(crate) smoothing: f64,
+}
+
+/// Write the averaged generator as a file that other programs run: ONNX or TorchScript
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain export runs/first -o faces.onnx
+  pgtrain export runs/first --best -o faces.pt
+  pgtrain export runs/first/snapshots/000040 -o faces.onnx --opset 13 --examples expected.safetensors")]
+pub(crate) struct ExportArgs {
+    /// A run folder (its newest snapshot) or a snapshot folder
+    #[arg(value_name = "RUN|SNAPSHOT")]
+    pub(crate) source: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What FILE becomes [default: onnx where its name ends so, torchscript for .pt and .ts]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ExportFormatName>,
+    /// The best snapshot of a run folder, as --keep-best chose it
+    #[arg(long)]
+    pub(crate) best: bool,
+    /// Version of ONNX's operators: 13 to 22 [default: 17]
+    #[arg(long, value_name = "N")]
+    pub(crate) opset: Option<u32>,
+    /// Also write latents and images of the seeds 0 to 7, to hold another program's results against
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) examples: Option<PathBuf>,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `pgtrain export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormatName {
+    /// A module for torch.jit.load
+    Torchscript,
+    /// A model for ONNX Runtime and its like
+    Onnx,
 }
 
 /// See a loss at work: small networks on points in the plane, drawn with the discriminator's level sets

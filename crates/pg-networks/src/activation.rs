@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-const NEGATIVE_SLOPE: f64 = 0.2;
+pub(crate) const NEGATIVE_SLOPE: f64 = 0.2;
 
 /// Leaky rectifier with slope 0.2: x for x > 0, else 0.2 x.
 pub fn leaky_relu(x: &Tensor) -> Tensor {

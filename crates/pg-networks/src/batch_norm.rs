@@ -5,7 +5,7 @@ use tch::{TchError, Tensor};
 use crate::parameters::ParameterBuilder;
 use crate::precision::widened;
 
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 /// Share of a minibatch in the running mean and variance.
 const MOMENTUM: f64 = 0.1;
 
@@ -45,6 +45,11 @@ impl BatchNorm {
             mean: self.mean.shallow_clone(),
             variance: self.variance.shallow_clone(),
         }
+    }
+
+    /// Weight, bias, running mean and running variance.
+    pub(crate) fn numbers(&self) -> [&Tensor; 4] {
+        [&self.weight, &self.bias, &self.mean, &self.variance]
     }
 
     /// `[N,C,H,W]` to the same shape: (x - mean) / sqrt(variance + 1e-5) weight + bias.

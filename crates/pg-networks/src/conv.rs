@@ -105,7 +105,18 @@ impl Conv {
     }
 
     fn forward_by_library(&self, x: &Tensor) -> Tensor {
-        let kernel = self.folded.get_or_init(|| {
+        let (kernel, bias) = (self.kernel().to_kind(x.kind()), self.bias.to_kind(x.kind()));
+        let bias = Some(&bias);
+        match self.resample {
+            Resample::Keep => x.conv2d(&kernel, bias, 1, self.padding_px, 1, 1),
+            Resample::Up => x.conv_transpose2d(&kernel, bias, 2, 1, 0, 1, 1),
+            Resample::Down => x.conv2d(&kernel, bias, 2, 1, 1, 1),
+        }
+    }
+
+    /// The scaled kernel as libtorch's convolution wants it.
+    pub(crate) fn kernel(&self) -> &Tensor {
+        self.folded.get_or_init(|| {
             let weight = &self.weight * self.scale;
             match self.resample {
                 Resample::Keep => weight,
@@ -113,14 +124,20 @@ impl Conv {
                 Resample::Up => four_shifts(&weight, 1).flip([2, 3]).transpose(0, 1),
                 Resample::Down => four_shifts(&weight, 4),
             }
-        });
-        let (kernel, bias) = (kernel.to_kind(x.kind()), self.bias.to_kind(x.kind()));
-        let bias = Some(&bias);
-        match self.resample {
-            Resample::Keep => x.conv2d(&kernel, bias, 1, self.padding_px, 1, 1),
-            Resample::Up => x.conv_transpose2d(&kernel, bias, 2, 1, 0, 1, 1),
-            Resample::Down => x.conv2d(&kernel, bias, 2, 1, 1, 1),
-        }
+        })
+    }
+
+    pub(crate) fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+
+    pub(crate) fn padding_px(&self) -> i64 {
+        self.padding_px
+    }
+
+    /// Whether its output has twice the side, by a transposed convolution of stride 2.
+    pub(crate) fn is_doubling(&self) -> bool {
+        self.resample == Resample::Up
     }
 
     /// By [`winograd`], where it can and pays.

@@ -65,4 +65,9 @@ impl Dense {
         let y = x.linear::<&Tensor>(&self.weight, None);
         y.view([-1, maps, 4, 4]) + self.bias.view([1, maps, 1, 1])
     }
+
+    /// Weights and biases of [`Self::forward_to_4x4`], a bias for each of its outputs.
+    pub(crate) fn weights_for_4x4(&self) -> (Tensor, Tensor) {
+        (self.weight.shallow_clone(), self.bias.repeat_interleave_self_int(16, None, None))
+    }
 }

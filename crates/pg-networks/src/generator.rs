@@ -1,7 +1,10 @@
 //! The generator (arXiv:1710.10196, section 2, appendix A and table 2).
 
+mod steps;
+
 use tch::{Device, Kind, Tensor};
 
+pub use self::steps::{GeneratorOperation, GeneratorStep};
 use crate::batch_norm::{BatchNorm, Phase};
 use crate::conv::{Conv, ConvLayer, Resample};
 use crate::dense::{Dense, DenseLayer};

@@ -33,7 +33,7 @@ pub use architecture::{Architecture, DiscriminatorNorm, GeneratorNorm};
 pub use batch_norm::Phase;
 pub use discriminator::{Discriminator, DiscriminatorAt, Judgement};
 pub use error::NetworkError;
-pub use generator::{Generator, GeneratorAt};
+pub use generator::{Generator, GeneratorAt, GeneratorOperation, GeneratorStep};
 pub use growth_state::GrowthState;
 pub use image_bytes::images_from_bytes;
 pub use minibatch_stddev::minibatch_stddev;

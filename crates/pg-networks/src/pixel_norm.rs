@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use crate::kernels::KERNELS;
 use crate::torch_bridge::{self, fill, numbers, parallel_chunks};
 
-const EPSILON: f64 = 1e-8;
+pub(crate) const EPSILON: f64 = 1e-8;
 
 /// x / sqrt(mean over channels of x^2 + 1e-8): `[N,C,...]` to the same shape.
 pub fn pixel_norm(x: &Tensor) -> Tensor {

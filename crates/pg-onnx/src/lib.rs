@@ -2,10 +2,11 @@
 //!
 //! Nothing is linked: [`OnnxRuntime::load`] opens the library file that the caller names (found by
 //! [`find_library`] among the places that the caller lists). [`OnnxExtractor`] makes a model a
-//! [`pg_metrics::FeatureExtractor`].
+//! [`pg_metrics::FeatureExtractor`]; [`GeneratorModel`] draws images.
 
 mod error;
 mod extractor;
+mod generator;
 mod lanes;
 mod library_search;
 mod model;
@@ -15,6 +16,7 @@ mod runtime;
 
 pub use error::OnnxError;
 pub use extractor::OnnxExtractor;
+pub use generator::GeneratorModel;
 pub use library_search::find_library;
 pub use model::{NamedTensor, OnnxModel, Provider, SessionSettings, TensorDescription};
 pub use recipe::{InputRecipe, PartialRecipe, RESIZES, parse_input_size, parse_range};

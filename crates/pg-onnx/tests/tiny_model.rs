@@ -11,8 +11,8 @@ use ndarray::{ArrayD, IxDyn};
 use pg_image::{NetworkResize, Planar};
 use pg_metrics::{FeatureExtractor as _, MetricsError};
 use pg_onnx::{
-    InputRecipe, OnnxError, OnnxExtractor, OnnxModel, OnnxRuntime, PartialRecipe, Provider, SessionSettings,
-    find_library,
+    GeneratorModel, InputRecipe, OnnxError, OnnxExtractor, OnnxModel, OnnxRuntime, PartialRecipe, Provider,
+    SessionSettings, find_library,
 };
 use pg_testkit::closeness::{Tolerance, assert_close};
 use pg_testkit::golden;
@@ -220,4 +220,13 @@ fn a_second_library_is_refused_and_the_first_one_handed_out_again() {
     assert_eq!(OnnxRuntime::load(runtime.library()).unwrap().library(), runtime.library());
     let error = OnnxRuntime::load(&model_path()).unwrap_err();
     assert!(matches!(error, OnnxError::OtherLibraryLoaded { .. }), "{error}");
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask setup"]
+fn a_model_that_is_no_generator_is_refused_as_one() {
+    let error = GeneratorModel::open(&runtime(), &model_path(), &ONE_THREAD).unwrap_err();
+    assert!(matches!(error, OnnxError::UnsupportedModel { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("pg.input") && text.contains("pgtrain export"), "{text}");
 }

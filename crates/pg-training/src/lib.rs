@@ -7,6 +7,7 @@ mod adaptive_noise;
 mod data_feed;
 mod error;
 mod evaluation;
+pub mod export;
 mod finite_check;
 mod generator_average;
 mod image_range;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pg_networks::{Generator, GrowthState};
 use pg_schedule::TrainingSettings;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::image_range::images_to_u8;
 use crate::random_streams::{Stream, normal_numbers, uniform_numbers};
@@ -86,6 +86,31 @@ impl Sampler {
         snapshot.load_average(generator.parameters())?;
         let state = growth_state(snapshot.level(settings));
         Ok(Self { generator, state, snapshot, device, class: None })
+    }
+
+    /// The same with activations in f32, whatever the generator was trained with.
+    pub(crate) fn in_full_precision(mut self) -> Self {
+        self.generator = self.generator.with_activations(Kind::Float);
+        self
+    }
+
+    pub(crate) fn generator(&self) -> &Generator {
+        &self.generator
+    }
+
+    pub(crate) fn state(&self) -> GrowthState {
+        self.state
+    }
+
+    /// Latents `[N,latent_size + label_size]` and images `[N,C,R,R]` of `seeds`, as [`Self::sample`] has them before
+    /// it rounds.
+    pub(crate) fn sample_numbers(&self, seeds: &[u64]) -> Result<(Tensor, Tensor), TrainingError> {
+        let sizes = (self.latent_size(), self.classes());
+        let latents: Vec<f32> =
+            seeds.iter().flat_map(|&seed| seeded_latent(seed, self.class, sizes)).collect();
+        let latents = Tensor::from_slice(&latents).reshape([seeds.len() as i64, -1]).to_device(self.device);
+        let images = tch::no_grad(|| self.generator.forward(&latents, self.state))?;
+        Ok((latents, images))
     }
 
     /// The snapshot in use.

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod export;
 mod interpolate;
 mod plan;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
         Command::Toy(command) => toy::toy(&command, &args.common, notes),
         Command::Grid(command) => sample::grid(&command, &args.common, notes),
+        Command::Export(command) => export::export(&command, &args.common, notes),
         Command::Interpolate(command) => interpolate::interpolate(&command, &args.common, notes),
     }
 }
