@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: pgkit and a peer, side by side in one run, as Markdown tables.
 
 mod eval;
+mod feed;
 mod onnx;
 mod peer;
 mod prep;

@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::done;
 use super::peer::{Peer, TORCH};
 use super::table::{Best, machine, milliseconds, print_table, times};
+use super::{done, feed};
 use crate::process::Verdict;
 use crate::setup;
 use crate::workspace::Workspace;
@@ -19,22 +19,36 @@ use crate::workspace::Workspace;
 pub(crate) struct Arguments {
     /// How often each is measured; the best step counts
     #[arg(long, value_name = "N", default_value_t = 3)]
-    rounds: usize,
+    pub(super) rounds: usize,
     /// Seconds that each spends on a level, at least two steps
     #[arg(long, value_name = "S", default_value_t = 5.0)]
-    seconds: f64,
+    pub(super) seconds: f64,
     /// Only these resolutions
     #[arg(long, value_name = "PX", value_delimiter = ',')]
     levels: Vec<u32>,
-    /// Only the networks whose name begins so
+    /// Only the part whose name begins so: "512 maps", "64 maps" or "reading"
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Portraits of 1024 px to read (4.2 MB each)
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(super) images: usize,
     /// Number format of both programs: fp32 or bf16
     #[arg(long, value_name = "FORMAT", default_value = "fp32")]
     precision: String,
     /// Leave the Python peer out; it needs 5 GB on disk
     #[arg(long)]
-    no_peer: bool,
+    pub(super) no_peer: bool,
+}
+
+impl Arguments {
+    /// Whether the level is to be measured.
+    pub(super) fn has_level(&self, px: u32) -> bool {
+        self.levels.is_empty() || self.levels.contains(&px)
+    }
+
+    fn has_part(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.starts_with(only))
+    }
 }
 
 /// Networks and the levels they are measured at, with the minibatch there.
@@ -72,10 +86,11 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         machine(),
         arguments.precision
     );
-    for case in &CASES {
-        if arguments.only.as_deref().is_none_or(|only| case.name.starts_with(only)) {
-            bench.steps(case)?;
-        }
+    for case in CASES.iter().filter(|case| arguments.has_part(case.name)) {
+        bench.steps(case)?;
+    }
+    if arguments.has_part("reading") {
+        feed::run(workspace, &bench.folder, &bench.library, arguments)?;
     }
     Ok(Verdict::Good)
 }
@@ -93,11 +108,7 @@ impl<'a> Bench<'a> {
     fn prepare(workspace: &'a Workspace, arguments: &'a Arguments) -> Result<Self> {
         let library = setup::ensure(workspace)?;
         println!("building the benchmark of pg-training (release)");
-        let mut build = workspace.cargo();
-        build.args(["bench", "--no-run", "-p", "pg-training", "--bench", "training_step"]);
-        build.args(["--message-format", "json", "--quiet"]);
-        let said = done(library.apply(&mut build))?;
-        let own = executable(&said).context("cargo named no executable of the benchmark")?;
+        let own = built(workspace, &library, "training_step")?;
         let folder = workspace.root().join("target/bench");
         fs::create_dir_all(&folder).context("cannot make target/bench")?;
         let peer = if arguments.no_peer {
@@ -147,9 +158,8 @@ impl<'a> Bench<'a> {
     }
 
     fn steps(&self, case: &Case) -> Result<()> {
-        let chosen = &self.arguments.levels;
         let levels: Vec<(u32, u32)> =
-            case.levels.iter().copied().filter(|(px, _)| chosen.is_empty() || chosen.contains(px)).collect();
+            case.levels.iter().copied().filter(|(px, _)| self.arguments.has_level(*px)).collect();
         let (mut ours, mut theirs) = (Best::default(), Best::default());
         let seconds = ["--seconds", &self.arguments.seconds.to_string()];
         if let Some(peer) = self.peer.as_ref().filter(|_| self.arguments.precision == "fp32") {
@@ -198,6 +208,15 @@ fn values(text: &str) -> Vec<(String, f64)> {
         Some((name.to_owned(), value.trim().parse().ok()?))
     };
     text.lines().filter_map(value).collect()
+}
+
+/// A benchmark of pg-training, built.
+pub(super) fn built(workspace: &Workspace, library: &setup::NativeLibraries, name: &str) -> Result<PathBuf> {
+    let mut build = workspace.cargo();
+    build.args(["bench", "--no-run", "-p", "pg-training", "--bench", name]);
+    build.args(["--message-format", "json", "--quiet"]);
+    let said = done(library.apply(&mut build))?;
+    executable(&said).context("cargo named no executable of the benchmark")
 }
 
 /// The benchmark's executable, of cargo's messages.

@@ -229,25 +229,6 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// A tensor that several threads read at once, each through a handle of its own.
-#[derive(Debug)]
-pub(crate) struct Shared(Tensor);
-
-// SAFETY: only `handle` is done through a shared reference; it makes a new handle, whose count of owners is
-// atomic in libtorch. What the handles read is not written while they live: the owner of this value lends it
-// to one parallel loop that only reads it.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    pub(crate) fn new(tensor: Tensor) -> Self {
-        Self(tensor)
-    }
-
-    pub(crate) fn handle(&self) -> Tensor {
-        self.0.shallow_clone()
-    }
-}
-
 fn is_plain(tensor: &Tensor) -> bool {
     tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
 }

@@ -3,7 +3,7 @@
 //!
 //! A tile of 4x4 outputs needs 6x6 products for each pair of channels instead of 4x4x9. Behind a nearest
 //! doubling, or before a 2x2 mean, 11 of the 36 are zero: then it is 25 instead of 144. The products are
-//! 36 (25) matrix products over all tiles, done by libtorch. Against a plain convolution in f64 the result
+//! 36 (25) matrix products over all tiles. Against a plain convolution in f64 the result
 //! is off by up to 1e-5 of its largest value, as the tests bound.
 
 #![allow(
@@ -11,21 +11,24 @@
     reason = "the transforms must become part of the functions that are compiled for each instruction set"
 )]
 
+mod kernel_gradient;
 mod kernels;
+mod products;
 mod scratch;
 mod tiles;
 mod transforms;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::{Device, Kind, Tensor};
 
-use self::kernels::{TAPS, points_to_taps, taps_to_points};
-use self::scratch::Scratch;
-use self::tiles::{After, Picture, gradients_to_points, point_count, points_to_row, windows_to_points};
+use self::kernel_gradient::KernelGradient;
+use self::kernels::{TAPS, taps_to_points};
+use self::products::{Matrix, multiply};
+use self::scratch::{Buffer, Scratch};
+use self::tiles::{After, Picture, point_count, points_to_row, windows_to_points};
 use crate::kernels::KERNELS;
-use crate::torch_bridge::{Form, Layer, Shared, bilinear, fill, numbers, parallel_chunks};
+use crate::torch_bridge::{Form, Layer, bilinear, fill, numbers, parallel_chunks};
 
 /// What a layer does beside the convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +121,6 @@ const GAP: usize = 16;
 /// holds, and never fewer than [`LEAST_TILES`], below which the products of matrices are slow.
 const GROUP: usize = 256 << 10;
 const LEAST_TILES: usize = 64;
-/// Points of a kernel's gradient are summed over as many tiles at a time, for each sum is written once.
-const GRADIENT_GROUP: usize = 4 << 20;
 
 /// A convolution from one picture to another.
 #[derive(Debug, Clone, Copy)]
@@ -138,8 +139,7 @@ struct Rows<'a> {
     source_numbers: &'a [f32],
     target: Picture,
     short: bool,
-    /// The kernel's points, `[points,from,to]`.
-    kernel: Shared,
+    kernel: KernelPoints<'a>,
     after: After<'a>,
 }
 
@@ -165,31 +165,30 @@ impl Pass {
         let shape = [images as i64, target.height as i64, target.width as i64, to as i64];
         let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
         let short = self.doubled || self.paired;
-        let kernel = kernel_points(kernel, scale, self.flipped, short)?;
-        let rows =
-            Rows { source, source_numbers: numbers(x)?, target, short, kernel: Shared::new(kernel), after };
-        let done = fill(&mut result, |result| {
-            let all = images * source.tiles_down();
-            // With so few tiles that each thread's part would be small against the kernel's points, which
-            // every part reads whole, the threads share each product instead.
-            let threads = tch::get_num_threads().max(1) as usize;
-            if all * source.tiles_across() < threads * LEAST_TILES {
-                return rows.together(result);
-            }
-            let group = rows.at_once(all, threads);
-            let failed = AtomicBool::new(false);
-            parallel_chunks(result, group * target.row_len(), |index, result| {
-                if rows.alone(index * group, result).is_none() {
-                    failed.store(true, Ordering::Relaxed);
-                }
-            });
-            (!failed.into_inner()).then_some(())
+        let x = numbers(x)?;
+        Scratch::with_kernel(|memory| {
+            let kernel = KernelPoints::of(kernel, scale, self.flipped, short, memory)?;
+            let rows = Rows { source, source_numbers: x, target, short, kernel, after };
+            fill(&mut result, |result| rows.all(images * source.tiles_down(), result))
         })?;
-        done.map(|()| result)
+        Some(result)
     }
 }
 
 impl Rows<'_> {
+    fn all(&self, all: usize, result: &mut [f32]) {
+        // With so few tiles that each thread's part would be small against the kernel's points, which
+        // every part reads whole, the threads share the products instead.
+        let threads = tch::get_num_threads().max(1) as usize;
+        if all * self.source.tiles_across() < threads * LEAST_TILES {
+            return self.together(threads, result);
+        }
+        let group = self.at_once(all, threads);
+        parallel_chunks(result, group * self.target.row_len(), |index, result| {
+            self.alone(index * group, result);
+        });
+    }
+
     /// Rows of a group, when `all` of them are shared by `threads`.
     fn at_once(&self, all: usize, threads: usize) -> usize {
         let across = self.source.tiles_across();
@@ -201,59 +200,64 @@ impl Rows<'_> {
     }
 
     /// All by this thread: the rows of `result`, of which the first is row `first` of all.
-    fn alone(&self, first: usize, result: &mut [f32]) -> Option<()> {
+    fn alone(&self, first: usize, result: &mut [f32]) {
         let Self { source, target, short, .. } = *self;
         let points = point_count(short);
         let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
         let tiles = result.len() / target.row_len() * across;
         Scratch::with(|scratch| {
-            let v = scratch.first.view(tiles * stride);
-            fill(v, |v| {
-                for (index, v) in v.chunks_exact_mut(across * stride).enumerate() {
-                    let (image, row) = self.image_and_row(first + index);
-                    windows_to_points(image, source, row, short, v, stride);
-                }
-            })?;
-            let m = scratch.second.view(points * tiles * target.channels);
-            self.multiply(v, stride, m, tiles)?;
-            let m = numbers(m)?;
+            let v = scratch.first.numbers(tiles * stride);
+            for (index, v) in v.chunks_exact_mut(across * stride).enumerate() {
+                let (image, row) = self.image_and_row(first + index);
+                windows_to_points(image, source, row, short, v, stride);
+            }
+            let m = scratch.second.numbers(points * tiles * target.channels);
+            for (point, m) in m.chunks_exact_mut(tiles * target.channels).enumerate() {
+                multiply(&self.tiles_of(v, stride, point, 0..tiles), &self.kernel.point(point), m, false);
+            }
             for (index, row) in result.chunks_exact_mut(target.row_len()).enumerate() {
                 points_to_row(m, tiles, index * across, short, target, self.after, row);
             }
-            Some(())
-        })
+        });
     }
 
     /// [`Self::alone`] of everything, each stage shared by all threads.
-    fn together(&self, result: &mut [f32]) -> Option<()> {
+    fn together(&self, threads: usize, result: &mut [f32]) {
         let Self { source, target, short, .. } = *self;
         let points = point_count(short);
         let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
         let tiles = result.len() / target.row_len() * across;
         Scratch::with(|scratch| {
-            let v = scratch.first.view(tiles * stride);
-            fill(v, |v| {
-                parallel_chunks(v, across * stride, |index, v| {
-                    let (image, row) = self.image_and_row(index);
-                    windows_to_points(image, source, row, short, v, stride);
-                });
-            })?;
-            let m = scratch.second.view(points * tiles * target.channels);
-            self.multiply(v, stride, m, tiles)?;
-            let m = numbers(m)?;
+            let v = scratch.first.numbers(tiles * stride);
+            parallel_chunks(v, across * stride, |index, v| {
+                let (image, row) = self.image_and_row(index);
+                windows_to_points(image, source, row, short, v, stride);
+            });
+            let v = &*v;
+            let m = scratch.second.numbers(points * tiles * target.channels);
+            // Where there are many threads, a point's product in so many parts that each has two.
+            let mut parts = (2 * threads).div_ceil(points).min(tiles);
+            while !tiles.is_multiple_of(parts) {
+                parts += 1;
+            }
+            let some = tiles / parts;
+            parallel_chunks(m, some * target.channels, |index, m| {
+                let (point, first) = (index / parts, index % parts * some);
+                let tiles = self.tiles_of(v, stride, point, first..first + some);
+                multiply(&tiles, &self.kernel.point(point), m, false);
+            });
+            let m = &*m;
             parallel_chunks(result, target.row_len(), |index, row| {
                 points_to_row(m, tiles, index * across, short, target, self.after, row);
             });
-            Some(())
-        })
+        });
     }
 
-    /// Tiles' points `[tiles,points,from]` times the kernel's, to `[points,tiles,to]`.
-    fn multiply(&self, v: &Tensor, stride: usize, m: &Tensor, tiles: usize) -> Option<()> {
-        let (points, from) = (point_count(self.short), self.source.channels);
-        let v = strided(v, [points, tiles, from], [from, stride, 1]);
-        let m = m.view([points as i64, tiles as i64, self.target.channels as i64]);
-        v.f_bmm_out(&m, &self.kernel.handle()).ok().map(drop)
+    /// One point of some tiles, `[tiles,from]`, of all points `[tiles,points,from]`.
+    fn tiles_of<'a>(&self, v: &'a [f32], stride: usize, point: usize, tiles: Range<usize>) -> Matrix<'a> {
+        let columns = self.source.channels;
+        let numbers = &v[tiles.start * stride + point * columns..];
+        Matrix { numbers, rows: tiles.len(), columns, stride, transposed: false }
     }
 
     fn image_and_row(&self, row: usize) -> (&[f32], usize) {
@@ -263,21 +267,39 @@ impl Rows<'_> {
     }
 }
 
-/// The kernel's points as `[points,from,to]` for the product with the input's.
-fn kernel_points(kernel: &Tensor, scale: f32, flipped: bool, short: bool) -> Option<Tensor> {
-    let (outputs, inputs) = kernel_shape(kernel)?;
-    let points = point_count(short);
-    let stride = points * inputs + GAP;
-    let taps = numbers(kernel)?;
-    let mut u = Scratch::with(|scratch| scratch.kernel.view(outputs * stride).shallow_clone());
-    fill(&mut u, |u| {
-        parallel_chunks(u, stride, |output, u| {
+/// A kernel's points `[outputs,points,inputs]`, in memory that was lent.
+#[derive(Debug, Clone, Copy)]
+struct KernelPoints<'a> {
+    numbers: &'a [f32],
+    outputs: usize,
+    inputs: usize,
+    stride: usize,
+    flipped: bool,
+}
+
+impl<'a> KernelPoints<'a> {
+    fn of(kernel: &Tensor, scale: f32, flipped: bool, short: bool, memory: &'a mut Buffer) -> Option<Self> {
+        let (outputs, inputs) = kernel_shape(kernel)?;
+        let stride = point_count(short) * inputs + GAP;
+        let taps = numbers(kernel)?;
+        let numbers = memory.numbers(outputs * stride);
+        parallel_chunks(numbers, stride, |output, points| {
             let taps = &taps[output * TAPS * TAPS * inputs..][..TAPS * TAPS * inputs];
-            taps_to_points(taps, inputs, scale, flipped, short, u);
+            taps_to_points(taps, inputs, scale, flipped, short, points);
         });
-    })?;
-    let u = strided(&u, [points, outputs, inputs], [inputs, stride, 1]);
-    Some(if flipped { u } else { u.transpose(1, 2) })
+        Some(Self { numbers, outputs, inputs, stride, flipped })
+    }
+
+    /// One point, `[from,to]`.
+    fn point(&self, point: usize) -> Matrix<'a> {
+        Matrix {
+            numbers: &self.numbers[point * self.inputs..],
+            rows: self.outputs,
+            columns: self.inputs,
+            stride: self.stride,
+            transposed: !self.flipped,
+        }
+    }
 }
 
 /// The kernel's gradient `[outputs,3,3,inputs]` from the input and the output's gradient.
@@ -295,79 +317,8 @@ fn kernel_gradient(x: &Tensor, g: &Tensor, sampling: Sampling, scale: f32) -> Op
     let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
     let short = sampling != Sampling::Keep;
     let gradient = KernelGradient { images, source, target, short, scale, x: numbers(x)?, g: numbers(g)? };
-    let failed = AtomicBool::new(false);
-    // Each thread takes some outputs, over all tiles: no sums to add up in the end.
-    let threads = tch::get_num_threads().max(1) as usize;
-    let part = outputs.div_ceil(threads).next_multiple_of(transforms::LANES);
-    let row_len = TAPS * TAPS * inputs;
-    fill(&mut result, |result| {
-        parallel_chunks(result, part * row_len, |index, result| {
-            let outputs = index * part..index * part + result.len() / row_len;
-            if gradient.of_outputs(outputs, result).is_none() {
-                failed.store(true, Ordering::Relaxed);
-            }
-        });
-    })?;
-    (!failed.into_inner()).then_some(result)
-}
-
-/// What [`kernel_gradient`] works on.
-struct KernelGradient<'a> {
-    images: usize,
-    source: Picture,
-    target: Picture,
-    short: bool,
-    scale: f32,
-    x: &'a [f32],
-    g: &'a [f32],
-}
-
-impl KernelGradient<'_> {
-    /// The taps of some outputs, `[outputs,3,3,inputs]`.
-    fn of_outputs(&self, outputs: Range<usize>, result: &mut [f32]) -> Option<()> {
-        let &Self { images, source, target, short, scale, .. } = self;
-        let points = point_count(short);
-        let (across, down) = (source.tiles_across(), source.tiles_down());
-        let (inputs, count) = (source.channels, outputs.len());
-        let (x_stride, g_stride) = (points * inputs + GAP, points * count + GAP);
-        let rows = images * down;
-        let per_row = across * points * (inputs + count);
-        let at_once = (GRADIENT_GROUP / per_row).max(1);
-        Scratch::with(|scratch| {
-            let sums = scratch.sums.view(points * count * inputs);
-            let mut product = sums.view([points as i64, count as i64, inputs as i64]);
-            for first in (0..rows).step_by(at_once) {
-                let group = first..rows.min(first + at_once);
-                let tiles = group.len() * across;
-                let v = scratch.first.view(tiles * x_stride);
-                fill(v, |v| {
-                    for (row, v) in group.clone().zip(v.chunks_exact_mut(across * x_stride)) {
-                        let image = &self.x[row / down * source.len()..][..source.len()];
-                        windows_to_points(image, source, row % down, short, v, x_stride);
-                    }
-                })?;
-                let m = scratch.second.view(tiles * g_stride);
-                fill(m, |m| {
-                    for (row, m) in group.clone().zip(m.chunks_exact_mut(across * g_stride)) {
-                        let image = &self.g[row / down * target.len()..][..target.len()];
-                        gradients_to_points(image, target, &outputs, row % down, short, m, g_stride);
-                    }
-                })?;
-                let v = strided(v, [points, tiles, inputs], [inputs, x_stride, 1]);
-                let m = strided(m, [points, count, tiles], [count, 1, g_stride]);
-                if first == 0 {
-                    let _ = m.f_bmm_out(&product, &v).ok()?;
-                } else {
-                    let _ = product.f_baddbmm_(&m, &v).ok()?;
-                }
-            }
-            let sums = numbers(sums)?;
-            for (output, taps) in result.chunks_exact_mut(TAPS * TAPS * inputs).enumerate() {
-                points_to_taps(sums, (count, inputs), output, scale, short, taps);
-            }
-            Some(())
-        })
-    }
+    fill(&mut result, |taps| gradient.run(taps))?;
+    Some(result)
 }
 
 /// Number of images of `[N,H,W,C]`, and their shape.
@@ -387,10 +338,6 @@ fn kernel_shape(kernel: &Tensor) -> Option<(usize, usize)> {
         [outputs, 3, 3, inputs] => Some((outputs as usize, inputs as usize)),
         _ => None,
     }
-}
-
-fn strided(tensor: &Tensor, shape: [usize; 3], strides: [usize; 3]) -> Tensor {
-    tensor.as_strided(shape.map(|s| s as i64), strides.map(|s| s as i64), 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Two-dimensional transforms between images and points, one row of 4x4 tiles at a time.
 //!
-//! Images are `[N,H,W,C]`: a sample's channels are neighbours, and sixteen of them fill a register.
+//! Images are `[N,H,W,C]`: a sample's channels are neighbours, and up to sixteen of them fill a register.
 
 use std::ops::Range;
 
@@ -68,12 +68,12 @@ pub(super) fn kept<const N: usize>(index: usize) -> usize {
     if N < POINTS && index >= MINUS_ONE { index + 1 } else { index }
 }
 
-/// Sixteen numbers from `at` on; where not `FULL`, only `count`, filled up with zeros.
+/// `W` numbers from `at` on; where not `FULL`, only `count`, filled up with zeros.
 #[inline(always)]
-pub(super) fn load<const FULL: bool>(numbers: &[f32], at: usize, count: usize) -> Lanes {
-    let mut lanes = ZERO;
+pub(super) fn load<const W: usize, const FULL: bool>(numbers: &[f32], at: usize, count: usize) -> Lanes<W> {
+    let mut lanes = [0.0; W];
     if FULL {
-        lanes.copy_from_slice(&numbers[at..at + LANES]);
+        lanes.copy_from_slice(&numbers[at..at + W]);
     } else {
         for (lane, &number) in lanes.iter_mut().zip(&numbers[at..at + count]) {
             *lane = number;
@@ -83,9 +83,14 @@ pub(super) fn load<const FULL: bool>(numbers: &[f32], at: usize, count: usize) -
 }
 
 #[inline(always)]
-pub(super) fn store<const FULL: bool>(numbers: &mut [f32], at: usize, count: usize, lanes: &Lanes) {
+pub(super) fn store<const W: usize, const FULL: bool>(
+    numbers: &mut [f32],
+    at: usize,
+    count: usize,
+    lanes: &Lanes<W>,
+) {
     if FULL {
-        numbers[at..at + LANES].copy_from_slice(lanes);
+        numbers[at..at + W].copy_from_slice(lanes);
     } else {
         for (number, &lane) in numbers[at..at + count].iter_mut().zip(lanes) {
             *number = lane;
@@ -93,20 +98,61 @@ pub(super) fn store<const FULL: bool>(numbers: &mut [f32], at: usize, count: usi
     }
 }
 
-pub(super) const ZERO: Lanes = [0.0; LANES];
+/// What a two-dimensional transform keeps between its rows and its columns. One for many transforms, since
+/// clearing it takes as long as filling it.
+pub(super) type Square = [[Lanes<LANES>; POINTS]; POINTS];
 
-/// Calls `$body::<…, true>` for every sixteen of `$channels`, and `$body::<…, false>` for what is left.
+pub(super) const EMPTY: Square = [[[0.0; LANES]; POINTS]; POINTS];
+
+#[inline(always)]
+pub(super) fn set_row<const W: usize, const C: usize>(
+    row: &mut [Lanes<LANES>; POINTS],
+    lanes: &[Lanes<W>; C],
+) {
+    for (to, from) in row.iter_mut().zip(lanes) {
+        to[..W].copy_from_slice(from);
+    }
+}
+
+#[inline(always)]
+pub(super) fn column<const W: usize, const R: usize>(square: &Square, index: usize) -> [Lanes<W>; R] {
+    let mut column = [[0.0; W]; R];
+    for (lanes, row) in column.iter_mut().zip(square) {
+        lanes.copy_from_slice(&row[index][..W]);
+    }
+    column
+}
+
+/// Runs `$body` for all of `$channels`, `$W` at a time: 16, then 8, then 4, then what is left as `$count` of 4.
 macro_rules! for_blocks {
-    ($channels:expr, |$channel:ident, $count:ident, $full:ident| $body:block) => {{
-        let whole = $channels / LANES * LANES;
-        {
-            const $full: bool = true;
-            let $count = LANES;
-            for $channel in (0..whole).step_by(LANES) $body
+    ($channels:expr, |$channel:ident, $count:ident, $W:ident, $FULL:ident| $body:block) => {{
+        let channels: usize = $channels;
+        let mut $channel = 0;
+        while channels - $channel >= 16 {
+            const $W: usize = 16;
+            const $FULL: bool = true;
+            let $count = $W;
+            $body
+            $channel += $W;
         }
-        if whole < $channels {
-            const $full: bool = false;
-            let ($channel, $count) = (whole, $channels - whole);
+        if channels - $channel >= 8 {
+            const $W: usize = 8;
+            const $FULL: bool = true;
+            let $count = $W;
+            $body
+            $channel += $W;
+        }
+        if channels - $channel >= 4 {
+            const $W: usize = 4;
+            const $FULL: bool = true;
+            let $count = $W;
+            $body
+            $channel += $W;
+        }
+        if channels > $channel {
+            const $W: usize = 4;
+            const $FULL: bool = false;
+            let $count = channels - $channel;
             $body
         }
     }};
@@ -141,28 +187,29 @@ fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
 ) {
     let Picture { height, width, channels, .. } = picture;
     let step = SIZE - 2;
+    let mut square = EMPTY;
     for (tile, points) in points.chunks_exact_mut(stride).enumerate() {
-        for_blocks!(channels, |channel, count, FULL| {
-            let mut rows = [[ZERO; POINTS]; SIZE];
-            for (r, row) in rows.iter_mut().enumerate() {
+        for_blocks!(channels, |channel, count, W, FULL| {
+            for (r, row) in square[..SIZE].iter_mut().enumerate() {
                 let y = (tile_row * step + r).wrapping_sub(1);
                 if y >= height {
+                    set_row(row, &[[0.0; W]; POINTS]);
                     continue;
                 }
-                let mut samples = [ZERO; SIZE];
+                let mut samples = [[0.0; W]; SIZE];
                 for (s, sample) in samples.iter_mut().enumerate() {
                     let x = (tile * step + s).wrapping_sub(1);
                     if x < width {
-                        *sample = load::<FULL>(image, (y * width + x) * channels + channel, count);
+                        *sample = load::<W, FULL>(image, (y * width + x) * channels + channel, count);
                     }
                 }
-                *row = of_window::<DOUBLED, SIZE>(&samples);
+                set_row(row, &of_window::<W, DOUBLED, SIZE>(&samples));
             }
             for p in 0..N {
-                let column: [Lanes; SIZE] = rows.map(|row| row[kept::<N>(p)]);
-                let column = of_window::<DOUBLED, SIZE>(&column);
+                let column = column(&square, kept::<N>(p));
+                let column = of_window::<W, DOUBLED, SIZE>(&column);
                 for q in 0..N {
-                    store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                    store::<W, FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
                 }
             }
         });
@@ -170,7 +217,9 @@ fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
 }
 
 #[inline(always)]
-fn of_window<const DOUBLED: bool, const SIZE: usize>(samples: &[Lanes; SIZE]) -> [Lanes; POINTS] {
+fn of_window<const W: usize, const DOUBLED: bool, const SIZE: usize>(
+    samples: &[Lanes<W>; SIZE],
+) -> [Lanes<W>; POINTS] {
     if DOUBLED {
         doubled_input(&[samples[0], samples[1], samples[2], samples[3]])
     } else {
@@ -207,20 +256,22 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
 ) {
     let (width, all) = (picture.width, picture.channels);
     let (from, channels) = (channels.start, channels.len());
+    let mut square = EMPTY;
     for (tile, points) in points.chunks_exact_mut(stride).enumerate() {
-        for_blocks!(channels, |channel, count, FULL| {
-            let mut rows = [[ZERO; POINTS]; SIZE];
-            for (r, row) in rows.iter_mut().enumerate() {
+        for_blocks!(channels, |channel, count, W, FULL| {
+            for (r, row) in square[..SIZE].iter_mut().enumerate() {
                 let first = (tile_row * SIZE + r) * width + tile * SIZE;
-                let samples: [Lanes; SIZE] =
-                    std::array::from_fn(|s| load::<FULL>(image, (first + s) * all + from + channel, count));
-                *row = of_gradient::<DOUBLED, SIZE>(&samples);
+                let mut samples = [[0.0; W]; SIZE];
+                for (s, sample) in samples.iter_mut().enumerate() {
+                    *sample = load::<W, FULL>(image, (first + s) * all + from + channel, count);
+                }
+                set_row(row, &of_gradient::<W, DOUBLED, SIZE>(&samples));
             }
             for p in 0..N {
-                let column: [Lanes; SIZE] = rows.map(|row| row[kept::<N>(p)]);
-                let column = of_gradient::<DOUBLED, SIZE>(&column);
+                let column = column(&square, kept::<N>(p));
+                let column = of_gradient::<W, DOUBLED, SIZE>(&column);
                 for q in 0..N {
-                    store::<FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                    store::<W, FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
                 }
             }
         });
@@ -228,7 +279,9 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
 }
 
 #[inline(always)]
-fn of_gradient<const DOUBLED: bool, const SIZE: usize>(samples: &[Lanes; SIZE]) -> [Lanes; POINTS] {
+fn of_gradient<const W: usize, const DOUBLED: bool, const SIZE: usize>(
+    samples: &[Lanes<W>; SIZE],
+) -> [Lanes<W>; POINTS] {
     if DOUBLED {
         paired_gradient(&[samples[0], samples[1]])
     } else {
@@ -247,10 +300,15 @@ pub(super) struct After<'a> {
 
 impl After<'_> {
     #[inline(always)]
-    fn apply<const FULL: bool>(self, pixel: &Lanes, channel: usize, count: usize) -> Lanes {
+    fn apply<const W: usize, const FULL: bool>(
+        self,
+        pixel: &Lanes<W>,
+        channel: usize,
+        count: usize,
+    ) -> Lanes<W> {
         let mut pixel = *pixel;
         if let Some(bias) = self.bias {
-            let bias = load::<FULL>(bias, channel, count);
+            let bias = load::<W, FULL>(bias, channel, count);
             for (lane, bias) in pixel.iter_mut().zip(bias) {
                 *lane += bias;
             }
@@ -293,22 +351,22 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
     row: &mut [f32],
 ) {
     let Picture { width, channels, .. } = picture;
+    let mut square = EMPTY;
     for tile in 0..picture.tiles_across() {
-        for_blocks!(channels, |channel, count, FULL| {
-            let mut rows = [[ZERO; SIZE]; POINTS];
+        for_blocks!(channels, |channel, count, W, FULL| {
             for q in 0..N {
-                let mut grid = [ZERO; POINTS];
+                let mut grid = [[0.0; W]; POINTS];
                 for p in 0..N {
                     let at = ((q * N + p) * tiles + first_tile + tile) * channels + channel;
-                    grid[kept::<N>(p)] = load::<FULL>(products, at, count);
+                    grid[kept::<N>(p)] = load::<W, FULL>(products, at, count);
                 }
-                rows[kept::<N>(q)] = to_pixels::<DOUBLED, SIZE>(&grid);
+                set_row(&mut square[kept::<N>(q)], &to_pixels::<W, DOUBLED, SIZE>(&grid));
             }
             for x in 0..SIZE {
-                let column: [Lanes; POINTS] = rows.map(|row| row[x]);
-                for (y, pixel) in to_pixels::<DOUBLED, SIZE>(&column).iter().enumerate() {
-                    let pixel = after.apply::<FULL>(pixel, channel, count);
-                    store::<FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, &pixel);
+                let column = column(&square, x);
+                for (y, pixel) in to_pixels::<W, DOUBLED, SIZE>(&column).iter().enumerate() {
+                    let pixel = after.apply::<W, FULL>(pixel, channel, count);
+                    store::<W, FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, &pixel);
                 }
             }
         });
@@ -316,12 +374,14 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
 }
 
 #[inline(always)]
-fn to_pixels<const DOUBLED: bool, const SIZE: usize>(points: &[Lanes; POINTS]) -> [Lanes; SIZE] {
+fn to_pixels<const W: usize, const DOUBLED: bool, const SIZE: usize>(
+    points: &[Lanes<W>; POINTS],
+) -> [Lanes<W>; SIZE] {
+    let mut pixels = [[0.0; W]; SIZE];
     if DOUBLED {
-        let pair = paired_output(points);
-        std::array::from_fn(|i| pair[i])
+        pixels.copy_from_slice(&paired_output(points));
     } else {
-        let four = output(points);
-        std::array::from_fn(|i| four[i])
+        pixels.copy_from_slice(&output(points));
     }
+    pixels
 }
