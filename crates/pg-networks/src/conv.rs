@@ -1,12 +1,14 @@
 //! Convolutions, with the doubling or halving that growing networks have beside them.
 
 use std::cell::OnceCell;
+use std::sync::LazyLock;
 
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::leaky_relu;
 use crate::parameters::ParameterBuilder;
 use crate::resampling::dims4;
+use crate::torch_bridge::multiplies_tiles;
 use crate::weight::{Weight, WeightStyle, clip_bias};
 use crate::winograd::{self, Convolution, Sampling};
 
@@ -144,7 +146,7 @@ impl Conv {
     fn forward_by_tiles(&self, x: &Tensor, rectified: bool) -> Option<Tensor> {
         let (_, _, h, w) = dims4(x);
         let zoom = if self.resample == Resample::Up { 2 } else { 1 };
-        let plain = x.device() == Device::Cpu && x.kind() == Kind::Float;
+        let plain = x.device() == Device::Cpu && (x.kind() == Kind::Float || is_half_by_tiles(x.kind()));
         if !plain || self.padding_px != 1 || !winograd::fits(h * zoom, w * zoom) || h * zoom < 8 {
             return None;
         }
@@ -159,6 +161,13 @@ impl Conv {
         let y = convolution.run(&x, &kernel, Some(&self.bias)).ok()?;
         Some(y.permute([0, 3, 1, 2]))
     }
+}
+
+/// Whether bf16 is taken, too. A processor that multiplies matrices of bf16 (AMX) is faster with plain convolutions;
+/// one that has only vectors of it is not: they do two products in the time of one, tiles need a quarter of them.
+fn is_half_by_tiles(kind: Kind) -> bool {
+    static TILED: LazyLock<bool> = LazyLock::new(|| !multiplies_tiles());
+    kind == Kind::BFloat16 && *TILED
 }
 
 /// The 3x3 kernel summed over its shifts by 0 and 1 in both axes, over `divisor`: a 4x4 kernel. Stride 2

@@ -18,6 +18,7 @@ mod layer_norm;
 mod minibatch_discrimination;
 mod minibatch_stddev;
 mod multiplicative_noise;
+mod number;
 mod parameters;
 mod pixel_norm;
 mod precision;

@@ -9,22 +9,24 @@ use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
 use crate::kernels::KERNELS;
+use crate::number::{Bf16, Number};
 use crate::torch_bridge::{self, fill, numbers, parallel_chunks};
 
 pub(crate) const EPSILON: f64 = 1e-8;
 
 /// x / sqrt(mean over channels of x^2 + 1e-8): `[N,C,...]` to the same shape.
 pub fn pixel_norm(x: &Tensor) -> Tensor {
-    if x.kind() == Kind::BFloat16 {
-        // The sum over channels in f32.
-        let factor = ((x * x).mean_dim(1, true, Kind::Float) + EPSILON).rsqrt();
-        return x * factor.to_kind(x.kind());
-    }
-    if x.kind() == Kind::Float && x.device() == Device::Cpu && x.dim() == 4 {
+    let kept = matches!(x.kind(), Kind::Float | Kind::BFloat16);
+    if kept && x.device() == Device::Cpu && x.dim() == 4 {
         let by_pixel = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         if let Ok(y) = torch_bridge::pixel_norm(KERNELS, &by_pixel) {
             return y.permute([0, 3, 1, 2]);
         }
+    }
+    if x.kind() == Kind::BFloat16 {
+        // The sum over channels in f32.
+        let factor = ((x * x).mean_dim(1, true, Kind::Float) + EPSILON).rsqrt();
+        return x * factor.to_kind(x.kind());
     }
     x * ((x * x).mean_dim(1, true, None::<Kind>) + EPSILON).rsqrt()
 }
@@ -32,17 +34,25 @@ pub fn pixel_norm(x: &Tensor) -> Tensor {
 /// Pixels worked on by a thread at a time.
 const PIXELS: usize = 64;
 
-/// Pixel norm of `[…,C]` in one pass, or with `gradient` of its result the gradient of its input:
+/// Pixel norm of `[…,C]`, f32 or bf16 with sums in f32, in one pass, or with `gradient` of its result the gradient of its input:
 /// r (g - y mean(g y)) with r = 1 / sqrt(mean x^2 + 1e-8), y = r x.
 pub(crate) fn kernel(x: &Tensor, gradient: Option<&Tensor>) -> Option<Tensor> {
+    match x.kind() {
+        Kind::Float => in_format::<f32>(x, gradient),
+        Kind::BFloat16 => in_format::<Bf16>(x, gradient),
+        _ => None,
+    }
+}
+
+fn in_format<E: Number>(x: &Tensor, gradient: Option<&Tensor>) -> Option<Tensor> {
     let channels = usize::try_from(*x.size().last()?).ok().filter(|&c| c > 0)?;
-    let values = numbers(x)?;
+    let values = numbers::<E>(x)?;
     let gradient = match gradient {
         Some(gradient) if gradient.size() != x.size() => return None,
-        Some(gradient) => Some(numbers(gradient)?),
+        Some(gradient) => Some(numbers::<E>(gradient)?),
         None => None,
     };
-    let mut result = Tensor::empty(x.size(), (Kind::Float, Device::Cpu));
+    let mut result = Tensor::empty(x.size(), (E::KIND, Device::Cpu));
     fill(&mut result, |result| {
         parallel_chunks(result, PIXELS * channels, |index, result| {
             let part = index * PIXELS * channels..index * PIXELS * channels + result.len();
@@ -59,43 +69,43 @@ pub(crate) fn kernel(x: &Tensor, gradient: Option<&Tensor>) -> Option<Tensor> {
 const LANES: usize = 16;
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
-fn normalise(x: &[f32], channels: usize, y: &mut [f32]) {
+fn normalise<E: Number>(x: &[E], channels: usize, y: &mut [E]) {
     for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
         let factor = factor_of(x);
         for (y, x) in y.iter_mut().zip(x) {
-            *y = x * factor;
+            *y = E::nearest(x.widened() * factor);
         }
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
-fn differentiate(x: &[f32], g: &[f32], channels: usize, result: &mut [f32]) {
+fn differentiate<E: Number>(x: &[E], g: &[E], channels: usize, result: &mut [E]) {
     let pixels = x.chunks_exact(channels).zip(g.chunks_exact(channels));
     for ((x, g), result) in pixels.zip(result.chunks_exact_mut(channels)) {
         let factor = factor_of(x);
         let along = product(x, g) / channels as f32 * factor * factor * factor;
         for (result, (x, g)) in result.iter_mut().zip(x.iter().zip(g)) {
-            *result = factor * g - along * x;
+            *result = E::nearest(factor * g.widened() - along * x.widened());
         }
     }
 }
 
 #[inline(always)]
-fn factor_of(x: &[f32]) -> f32 {
+fn factor_of<E: Number>(x: &[E]) -> f32 {
     1.0 / (product(x, x) / x.len() as f32 + EPSILON as f32).sqrt()
 }
 
 #[inline(always)]
-fn product(a: &[f32], b: &[f32]) -> f32 {
+fn product<E: Number>(a: &[E], b: &[E]) -> f32 {
     let mut sums = [0.0_f32; LANES];
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_blocks.iter().zip(b_blocks) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
+            *sum += a.widened() * b.widened();
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a.widened() * b.widened()).sum();
     sums.iter().sum::<f32>() + rest
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/cpu/Utils.h>
 #include <ATen/ops/leaky_relu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -91,7 +92,7 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
                 if (for_first) results[0] = derivative(INPUT_OF_OUTPUT_AND_KERNEL, upstream, second);
                 if (for_second) results[1] = derivative(KERNEL_OF_INPUT_AND_OUTPUT, first, upstream);
                 // A bias that is not there is no input to the graph either.
-                if (context->saved_data["biased"].toBool() && context->needs_input_grad(2)) results[2] = upstream.sum(at::IntArrayRef{0, 1, 2});
+                if (context->saved_data["biased"].toBool() && context->needs_input_grad(2)) results[2] = upstream.sum(at::IntArrayRef{0, 1, 2}, false, at::kFloat);
                 break;
             case INPUT_OF_OUTPUT_AND_KERNEL:
                 if (for_first) results[0] = derivative(OUTPUT_OF_INPUT_AND_KERNEL, upstream, second);
@@ -110,7 +111,7 @@ struct PixelNorm : torch::autograd::Function<PixelNorm> {
         at::NoGradGuard no_grad;
         context->save_for_backward({x});
         Tensor *result = pixel_norm_kernel(&x, nullptr);
-        TORCH_CHECK(result != nullptr, "pixel norm takes f32 on the CPU, not ", x.toString());
+        TORCH_CHECK(result != nullptr, "pixel norm takes f32 or bf16 on the CPU, not ", x.toString());
         return owned(result);
     }
 
@@ -122,13 +123,14 @@ struct PixelNorm : torch::autograd::Function<PixelNorm> {
         const Tensor gradient = gradients[0].contiguous();
         if (!at::GradMode::is_enabled()) {
             Tensor *result = pixel_norm_kernel(&x, &gradient);
-            TORCH_CHECK(result != nullptr, "the gradient of pixel norm takes f32 on the CPU");
+            TORCH_CHECK(result != nullptr, "the gradient of pixel norm takes f32 or bf16 on the CPU");
             return {owned(result)};
         }
         // To be differentiated once more: the same in operations that libtorch can.
-        const Tensor factor = (x.square().mean(-1, true) + PIXEL_NORM_EPSILON).rsqrt();
-        const Tensor y = x * factor;
-        return {factor * (gradient - y * (gradient * y).mean(-1, true))};
+        const Tensor wide = x.to(at::kFloat), along = gradient.to(at::kFloat);
+        const Tensor factor = (wide.square().mean(-1, true) + PIXEL_NORM_EPSILON).rsqrt();
+        const Tensor y = wide * factor;
+        return {(factor * (along - y * (along * y).mean(-1, true))).to(x.scalar_type())};
     }
 };
 
@@ -169,6 +171,13 @@ Tensor *pg_pixel_norm(const Tensor *x, char **error) {
 void pg_allow_tf32(bool allowed) {
     at::globalContext().setAllowTF32CuBLAS(allowed);
     at::globalContext().setAllowTF32CuDNN(allowed);
+}
+
+// Whether the processor multiplies tiles of bf16.
+bool pg_multiplies_tiles() {
+    const auto capabilities = at::cpu::get_cpu_capabilities();
+    const auto found = capabilities.find("amx_bf16");
+    return found != capabilities.end() && found->second.toBool();
 }
 
 // `body(context, begin, end)` over parts of 0..count, in libtorch's own threads. The body must not unwind.

@@ -6,7 +6,9 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
+
+use crate::number::Number;
 
 /// The three forms of <g, C(x, w)>, C being linear in x and in w. Each is the derivative of the two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,7 @@ unsafe extern "C" {
     ) -> *mut RawTensor;
     fn pg_pixel_norm(x: *const RawTensor, error: *mut *mut c_char) -> *mut RawTensor;
     fn pg_allow_tf32(allowed: bool);
+    fn pg_multiplies_tiles() -> bool;
     fn pg_parallel_for(count: i64, context: *mut c_void, body: extern "C" fn(*mut c_void, i64, i64));
     fn free(memory: *mut c_void);
 }
@@ -120,6 +123,12 @@ pub(crate) fn pixel_norm(kernels: Kernels, x: &Tensor) -> Result<Tensor, TchErro
 pub fn allow_tf32(allowed: bool) {
     // SAFETY: sets two flags of libtorch's global context.
     unsafe { pg_allow_tf32(allowed) };
+}
+
+/// Whether the processor has instructions that multiply small matrices of bf16 (AMX).
+pub(crate) fn multiplies_tiles() -> bool {
+    // SAFETY: asks the processor.
+    unsafe { pg_multiplies_tiles() }
 }
 
 /// What the bridge made for us with `new`, as tch does; or its message.
@@ -182,31 +191,31 @@ fn take_message(error: *mut c_char) -> String {
     }
 }
 
-/// The numbers of a contiguous f32 tensor on the CPU, in memory order; `None` for any other.
-pub(crate) fn numbers(tensor: &Tensor) -> Option<&[f32]> {
-    if !is_plain(tensor) {
+/// The numbers of a contiguous tensor of that format on the CPU, in memory order; `None` for any other.
+pub(crate) fn numbers<E: Number>(tensor: &Tensor) -> Option<&[E]> {
+    if !is_plain::<E>(tensor) {
         return None;
     }
     if tensor.numel() == 0 {
         return Some(&[]);
     }
-    // SAFETY: contiguous, f32, on the CPU: `numel` numbers from the data pointer on. Nobody writes to them
-    // while the borrow lasts: all writing in this crate goes through `fill_new` below or through libtorch on
+    // SAFETY: contiguous, of E's format, on the CPU: `numel` numbers from the data pointer on. Nobody writes to
+    // them while the borrow lasts: all writing in this crate goes through `fill` below or through libtorch on
     // the same thread.
-    Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+    Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<E>(), tensor.numel()) })
 }
 
-/// Lets `fill` write the numbers of a tensor that nobody else reads while it runs: one just made, or scratch
-/// memory. `None` where it is not contiguous f32 on the CPU.
-pub(crate) fn fill<R>(tensor: &mut Tensor, fill: impl FnOnce(&mut [f32]) -> R) -> Option<R> {
-    if !is_plain(tensor) {
+/// Lets `fill` write the numbers of a tensor that nobody else reads while it runs: one just made. `None` where
+/// it is not contiguous, of that format and on the CPU.
+pub(crate) fn fill<E: Number, R>(tensor: &mut Tensor, fill: impl FnOnce(&mut [E]) -> R) -> Option<R> {
+    if !is_plain::<E>(tensor) {
         return None;
     }
     if tensor.numel() == 0 {
         return Some(fill(&mut []));
     }
     // SAFETY: as in `numbers`; the exclusive borrow of the handle keeps other uses of this tensor away.
-    let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) };
+    let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<E>(), tensor.numel()) };
     Some(fill(numbers))
 }
 
@@ -229,26 +238,26 @@ pub fn keep_freed_memory() {
     }
 }
 
-fn is_plain(tensor: &Tensor) -> bool {
-    tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
+fn is_plain<E: Number>(tensor: &Tensor) -> bool {
+    tensor.kind() == E::KIND && tensor.device() == Device::Cpu && tensor.is_contiguous()
 }
 
 /// Calls `body(index, chunk)` for every chunk of `chunk_len` numbers (the last may be shorter), spread over
 /// libtorch's threads, a run of neighbours for each.
-pub(crate) fn parallel_chunks<F: Fn(usize, &mut [f32]) + Sync>(
-    numbers: &mut [f32],
+pub(crate) fn parallel_chunks<E: Number, F: Fn(usize, &mut [E]) + Sync>(
+    numbers: &mut [E],
     chunk_len: usize,
     body: F,
 ) {
-    struct Work<F> {
-        start: *mut f32,
+    struct Work<E, F> {
+        start: *mut E,
         len: usize,
         chunk_len: usize,
         body: F,
     }
-    extern "C" fn part<F: Fn(usize, &mut [f32]) + Sync>(work: *mut c_void, begin: i64, end: i64) {
+    extern "C" fn part<E: Number, F: Fn(usize, &mut [E]) + Sync>(work: *mut c_void, begin: i64, end: i64) {
         // SAFETY: `work` points to the value below, which outlives the loop.
-        let work = unsafe { &*work.cast::<Work<F>>() };
+        let work = unsafe { &*work.cast::<Work<E, F>>() };
         for index in begin as usize..end as usize {
             let first = index * work.chunk_len;
             let len = work.chunk_len.min(work.len - first);
@@ -264,5 +273,5 @@ pub(crate) fn parallel_chunks<F: Fn(usize, &mut [f32]) + Sync>(
     let count = numbers.len().div_ceil(chunk_len) as i64;
     let mut work = Work { start: numbers.as_mut_ptr(), len: numbers.len(), chunk_len, body };
     // SAFETY: the call returns when all parts are done; `body` is Sync, so threads may share it.
-    unsafe { pg_parallel_for(count, (&raw mut work).cast(), part::<F>) };
+    unsafe { pg_parallel_for(count, (&raw mut work).cast(), part::<E, F>) };
 }

@@ -8,23 +8,24 @@ use super::scratch::Scratch;
 use super::tiles::{Picture, gradients_to_points, point_count, windows_to_points};
 use super::transforms::LANES;
 use super::{GAP, GROUP, LEAST_TILES};
+use crate::number::Number;
 use crate::torch_bridge::parallel_chunks;
 
 /// From as many tiles for each output on, threads share the tiles and add their sums up in the end.
 const TILES_PER_OUTPUT: usize = 4;
 
 /// From the input's images and the output's gradients, with tiles that face each other.
-pub(super) struct KernelGradient<'a> {
+pub(super) struct KernelGradient<'a, E> {
     pub(super) images: usize,
     pub(super) source: Picture,
     pub(super) target: Picture,
     pub(super) short: bool,
     pub(super) scale: f32,
-    pub(super) x: &'a [f32],
-    pub(super) g: &'a [f32],
+    pub(super) x: &'a [E],
+    pub(super) g: &'a [E],
 }
 
-impl KernelGradient<'_> {
+impl<E: Number> KernelGradient<'_, E> {
     /// The taps `[outputs,3,3,inputs]`.
     pub(super) fn run(&self, taps: &mut [f32]) {
         let threads = tch::get_num_threads().max(1) as usize;

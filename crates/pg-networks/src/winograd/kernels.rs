@@ -36,7 +36,7 @@ fn to_points<const N: usize>(taps: &[f32], inputs: usize, scale: f32, flipped: b
             for (x, tap) in triple.iter_mut().enumerate() {
                 let index = y * TAPS + x;
                 let index = if flipped { TAPS * TAPS - 1 - index } else { index };
-                *tap = scaled(&load::<W, FULL>(taps, index * inputs + channel, count), scale);
+                *tap = scaled(&load::<_, W, FULL>(taps, index * inputs + channel, count), scale);
             }
             set_row(row, &kernel(&triple));
         }
@@ -44,7 +44,7 @@ fn to_points<const N: usize>(taps: &[f32], inputs: usize, scale: f32, flipped: b
             let column = column(&square, kept::<N>(p));
             let column = kernel(&column);
             for q in 0..N {
-                store::<W, FULL>(points, (q * N + p) * inputs + channel, count, &column[kept::<N>(q)]);
+                store::<_, W, FULL>(points, (q * N + p) * inputs + channel, count, &column[kept::<N>(q)]);
             }
         }
     });
@@ -84,7 +84,7 @@ fn to_taps<const N: usize>(
             let mut grid = [[0.0; W]; POINTS];
             for p in 0..N {
                 let at = ((q * N + p) * outputs + output) * inputs + channel;
-                grid[kept::<N>(p)] = load::<W, FULL>(points, at, count);
+                grid[kept::<N>(p)] = load::<_, W, FULL>(points, at, count);
             }
             set_row(&mut square[kept::<N>(q)], &kernel_gradient(&grid));
         }
@@ -94,12 +94,12 @@ fn to_taps<const N: usize>(
                 let at = (y * TAPS + x) * inputs + channel;
                 let mut tap = scaled(tap, scale);
                 if added {
-                    let before = load::<W, FULL>(taps, at, count);
+                    let before = load::<_, W, FULL>(taps, at, count);
                     for (tap, before) in tap.iter_mut().zip(before) {
                         *tap += before;
                     }
                 }
-                store::<W, FULL>(taps, at, count, &tap);
+                store::<_, W, FULL>(taps, at, count, &tap);
             }
         }
     });

@@ -28,6 +28,7 @@ use self::products::{Matrix, multiply};
 use self::scratch::{Buffer, Scratch};
 use self::tiles::{After, Picture, point_count, points_to_row, windows_to_points};
 use crate::kernels::KERNELS;
+use crate::number::{Bf16, Number};
 use crate::torch_bridge::{Form, Layer, bilinear, fill, numbers, parallel_chunks};
 
 /// What a layer does beside the convolution.
@@ -53,8 +54,9 @@ pub(crate) struct Convolution {
 }
 
 impl Convolution {
-    /// The convolution of `x` `[N,H,W,inputs]` with `kernel` `[outputs,3,3,inputs]`, plus `bias` `[outputs]`,
-    /// all contiguous f32 on the CPU: `[N,H',W',outputs]`, zero padding. Differentiable any number of times.
+    /// The convolution of `x` `[N,H,W,inputs]`, f32 or bf16, with `kernel` `[outputs,3,3,inputs]`, plus `bias`
+    /// `[outputs]`, both f32, all contiguous on the CPU: `[N,H',W',outputs]` in the format of `x`, zero padding.
+    /// Differentiable any number of times. Sums are f32.
     ///
     /// # Errors
     /// libtorch's, where the shapes do not fit or the higher resolution is no multiple of four pixels.
@@ -92,6 +94,23 @@ pub(crate) fn form_of(
     // The mean is a quarter of the sum, in every form.
     let scale = if sampling == Sampling::Halve { layer.scale / 4.0 } else { layer.scale } as f32;
     let (first, second) = (first.contiguous(), second.contiguous());
+    let tensors = (&first, &second);
+    match first.kind() {
+        Kind::Float => in_format::<f32>(form, tensors, bias, layer, sampling, scale),
+        Kind::BFloat16 => in_format::<Bf16>(form, tensors, bias, layer, sampling, scale),
+        _ => None,
+    }
+}
+
+/// A form whose images are kept as `E`; kernels are f32.
+fn in_format<E: Number>(
+    form: Form,
+    (first, second): (&Tensor, &Tensor),
+    bias: Option<&Tensor>,
+    layer: &Layer,
+    sampling: Sampling,
+    scale: f32,
+) -> Option<Tensor> {
     match form {
         Form::Output => {
             let (doubled, paired) = (sampling == Sampling::Double, sampling == Sampling::Halve);
@@ -101,15 +120,15 @@ pub(crate) fn form_of(
                 bias: bias.as_ref().map_or(Some(None), |bias| numbers(bias).map(Some))?,
                 rectified: layer.rectified != 0,
             };
-            pass.run(&first, &second, scale, after)
+            pass.run::<E>(first, second, scale, after)
         }
         // The adjoint of doubling is the sum of 2x2 blocks, and the other way round.
         Form::Input => {
             let (doubled, paired) = (sampling == Sampling::Halve, sampling == Sampling::Double);
             let pass = Pass { doubled, paired, flipped: true };
-            pass.run(&first, &second, scale, After::default())
+            pass.run::<E>(first, second, scale, After::default())
         }
-        Form::Kernel => kernel_gradient(&first, &second, sampling, scale),
+        Form::Kernel => kernel_gradient::<E>(first, second, sampling, scale),
     }
 }
 
@@ -134,9 +153,9 @@ struct Pass {
 }
 
 /// The work of a [`Pass`] on some rows of tiles.
-struct Rows<'a> {
+struct Rows<'a, E> {
     source: Picture,
-    source_numbers: &'a [f32],
+    source_numbers: &'a [E],
     target: Picture,
     short: bool,
     kernel: KernelPoints<'a>,
@@ -144,7 +163,7 @@ struct Rows<'a> {
 }
 
 impl Pass {
-    fn run(self, x: &Tensor, kernel: &Tensor, scale: f32, after: After<'_>) -> Option<Tensor> {
+    fn run<E: Number>(self, x: &Tensor, kernel: &Tensor, scale: f32, after: After<'_>) -> Option<Tensor> {
         let (images, source) = picture(x, self.doubled)?;
         let (outputs, inputs) = kernel_shape(kernel)?;
         let (from, to) = if self.flipped { (outputs, inputs) } else { (inputs, outputs) };
@@ -163,9 +182,9 @@ impl Pass {
             doubled: self.paired,
         };
         let shape = [images as i64, target.height as i64, target.width as i64, to as i64];
-        let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
+        let mut result = Tensor::empty(shape, (E::KIND, Device::Cpu));
         let short = self.doubled || self.paired;
-        let x = numbers(x)?;
+        let x = numbers::<E>(x)?;
         Scratch::with_kernel(|memory| {
             let kernel = KernelPoints::of(kernel, scale, self.flipped, short, memory)?;
             let rows = Rows { source, source_numbers: x, target, short, kernel, after };
@@ -175,8 +194,8 @@ impl Pass {
     }
 }
 
-impl Rows<'_> {
-    fn all(&self, all: usize, result: &mut [f32]) {
+impl<E: Number> Rows<'_, E> {
+    fn all(&self, all: usize, result: &mut [E]) {
         // With so few tiles that each thread's part would be small against the kernel's points, which
         // every part reads whole, the threads share the products instead.
         let threads = tch::get_num_threads().max(1) as usize;
@@ -200,8 +219,8 @@ impl Rows<'_> {
     }
 
     /// All by this thread: the rows of `result`, of which the first is row `first` of all.
-    fn alone(&self, first: usize, result: &mut [f32]) {
-        let Self { source, target, short, .. } = *self;
+    fn alone(&self, first: usize, result: &mut [E]) {
+        let &Self { source, target, short, .. } = self;
         let points = point_count(short);
         let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
         let tiles = result.len() / target.row_len() * across;
@@ -222,8 +241,8 @@ impl Rows<'_> {
     }
 
     /// [`Self::alone`] of everything, each stage shared by all threads.
-    fn together(&self, threads: usize, result: &mut [f32]) {
-        let Self { source, target, short, .. } = *self;
+    fn together(&self, threads: usize, result: &mut [E]) {
+        let &Self { source, target, short, .. } = self;
         let points = point_count(short);
         let (across, stride) = (source.tiles_across(), points * source.channels + GAP);
         let tiles = result.len() / target.row_len() * across;
@@ -260,7 +279,7 @@ impl Rows<'_> {
         Matrix { numbers, rows: tiles.len(), columns, stride, transposed: false }
     }
 
-    fn image_and_row(&self, row: usize) -> (&[f32], usize) {
+    fn image_and_row(&self, row: usize) -> (&[E], usize) {
         let down = self.source.tiles_down();
         let len = self.source.len();
         (&self.source_numbers[row / down * len..][..len], row % down)
@@ -303,7 +322,7 @@ impl<'a> KernelPoints<'a> {
 }
 
 /// The kernel's gradient `[outputs,3,3,inputs]` from the input and the output's gradient.
-fn kernel_gradient(x: &Tensor, g: &Tensor, sampling: Sampling, scale: f32) -> Option<Tensor> {
+fn kernel_gradient<E: Number>(x: &Tensor, g: &Tensor, sampling: Sampling, scale: f32) -> Option<Tensor> {
     let (images, source) = picture(x, sampling == Sampling::Double)?;
     let (gradients, target) = picture(g, sampling == Sampling::Halve)?;
     let same_tiles = source.tiles_across() == target.tiles_across()
@@ -316,7 +335,8 @@ fn kernel_gradient(x: &Tensor, g: &Tensor, sampling: Sampling, scale: f32) -> Op
     let shape = [outputs as i64, TAPS as i64, TAPS as i64, inputs as i64];
     let mut result = Tensor::empty(shape, (Kind::Float, Device::Cpu));
     let short = sampling != Sampling::Keep;
-    let gradient = KernelGradient { images, source, target, short, scale, x: numbers(x)?, g: numbers(g)? };
+    let gradient =
+        KernelGradient { images, source, target, short, scale, x: numbers::<E>(x)?, g: numbers(g)? };
     fill(&mut result, |taps| gradient.run(taps))?;
     Some(result)
 }

@@ -140,3 +140,37 @@ fn bias_and_rectifier_behind_the_convolution_are_those_of_separate_operations() 
         }
     }
 }
+
+/// Half a unit of bf16's last place, as a share.
+const HALF: f64 = 1.0 / 256.0;
+
+#[test]
+fn pictures_in_bf16_are_rounded_once_and_everything_else_is_f32() {
+    for sampling in [Sampling::Keep, Sampling::Double, Sampling::Halve] {
+        let rounded = |seed: u64, shape: &[i64]| random(seed, shape).to_kind(Kind::BFloat16);
+        let (x, kernel) = (rounded(1, &[3, 8, 8, 20]), random(2, &[18, 3, 3, 20]));
+        let both = [Kind::BFloat16, Kind::Double].map(|kind| {
+            let x = x.to_kind(kind).set_requires_grad(true);
+            let kernel = if kind == Kind::Double { kernel.to_kind(kind) } else { kernel.copy() };
+            let kernel = kernel.set_requires_grad(true);
+            let y = if kind == Kind::Double {
+                plain(&x, &kernel, sampling, 0.2)
+            } else {
+                convolution(&x, &kernel, sampling, 0.2).unwrap()
+            };
+            assert_eq!(y.kind(), kind);
+            let upstream = rounded(4, &y.size()).to_kind(kind).set_requires_grad(true);
+            let first =
+                Tensor::run_backward(&[(&y * &upstream).sum(Kind::Double)], &[&x, &kernel], true, true);
+            assert_eq!(first[1].kind(), kernel.kind());
+            let along = (&first[0] * rounded(5, &x.size()).to_kind(kind)).sum(Kind::Double);
+            let second = Tensor::run_backward(&[along], &[&kernel, &upstream], false, false);
+            [y].into_iter().chain(first).chain(second).collect::<Vec<_>>()
+        });
+        // What pictures are made of is rounded; the kernel's gradients are sums of such numbers, but f32.
+        let bounds = [HALF, HALF, BOUND, 2.0 * BOUND, HALF];
+        for (index, ((a, b), bound)) in both[0].iter().zip(&both[1]).zip(bounds).enumerate() {
+            assert!(far(a, b) < bound, "{sampling:?}, {index}: {}", far(a, b));
+        }
+    }
+}

@@ -9,6 +9,7 @@ use multiversion::multiversion;
 use super::transforms::{
     LANES, Lanes, MINUS_ONE, POINTS, doubled_input, gradient, input, output, paired_gradient, paired_output,
 };
+use crate::number::Number;
 
 /// Of the leaky rectifier.
 const NEGATIVE_SLOPE: f32 = 0.2;
@@ -70,31 +71,27 @@ pub(super) fn kept<const N: usize>(index: usize) -> usize {
 
 /// `W` numbers from `at` on; where not `FULL`, only `count`, filled up with zeros.
 #[inline(always)]
-pub(super) fn load<const W: usize, const FULL: bool>(numbers: &[f32], at: usize, count: usize) -> Lanes<W> {
+pub(super) fn load<E: Number, const W: usize, const FULL: bool>(
+    numbers: &[E],
+    at: usize,
+    count: usize,
+) -> Lanes<W> {
     let mut lanes = [0.0; W];
-    if FULL {
-        lanes.copy_from_slice(&numbers[at..at + W]);
-    } else {
-        for (lane, &number) in lanes.iter_mut().zip(&numbers[at..at + count]) {
-            *lane = number;
-        }
+    for (lane, number) in lanes.iter_mut().zip(&numbers[at..at + if FULL { W } else { count }]) {
+        *lane = number.widened();
     }
     lanes
 }
 
 #[inline(always)]
-pub(super) fn store<const W: usize, const FULL: bool>(
-    numbers: &mut [f32],
+pub(super) fn store<E: Number, const W: usize, const FULL: bool>(
+    numbers: &mut [E],
     at: usize,
     count: usize,
     lanes: &Lanes<W>,
 ) {
-    if FULL {
-        numbers[at..at + W].copy_from_slice(lanes);
-    } else {
-        for (number, &lane) in numbers[at..at + count].iter_mut().zip(lanes) {
-            *number = lane;
-        }
+    for (number, &lane) in numbers[at..at + if FULL { W } else { count }].iter_mut().zip(lanes) {
+        *number = E::nearest(lane);
     }
 }
 
@@ -162,8 +159,8 @@ pub(super) use for_blocks;
 /// Windows around the tiles of row `tile_row` of `image`, to points: per tile `stride` numbers, of which the
 /// first are `[points,C]`. Beyond the picture's edge there are zeros.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-pub(super) fn windows_to_points(
-    image: &[f32],
+pub(super) fn windows_to_points<E: Number>(
+    image: &[E],
     picture: Picture,
     tile_row: usize,
     short: bool,
@@ -171,15 +168,15 @@ pub(super) fn windows_to_points(
     stride: usize,
 ) {
     match (picture.doubled, short) {
-        (true, _) => windows::<true, 4, 5>(image, picture, tile_row, points, stride),
-        (false, true) => windows::<false, 6, 5>(image, picture, tile_row, points, stride),
-        (false, false) => windows::<false, 6, 6>(image, picture, tile_row, points, stride),
+        (true, _) => windows::<E, true, 4, 5>(image, picture, tile_row, points, stride),
+        (false, true) => windows::<E, false, 6, 5>(image, picture, tile_row, points, stride),
+        (false, false) => windows::<E, false, 6, 6>(image, picture, tile_row, points, stride),
     }
 }
 
 #[inline(always)]
-fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
-    image: &[f32],
+fn windows<E: Number, const DOUBLED: bool, const SIZE: usize, const N: usize>(
+    image: &[E],
     picture: Picture,
     tile_row: usize,
     points: &mut [f32],
@@ -200,7 +197,7 @@ fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 for (s, sample) in samples.iter_mut().enumerate() {
                     let x = (tile * step + s).wrapping_sub(1);
                     if x < width {
-                        *sample = load::<W, FULL>(image, (y * width + x) * channels + channel, count);
+                        *sample = load::<_, W, FULL>(image, (y * width + x) * channels + channel, count);
                     }
                 }
                 set_row(row, &of_window::<W, DOUBLED, SIZE>(&samples));
@@ -209,7 +206,12 @@ fn windows<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 let column = column(&square, kept::<N>(p));
                 let column = of_window::<W, DOUBLED, SIZE>(&column);
                 for q in 0..N {
-                    store::<W, FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                    store::<_, W, FULL>(
+                        points,
+                        (q * N + p) * channels + channel,
+                        count,
+                        &column[kept::<N>(q)],
+                    );
                 }
             }
         });
@@ -229,8 +231,8 @@ fn of_window<const W: usize, const DOUBLED: bool, const SIZE: usize>(
 
 /// Gradients of the tiles of row `tile_row`, of some `channels` only, to points, as [`windows_to_points`].
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-pub(super) fn gradients_to_points(
-    image: &[f32],
+pub(super) fn gradients_to_points<E: Number>(
+    image: &[E],
     picture: Picture,
     channels: &Range<usize>,
     tile_row: usize,
@@ -239,15 +241,15 @@ pub(super) fn gradients_to_points(
     stride: usize,
 ) {
     match (picture.doubled, short) {
-        (true, _) => gradients::<true, 2, 5>(image, picture, channels, tile_row, points, stride),
-        (false, true) => gradients::<false, 4, 5>(image, picture, channels, tile_row, points, stride),
-        (false, false) => gradients::<false, 4, 6>(image, picture, channels, tile_row, points, stride),
+        (true, _) => gradients::<E, true, 2, 5>(image, picture, channels, tile_row, points, stride),
+        (false, true) => gradients::<E, false, 4, 5>(image, picture, channels, tile_row, points, stride),
+        (false, false) => gradients::<E, false, 4, 6>(image, picture, channels, tile_row, points, stride),
     }
 }
 
 #[inline(always)]
-fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
-    image: &[f32],
+fn gradients<E: Number, const DOUBLED: bool, const SIZE: usize, const N: usize>(
+    image: &[E],
     picture: Picture,
     channels: &Range<usize>,
     tile_row: usize,
@@ -263,7 +265,7 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 let first = (tile_row * SIZE + r) * width + tile * SIZE;
                 let mut samples = [[0.0; W]; SIZE];
                 for (s, sample) in samples.iter_mut().enumerate() {
-                    *sample = load::<W, FULL>(image, (first + s) * all + from + channel, count);
+                    *sample = load::<_, W, FULL>(image, (first + s) * all + from + channel, count);
                 }
                 set_row(row, &of_gradient::<W, DOUBLED, SIZE>(&samples));
             }
@@ -271,7 +273,12 @@ fn gradients<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 let column = column(&square, kept::<N>(p));
                 let column = of_gradient::<W, DOUBLED, SIZE>(&column);
                 for q in 0..N {
-                    store::<W, FULL>(points, (q * N + p) * channels + channel, count, &column[kept::<N>(q)]);
+                    store::<_, W, FULL>(
+                        points,
+                        (q * N + p) * channels + channel,
+                        count,
+                        &column[kept::<N>(q)],
+                    );
                 }
             }
         });
@@ -308,7 +315,7 @@ impl After<'_> {
     ) -> Lanes<W> {
         let mut pixel = *pixel;
         if let Some(bias) = self.bias {
-            let bias = load::<W, FULL>(bias, channel, count);
+            let bias = load::<_, W, FULL>(bias, channel, count);
             for (lane, bias) in pixel.iter_mut().zip(bias) {
                 *lane += bias;
             }
@@ -325,30 +332,30 @@ impl After<'_> {
 /// Products `[points,tiles,C]` to the pixels of one row of tiles, of which `first_tile` is the first;
 /// `picture` is what is written, the sums of 2x2 pixels where it is doubled.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-pub(super) fn points_to_row(
+pub(super) fn points_to_row<E: Number>(
     products: &[f32],
     tiles: usize,
     first_tile: usize,
     short: bool,
     picture: Picture,
     after: After<'_>,
-    row: &mut [f32],
+    row: &mut [E],
 ) {
     match (picture.doubled, short) {
-        (true, _) => pixels::<true, 2, 5>(products, tiles, first_tile, picture, after, row),
-        (false, true) => pixels::<false, 4, 5>(products, tiles, first_tile, picture, after, row),
-        (false, false) => pixels::<false, 4, 6>(products, tiles, first_tile, picture, after, row),
+        (true, _) => pixels::<E, true, 2, 5>(products, tiles, first_tile, picture, after, row),
+        (false, true) => pixels::<E, false, 4, 5>(products, tiles, first_tile, picture, after, row),
+        (false, false) => pixels::<E, false, 4, 6>(products, tiles, first_tile, picture, after, row),
     }
 }
 
 #[inline(always)]
-fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
+fn pixels<E: Number, const DOUBLED: bool, const SIZE: usize, const N: usize>(
     products: &[f32],
     tiles: usize,
     first_tile: usize,
     picture: Picture,
     after: After<'_>,
-    row: &mut [f32],
+    row: &mut [E],
 ) {
     let Picture { width, channels, .. } = picture;
     let mut square = EMPTY;
@@ -358,7 +365,7 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 let mut grid = [[0.0; W]; POINTS];
                 for p in 0..N {
                     let at = ((q * N + p) * tiles + first_tile + tile) * channels + channel;
-                    grid[kept::<N>(p)] = load::<W, FULL>(products, at, count);
+                    grid[kept::<N>(p)] = load::<_, W, FULL>(products, at, count);
                 }
                 set_row(&mut square[kept::<N>(q)], &to_pixels::<W, DOUBLED, SIZE>(&grid));
             }
@@ -366,7 +373,12 @@ fn pixels<const DOUBLED: bool, const SIZE: usize, const N: usize>(
                 let column = column(&square, x);
                 for (y, pixel) in to_pixels::<W, DOUBLED, SIZE>(&column).iter().enumerate() {
                     let pixel = after.apply::<W, FULL>(pixel, channel, count);
-                    store::<W, FULL>(row, (y * width + tile * SIZE + x) * channels + channel, count, &pixel);
+                    store::<_, W, FULL>(
+                        row,
+                        (y * width + tile * SIZE + x) * channels + channel,
+                        count,
+                        &pixel,
+                    );
                 }
             }
         });
