@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Resume(ResumeArgs),
     Plan(PlanArgs),
+    Bench(BenchArgs),
     Sample(SampleArgs),
     Toy(ToyArgs),
     Grid(GridArgs),
@@ -93,6 +94,25 @@ pub(crate) struct PlanArgs {
     /// Measure a few steps of each phase on random images: time of each phase and in all, memory
     #[arg(long)]
     pub(crate) probe: bool,
+    /// Where to measure: auto, cpu, cuda:0
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: String,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measure training steps at every resolution on random images: images per second
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain bench --preset paper-celebahq --set resolution=64
+  pgtrain bench --preset paper-celebahq --levels 256,1024 --device cuda:0 --precision bf16 --json")]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Only these resolutions, separated by commas
+    #[arg(long, value_name = "PX", value_delimiter = ',')]
+    pub(crate) levels: Vec<u32>,
     /// Where to measure: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: String,

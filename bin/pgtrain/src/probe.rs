@@ -12,6 +12,8 @@ use crate::memory;
 
 /// A step may take so long; slower ones are measured with fewer images and scaled.
 const STEP_BUDGET: Duration = Duration::from_millis(1500);
+/// Short steps are repeated for as long, and the best one counts.
+const REPEAT_BUDGET: Duration = Duration::from_millis(500);
 /// Images of the first measurement.
 const FIRST_MINIBATCH: u32 = 4;
 
@@ -130,6 +132,10 @@ impl<'a> Probe<'a> {
         if larger > minibatch {
             minibatch = larger;
             took = self.step(phase, minibatch, false)?;
+        }
+        let started = Instant::now();
+        while started.elapsed() + took < REPEAT_BUDGET {
+            took = took.min(self.step(phase, minibatch, false)?);
         }
         Ok(Probed { minibatch, seconds_per_image: took.as_secs_f64() / f64::from(minibatch) })
     }

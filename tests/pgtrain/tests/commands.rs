@@ -98,6 +98,27 @@ fn a_probed_plan_adds_time_and_memory() {
 }
 
 #[test]
+fn bench_measures_the_levels_asked_for_and_refuses_others() {
+    let sandbox = pg_testkit::sandbox::Sandbox::new();
+    let mut arguments = vec!["bench", "--preset", "tiny", "--device", "cpu", "--threads", "1"];
+    arguments.extend(["--set", "resolution=16", "--set", "fmap_max=8", "--levels", "4,16"]);
+    let speeds = sandbox.run("pgtrain", arguments.iter().chain(&["--json"])).with_status(0);
+    let speeds: Value = serde_json::from_str(&speeds.stdout).unwrap();
+    let levels = speeds["levels"].as_array().unwrap();
+    let sides: Vec<u64> = levels.iter().filter_map(|level| level["resolution"].as_u64()).collect();
+    assert_eq!(sides, [4, 16]);
+    let rate = |index: usize| levels[index]["images_per_second"].as_f64().unwrap();
+    assert!(rate(0) > rate(1) && rate(1) > 0.0, "{levels:?}");
+    assert_eq!(speeds["provenance"]["settings"]["fmap_max"], 8);
+
+    let table = sandbox.run("pgtrain", &arguments).with_status(0);
+    assert_eq!(table.stdout.lines().count(), 3, "{}", table.stdout);
+    arguments.extend(["--levels", "32"]);
+    let refused = sandbox.run("pgtrain", &arguments).with_status(2);
+    assert!(refused.stderr.contains("32 is no level of these networks; expected some of [4, 8, 16]"));
+}
+
+#[test]
 fn progress_shows_kimg_level_rate_and_time_left() {
     let sandbox = sandbox_with_faces();
     let finished = sandbox.run("pgtrain", small_run("run", "0.3")).with_status(0);

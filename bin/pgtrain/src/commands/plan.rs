@@ -4,6 +4,7 @@ use pg_cli::{CommonArgs, ExitStatus, Output, Progress, Provenance, StderrNotes};
 use pg_schedule::TrainingSettings;
 use serde::Serialize;
 
+use super::settings_provenance;
 use crate::args::PlanArgs;
 use crate::probe::{MemoryNeed, Phase, Probe, Probed};
 use crate::settings::resolve;
@@ -67,13 +68,7 @@ pub(crate) fn plan(args: &PlanArgs, common: &CommonArgs, notes: StderrNotes) -> 
         total_seconds = Some(phases.iter().filter_map(|p| p.time.as_ref()).map(|t| t.seconds).sum());
     }
     if args.json {
-        let provenance =
-            Provenance::of_this_process("pgtrain", env!("CARGO_PKG_VERSION"), Some(settings.seed));
-        let provenance = serde_json::to_value(&settings)?
-            .as_object()
-            .into_iter()
-            .flatten()
-            .fold(provenance, |p, (key, value)| p.setting(key, value.clone()));
+        let provenance = settings_provenance(&settings)?;
         Output.json(&Plan { phases, total_seconds, memory, provenance })?;
         return Ok(ExitStatus::Done);
     }
