@@ -1,7 +1,8 @@
 //! The kernels that run instead of libtorch's on the CPU.
 
 use crate::torch_bridge::Kernels;
-use crate::{pixel_norm, winograd};
+use crate::{blur, pixel_norm, winograd};
 
 /// Handed to the bridge with every call.
-pub(crate) const KERNELS: Kernels = Kernels { bilinear: winograd::form_of, pixel_norm: pixel_norm::kernel };
+pub(crate) const KERNELS: Kernels =
+    Kernels { bilinear: winograd::form_of, pixel_norm: pixel_norm::kernel, blur: blur::kernel };

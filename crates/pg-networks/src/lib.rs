@@ -6,6 +6,7 @@
 mod activation;
 mod architecture;
 mod batch_norm;
+mod blur;
 mod conv;
 mod dense;
 mod discriminator;
@@ -32,6 +33,7 @@ mod winograd;
 pub use activation::leaky_relu;
 pub use architecture::{Architecture, DiscriminatorNorm, GeneratorNorm};
 pub use batch_norm::Phase;
+pub use blur::blur;
 pub use discriminator::{Discriminator, DiscriminatorAt, Judgement};
 pub use error::NetworkError;
 pub use generator::{Generator, GeneratorAt, GeneratorOperation, GeneratorStep};

@@ -37,8 +37,12 @@ using BilinearKernel = Tensor *(*)(int64_t form, const Layer *layer, const Tenso
 // Pixel norm of `[...,C]`, or with a gradient the gradient of its input.
 using PixelNormKernel = Tensor *(*)(const Tensor *x, const Tensor *gradient);
 
+// Of `[N,H,W,C]`, each pixel with its neighbours: a symmetric matrix.
+using BlurKernel = Tensor *(*)(const Tensor *x);
+
 BilinearKernel bilinear_kernel = nullptr;
 PixelNormKernel pixel_norm_kernel = nullptr;
+BlurKernel blur_kernel = nullptr;
 
 constexpr double NEGATIVE_SLOPE = 0.2;
 constexpr double PIXEL_NORM_EPSILON = 1e-8;
@@ -134,6 +138,20 @@ struct PixelNorm : torch::autograd::Function<PixelNorm> {
     }
 };
 
+struct Blur : torch::autograd::Function<Blur> {
+    static Tensor forward(AutogradContext *, const Tensor &x) {
+        at::NoGradGuard no_grad;
+        const Tensor whole = x.contiguous();
+        Tensor *result = blur_kernel(&whole);
+        TORCH_CHECK(result != nullptr, "blur takes images [N,H,W,C] of f32 or bf16 on the CPU, not ", x.toString());
+        return owned(result);
+    }
+
+    static variable_list backward(AutogradContext *, variable_list gradients) {
+        return {gradients[0].defined() ? Blur::apply(gradients[0]) : Tensor()};
+    }
+};
+
 template <typename Body>
 Tensor *caught(char **error, Body body) {
     try {
@@ -148,9 +166,10 @@ Tensor *caught(char **error, Body body) {
 
 extern "C" {
 
-void pg_set_kernels(BilinearKernel bilinear, PixelNormKernel pixel_norm) {
+void pg_set_kernels(BilinearKernel bilinear, PixelNormKernel pixel_norm, BlurKernel blur) {
     bilinear_kernel = bilinear;
     pixel_norm_kernel = pixel_norm;
+    blur_kernel = blur;
 }
 
 // The result, or null with a message of malloc in `error`; `bias` may be null.
@@ -165,6 +184,10 @@ Tensor *pg_bilinear(const Tensor *first, const Tensor *second, const Tensor *bia
 
 Tensor *pg_pixel_norm(const Tensor *x, char **error) {
     return caught(error, [&] { return PixelNorm::apply(*x); });
+}
+
+Tensor *pg_blur(const Tensor *x, char **error) {
+    return caught(error, [&] { return Blur::apply(*x); });
 }
 
 // Whether CUDA may round the factors of f32 products to TF32.

@@ -40,6 +40,8 @@ pub(crate) struct Kernels {
     pub(crate) bilinear: fn(Form, &Layer, &Tensor, &Tensor, Option<&Tensor>) -> Option<Tensor>,
     /// Pixel norm of `[…,C]`, or with a gradient the gradient of its input; `None` where they do not fit.
     pub(crate) pixel_norm: fn(&Tensor, Option<&Tensor>) -> Option<Tensor>,
+    /// Blur of `[N,H,W,C]`, contiguous; `None` where it does not fit.
+    pub(crate) blur: fn(&Tensor) -> Option<Tensor>,
 }
 
 /// A tensor of libtorch on its heap, as tch hands it out.
@@ -56,9 +58,10 @@ type RawBilinear = extern "C" fn(
     bias: *const RawTensor,
 ) -> *mut RawTensor;
 type RawPixelNorm = extern "C" fn(x: *const RawTensor, gradient: *const RawTensor) -> *mut RawTensor;
+type RawBlur = extern "C" fn(x: *const RawTensor) -> *mut RawTensor;
 
 unsafe extern "C" {
-    fn pg_set_kernels(bilinear: RawBilinear, pixel_norm: RawPixelNorm);
+    fn pg_set_kernels(bilinear: RawBilinear, pixel_norm: RawPixelNorm, blur: RawBlur);
     fn pg_bilinear(
         first: *const RawTensor,
         second: *const RawTensor,
@@ -68,6 +71,7 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     ) -> *mut RawTensor;
     fn pg_pixel_norm(x: *const RawTensor, error: *mut *mut c_char) -> *mut RawTensor;
+    fn pg_blur(x: *const RawTensor, error: *mut *mut c_char) -> *mut RawTensor;
     fn pg_allow_tf32(allowed: bool);
     fn pg_multiplies_tiles() -> bool;
     fn pg_parallel_for(count: i64, context: *mut c_void, body: extern "C" fn(*mut c_void, i64, i64));
@@ -80,7 +84,7 @@ static KERNELS: OnceLock<Kernels> = OnceLock::new();
 fn register(kernels: Kernels) {
     KERNELS.get_or_init(|| {
         // SAFETY: the functions live as long as the program and have the signatures that the bridge declares.
-        unsafe { pg_set_kernels(run_bilinear, run_pixel_norm) };
+        unsafe { pg_set_kernels(run_bilinear, run_pixel_norm, run_blur) };
         kernels
     });
 }
@@ -115,6 +119,15 @@ pub(crate) fn pixel_norm(kernels: Kernels, x: &Tensor) -> Result<Tensor, TchErro
     let mut error: *mut c_char = ptr::null_mut();
     // SAFETY: the tensor is alive for the call, and the bridge catches exceptions.
     let result = unsafe { pg_pixel_norm(x.as_ptr().cast(), &raw mut error) };
+    taken(result, error)
+}
+
+/// Blur of `[N,H,W,C]` as a node of the autograd graph that may be differentiated any number of times.
+pub(crate) fn blur(kernels: Kernels, x: &Tensor) -> Result<Tensor, TchError> {
+    register(kernels);
+    let mut error: *mut c_char = ptr::null_mut();
+    // SAFETY: the tensor is alive for the call, and the bridge catches exceptions.
+    let result = unsafe { pg_blur(x.as_ptr().cast(), &raw mut error) };
     taken(result, error)
 }
 
@@ -177,6 +190,11 @@ extern "C" fn run_bilinear(
 extern "C" fn run_pixel_norm(x: *const RawTensor, gradient: *const RawTensor) -> *mut RawTensor {
     let Some(x) = borrowed(x) else { return ptr::null_mut() };
     given(KERNELS.get().and_then(|kernels| (kernels.pixel_norm)(&x, borrowed(gradient).as_ref())))
+}
+
+extern "C" fn run_blur(x: *const RawTensor) -> *mut RawTensor {
+    let Some(x) = borrowed(x) else { return ptr::null_mut() };
+    given(KERNELS.get().and_then(|kernels| (kernels.blur)(&x)))
 }
 
 fn take_message(error: *mut c_char) -> String {
