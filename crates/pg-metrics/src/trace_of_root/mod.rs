@@ -56,7 +56,8 @@ mod tests {
             let faer = by_faer::trace_of_root(&a.view(), &b.view()).unwrap();
             let lapack = by_lapack::trace_of_root(&a.view(), &b.view()).unwrap();
             assert_eq!((faer.full_rank, lapack.full_rank), (full_rank, full_rank));
-            let bound = if full_rank { 1e-12 } else { 1e-8 };
+            // LAPACK's roots of eigenvalues: OpenBLAS's kernels for one processor and another differ by 2e-12.
+            let bound = if full_rank { 1e-11 } else { 1e-8 };
             assert!((faer.trace / lapack.trace - 1.0).abs() < bound, "{faer:?} {lapack:?}");
         }
     }
