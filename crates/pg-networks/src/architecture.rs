@@ -25,7 +25,7 @@ pub enum DiscriminatorNorm {
 }
 
 /// Shape of generator and discriminator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Architecture {
     /// Full resolution in pixels, a power of two of at least 4.
     pub resolution_px: u32,
@@ -50,6 +50,40 @@ pub struct Architecture {
     pub minibatch_stddev_group: u32,
     /// Kernels of minibatch discrimination; 0 leaves the layer out.
     pub minibatch_discrimination: u32,
+    /// A low pass of [1 2 1] behind the generator's doublings and before the discriminator's halvings
+    /// (arXiv:1812.04948, section 2: bilinear sampling).
+    pub filtered_resampling: bool,
+    /// What makes the generator style-based; `generator_norm` has no part in it then.
+    pub style: Option<StyleArchitecture>,
+}
+
+/// Parts of the style-based generator (arXiv:1812.04948, section 2; table 1, from (c) on).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StyleArchitecture {
+    /// Dense layers of the mapping network, from z to w; each has as many outputs as the latent components.
+    pub mapping_layers: u32,
+    /// Factor of the learning rate of the mapping network, put into its weights.
+    pub mapping_lr_multiplier: f64,
+    /// The 4x4 features are learned (from (d) on), not computed from w.
+    pub constant_input: bool,
+    /// Every layer adds noise of its own (from (e) on).
+    pub noise_inputs: bool,
+    /// Decay of the running mean of w, per pass in training.
+    pub w_average_decay: f64,
+}
+
+impl StyleArchitecture {
+    /// The paper's: eight layers, a hundredth of the learning rate, learned constant and noise.
+    #[must_use]
+    pub fn paper() -> Self {
+        Self {
+            mapping_layers: 8,
+            mapping_lr_multiplier: 0.01,
+            constant_input: true,
+            noise_inputs: true,
+            w_average_decay: 0.995,
+        }
+    }
 }
 
 impl Architecture {
@@ -68,6 +102,19 @@ impl Architecture {
             discriminator_norm: DiscriminatorNorm::None,
             minibatch_stddev_group: 4,
             minibatch_discrimination: 0,
+            filtered_resampling: false,
+            style: None,
+        }
+    }
+
+    /// The style-based generator with its discriminator (arXiv:1812.04948, configuration F).
+    #[must_use]
+    pub fn style_based(resolution_px: u32, latent_size: u32, fmap_base: u32, fmap_max: u32) -> Self {
+        Self {
+            generator_norm: GeneratorNorm::None,
+            filtered_resampling: true,
+            style: Some(StyleArchitecture::paper()),
+            ..Self::paper(resolution_px, latent_size, fmap_base, fmap_max)
         }
     }
 
@@ -84,11 +131,11 @@ impl Architecture {
     }
 
     pub(crate) fn generator_weights(&self) -> WeightStyle {
-        WeightStyle { equalized: self.equalized_lr, spectral: false }
+        WeightStyle { equalized: self.equalized_lr, spectral: false, lr_multiplier: 1.0 }
     }
 
     pub(crate) fn discriminator_weights(&self) -> WeightStyle {
         let spectral = self.discriminator_norm == DiscriminatorNorm::Spectral;
-        WeightStyle { equalized: self.equalized_lr, spectral }
+        WeightStyle { equalized: self.equalized_lr, spectral, lr_multiplier: 1.0 }
     }
 }

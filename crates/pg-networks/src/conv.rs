@@ -98,17 +98,25 @@ pub(crate) struct Conv {
 impl Conv {
     /// `[N,inputs,H,W]` to `[N,outputs,H',W']`, bias added.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        self.forward_by_tiles(x, false).unwrap_or_else(|| self.forward_by_library(x))
+        let bias = Some(&self.bias);
+        self.forward_by_tiles(x, bias, false).unwrap_or_else(|| self.forward_by_library(x, bias))
+    }
+
+    /// [`Self::forward`] without the bias, for what comes between the two.
+    pub(crate) fn forward_unbiased(&self, x: &Tensor) -> Tensor {
+        self.forward_by_tiles(x, None, false).unwrap_or_else(|| self.forward_by_library(x, None))
     }
 
     /// [`Self::forward`] and the leaky rectifier behind it.
     pub(crate) fn forward_rectified(&self, x: &Tensor) -> Tensor {
-        self.forward_by_tiles(x, true).unwrap_or_else(|| leaky_relu(&self.forward_by_library(x)))
+        let bias = Some(&self.bias);
+        self.forward_by_tiles(x, bias, true)
+            .unwrap_or_else(|| leaky_relu(&self.forward_by_library(x, bias)))
     }
 
-    fn forward_by_library(&self, x: &Tensor) -> Tensor {
-        let (kernel, bias) = (self.kernel().to_kind(x.kind()), self.bias.to_kind(x.kind()));
-        let bias = Some(&bias);
+    fn forward_by_library(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let (kernel, bias) = (self.kernel().to_kind(x.kind()), bias.map(|bias| bias.to_kind(x.kind())));
+        let bias = bias.as_ref();
         match self.resample {
             Resample::Keep => x.conv2d(&kernel, bias, 1, self.padding_px, 1, 1),
             Resample::Up => x.conv_transpose2d(&kernel, bias, 2, 1, 0, 1, 1),
@@ -143,7 +151,7 @@ impl Conv {
     }
 
     /// By [`winograd`], where it can and pays.
-    fn forward_by_tiles(&self, x: &Tensor, rectified: bool) -> Option<Tensor> {
+    fn forward_by_tiles(&self, x: &Tensor, bias: Option<&Tensor>, rectified: bool) -> Option<Tensor> {
         let (_, _, h, w) = dims4(x);
         let zoom = if self.resample == Resample::Up { 2 } else { 1 };
         let plain = x.device() == Device::Cpu && (x.kind() == Kind::Float || is_half_by_tiles(x.kind()));
@@ -158,7 +166,7 @@ impl Conv {
         let x = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         let kernel = self.weight.permute([0, 2, 3, 1]).contiguous();
         let convolution = Convolution { sampling, scale: self.scale, rectified };
-        let y = convolution.run(&x, &kernel, Some(&self.bias)).ok()?;
+        let y = convolution.run(&x, &kernel, bias).ok()?;
         Some(y.permute([0, 3, 1, 2]))
     }
 }
@@ -183,7 +191,7 @@ mod tests {
     use crate::resampling::{downscale_box, upscale_nearest};
     use crate::weight::GAIN_RELU;
 
-    const STYLE: WeightStyle = WeightStyle { equalized: true, spectral: false };
+    const STYLE: WeightStyle = WeightStyle { equalized: true, spectral: false, lr_multiplier: 1.0 };
 
     fn layer(resample: Resample, side: i64) -> (ConvLayer, Tensor) {
         tch::manual_seed(1);

@@ -10,6 +10,7 @@ use crate::weight::{Weight, WeightStyle, clip_bias};
 pub(crate) struct DenseLayer {
     weight: Weight,
     bias: Tensor,
+    lr_multiplier: f64,
 }
 
 impl DenseLayer {
@@ -25,6 +26,7 @@ impl DenseLayer {
         Self {
             weight: Weight::new(builder, name, &[outputs, inputs], gain, style),
             bias: builder.zeros(format!("{name}.bias"), &[bias_size]),
+            lr_multiplier: style.lr_multiplier,
         }
     }
 
@@ -42,7 +44,9 @@ impl DenseLayer {
     /// The layer with its weights scaled, once however often a step uses it.
     pub(crate) fn scaled(&self) -> Dense {
         let (weight, scale) = self.weight.effective();
-        Dense { weight: weight * scale, bias: self.bias.shallow_clone() }
+        let bias = self.bias.shallow_clone();
+        let bias = if self.lr_multiplier == 1.0 { bias } else { bias * self.lr_multiplier };
+        Dense { weight: weight * scale, bias }
     }
 }
 
@@ -59,11 +63,18 @@ impl Dense {
         x.linear(&self.weight, Some(&self.bias))
     }
 
-    /// `[N,inputs]` to `[N,maps,4,4]`, one bias per map.
+    /// `[N,inputs]` to `[N,maps,4,4]`, without the bias, of which there is one per map.
     pub(crate) fn forward_to_4x4(&self, x: &Tensor) -> Tensor {
-        let maps = self.bias.size()[0];
-        let y = x.linear::<&Tensor>(&self.weight, None);
-        y.view([-1, maps, 4, 4]) + self.bias.view([1, maps, 1, 1])
+        x.linear::<&Tensor>(&self.weight, None).view([-1, self.bias.size()[0], 4, 4])
+    }
+
+    pub(crate) fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+
+    /// `[outputs,inputs]`.
+    pub(crate) fn weight(&self) -> &Tensor {
+        &self.weight
     }
 
     /// Weights and biases of [`Self::forward_to_4x4`], a bias for each of its outputs.

@@ -12,7 +12,7 @@ use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
 use crate::precision::{narrowed, widened};
 use crate::resampling::downscale_box;
 use crate::weight::{GAIN_LINEAR, GAIN_RELU};
-use crate::{Architecture, DiscriminatorNorm, GrowthState, NetworkError, leaky_relu, minibatch_stddev};
+use crate::{Architecture, DiscriminatorNorm, GrowthState, NetworkError, blur, leaky_relu, minibatch_stddev};
 
 /// Images to one score each, and to a label where the network has labels. All levels' weights exist from
 /// the start; [`Self::forward`] uses those of the level in force.
@@ -182,6 +182,7 @@ impl Discriminator {
             state,
             activations: self.activations,
             stddev_group: self.architecture.minibatch_stddev_group,
+            filtered: self.architecture.filtered_resampling,
             from_rgb: self.from_rgb[level].scaled(),
             from_rgb_below: state.is_fading().then(|| self.from_rgb[level - 1].scaled()),
             blocks: blocks.map(|block| block.each_ref().map(NormalisedLayer::scaled)).collect(),
@@ -224,6 +225,7 @@ pub struct DiscriminatorAt {
     state: GrowthState,
     activations: Kind,
     stddev_group: u32,
+    filtered: bool,
     from_rgb: Conv,
     from_rgb_below: Option<Conv>,
     /// Of the highest resolution first.
@@ -283,7 +285,8 @@ impl DiscriminatorAt {
         let mut x = self.from_rgb.forward_rectified(&images);
         for (index, [keep, down]) in self.blocks.iter().enumerate() {
             x = layer(&noisy(&x, noise), keep);
-            x = layer(&noisy(&x, noise), down);
+            x = noisy(&x, noise);
+            x = layer(&if self.filtered { blur(&x) } else { x }, down);
             if let (0, Some(from_rgb)) = (index, &self.from_rgb_below) {
                 let below = from_rgb.forward_rectified(&downscale_box(&images));
                 x = below.lerp(&x, self.state.fade_in);

@@ -24,6 +24,17 @@ pub enum NetworkError {
         /// The network's full resolution.
         most: u32,
     },
+    /// Styles asked of a network that has none.
+    #[error("the generator has no styles: expected a style-based network (network = \"style\"), found ProGAN's")]
+    NoStyles,
+    /// Noise for other layers.
+    #[error("expected pictures of noise with sides of {expected:?} px, found {found:?}")]
+    Noise {
+        /// One for each layer.
+        expected: Vec<i64>,
+        /// Those given.
+        found: Vec<i64>,
+    },
     /// Bytes that are not an image batch of the shape said.
     #[error("expected the bytes of images {shape:?}, found {found} bytes")]
     Bytes {

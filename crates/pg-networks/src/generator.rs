@@ -1,18 +1,25 @@
-//! The generator (arXiv:1710.10196, section 2, appendix A and table 2).
+//! The generators: ProGAN's (arXiv:1710.10196, section 2, appendix A and table 2) and the style-based one
+//! (arXiv:1812.04948, section 2), which share their growth, convolutions and colours.
 
+mod layer;
+mod mapping;
 mod steps;
 
 use tch::{Device, Kind, Tensor};
 
-pub use self::steps::{GeneratorOperation, GeneratorStep};
-use crate::batch_norm::{BatchNorm, Phase};
+use self::layer::{Epilogue, EpilogueAt, Layer, LayerAt};
+use self::mapping::{Mapping, MappingAt};
+pub use self::steps::{
+    GeneratorInput, GeneratorOperation, GeneratorPart, GeneratorProgram, GeneratorStep,
+};
+use crate::batch_norm::Phase;
 use crate::conv::{Conv, ConvLayer, Resample};
 use crate::dense::{Dense, DenseLayer};
 use crate::parameters::{NormalSource, ParameterBuilder, Parameters};
 use crate::precision::{narrowed, widened};
 use crate::resampling::upscale_nearest;
 use crate::weight::{GAIN_LINEAR, GAIN_RELU};
-use crate::{Architecture, GeneratorNorm, GrowthState, NetworkError, leaky_relu, pixel_norm};
+use crate::{Architecture, GrowthState, NetworkError, pixel_norm};
 
 /// Latents to images. All levels' weights exist from the start; [`Self::forward`] uses those of the
 /// level in force.
@@ -21,65 +28,55 @@ pub struct Generator {
     architecture: Architecture,
     parameters: Parameters,
     activations: Kind,
-    dense: DenseLayer,
-    dense_norm: Option<BatchNorm>,
-    first_conv: NormalisedLayer,
+    mapping: Option<Mapping>,
+    start: (Start, Epilogue),
+    first_conv: Layer,
     /// Two convolutions for each resolution from 8 px.
-    blocks: Vec<[NormalisedLayer; 2]>,
+    blocks: Vec<[Layer; 2]>,
     /// One 1x1 convolution to colours for each resolution from 4 px.
     to_rgb: Vec<ConvLayer>,
 }
 
-/// A convolution and, in the baseline, its batch norm.
+/// Where the features at 4x4 come from.
 #[derive(Debug)]
-struct NormalisedLayer {
-    conv: ConvLayer,
-    norm: Option<BatchNorm>,
+enum Start {
+    /// A dense layer of the latent, or of w.
+    Dense(DenseLayer),
+    /// Learned, `[1,C,4,4]`, with a bias.
+    Constant { value: Tensor, bias: Tensor },
 }
 
-impl NormalisedLayer {
-    fn new(
-        builder: &mut ParameterBuilder<'_>,
-        architecture: &Architecture,
-        name: &str,
-        shape: (i64, i64),
-        resample: Resample,
-    ) -> Self {
-        let style = architecture.generator_weights();
-        let conv = ConvLayer::new(builder, name, shape, 3, GAIN_RELU, resample, style);
-        let norm = batch_norm(builder, architecture, name, shape.1);
-        Self { conv, norm }
-    }
-
-    fn scaled(&self) -> (Conv, Option<BatchNorm>) {
-        (self.conv.scaled(), self.norm.as_ref().map(BatchNorm::share))
-    }
-}
-
-fn batch_norm(
-    builder: &mut ParameterBuilder<'_>,
-    architecture: &Architecture,
-    name: &str,
-    maps: i64,
-) -> Option<BatchNorm> {
-    (architecture.generator_norm == GeneratorNorm::Batch).then(|| BatchNorm::new(builder, name, maps))
+/// A [`Start`] ready to run.
+#[derive(Debug)]
+enum StartAt {
+    Dense(Dense),
+    Constant { value: Tensor, bias: Tensor },
 }
 
 impl Generator {
     /// A generator with weights from `draw`, on `device`.
     pub fn new(architecture: &Architecture, device: Device, draw: NormalSource<'_>) -> Self {
         let maps = |stage| architecture.feature_maps(stage);
-        let latent = i64::from(architecture.latent_size + architecture.label_size);
         let colours = i64::from(architecture.image_channels);
         let mut builder = ParameterBuilder::new(device, draw);
         let b = &mut builder;
+        let weights = architecture.generator_weights();
 
-        // The gain of a quarter makes up for the latent's unit length per component.
-        let (shape, style) = ((latent, maps(1) * 16), architecture.generator_weights());
-        let dense = DenseLayer::new(b, "r0004.dense", shape, GAIN_RELU / 4.0, maps(1), style);
-        let dense_norm = batch_norm(b, architecture, "r0004.dense", maps(1));
-        let mut layer =
-            |name: &str, shape, resample| NormalisedLayer::new(b, architecture, name, shape, resample);
+        let mapping = architecture.style.as_ref().map(|style| Mapping::new(b, architecture, style));
+        let constant = architecture.style.is_some_and(|style| style.constant_input);
+        let start = if constant {
+            let value = b.constant("r0004.const.value".to_owned(), &[1, maps(1), 4, 4], 1.0);
+            let bias = b.zeros("r0004.const.bias".to_owned(), &[maps(1)]);
+            let epilogue = Epilogue::new(b, architecture, "r0004.const", maps(1));
+            (Start::Constant { value, bias }, epilogue)
+        } else {
+            // The labels are in w already. The gain of a quarter makes up for a unit mean square by component.
+            let labels = if mapping.is_some() { 0 } else { architecture.label_size };
+            let shape = (i64::from(architecture.latent_size + labels), maps(1) * 16);
+            let dense = DenseLayer::new(b, "r0004.dense", shape, GAIN_RELU / 4.0, maps(1), weights);
+            (Start::Dense(dense), Epilogue::new(b, architecture, "r0004.dense", maps(1)))
+        };
+        let mut layer = |name: &str, shape, resample| Layer::new(b, architecture, name, shape, resample);
         let first_conv = layer("r0004.conv", (maps(1), maps(1)), Resample::Keep);
         let mut blocks = Vec::new();
         for px in architecture.resolutions_px().skip(1) {
@@ -94,15 +91,15 @@ impl Generator {
             .resolutions_px()
             .map(|px| {
                 let (name, shape) = (format!("r{px:04}.to_rgb"), (maps(px.ilog2() - 1), colours));
-                ConvLayer::new(b, &name, shape, 1, GAIN_LINEAR, Resample::Keep, style)
+                ConvLayer::new(b, &name, shape, 1, GAIN_LINEAR, Resample::Keep, weights)
             })
             .collect();
         Self {
             architecture: *architecture,
             parameters: builder.finish(),
             activations: Kind::Float,
-            dense,
-            dense_norm,
+            mapping,
+            start,
             first_conv,
             blocks,
             to_rgb,
@@ -144,14 +141,20 @@ impl Generator {
         state.check(&self.architecture)?;
         let level = (state.resolution_px.ilog2() - 2) as usize; // 0 at 4 px
         let blocks = self.blocks.iter().take(level);
+        let start = match &self.start.0 {
+            Start::Dense(dense) => StartAt::Dense(dense.scaled()),
+            Start::Constant { value, bias } => {
+                StartAt::Constant { value: value.shallow_clone(), bias: bias.shallow_clone() }
+            }
+        };
         Ok(GeneratorAt {
             state,
             phase,
-            norm: self.architecture.generator_norm,
             activations: self.activations,
-            dense: (self.dense.scaled(), self.dense_norm.as_ref().map(BatchNorm::share)),
+            mapping: self.mapping.as_ref().map(Mapping::scaled),
+            start: (start, self.start.1.scaled()),
             first_conv: self.first_conv.scaled(),
-            blocks: blocks.map(|block| block.each_ref().map(NormalisedLayer::scaled)).collect(),
+            blocks: blocks.map(|block| block.each_ref().map(Layer::scaled)).collect(),
             to_rgb_below: state.is_fading().then(|| self.to_rgb[level - 1].scaled()),
             to_rgb: self.to_rgb[level].scaled(),
         })
@@ -166,23 +169,59 @@ impl Generator {
     }
 }
 
+/// What a style-based generator draws images from, beside its weights.
+#[derive(Debug, Clone, Copy)]
+pub struct GeneratorInputs<'a> {
+    /// `[N,latent_size + label_size]` of any length, the label behind the latent.
+    pub latents: &'a Tensor,
+    /// Other latents, and the first layer that takes its style from them (arXiv:1812.04948, section 3.1). ProGAN's
+    /// generator takes no notice.
+    pub mixed: Option<(&'a Tensor, usize)>,
+    /// A picture of noise for each of [`GeneratorAt::noise_sides_px`], `[N,1,S,S]` or `[1,1,S,S]`; none for none.
+    pub noise: &'a [Tensor],
+}
+
 /// A [`Generator`] at one level.
 #[derive(Debug)]
 pub struct GeneratorAt {
     state: GrowthState,
     phase: Phase,
-    norm: GeneratorNorm,
     activations: Kind,
-    dense: (Dense, Option<BatchNorm>),
-    first_conv: (Conv, Option<BatchNorm>),
-    blocks: Vec<[(Conv, Option<BatchNorm>); 2]>,
+    mapping: Option<MappingAt>,
+    start: (StartAt, EpilogueAt),
+    first_conv: LayerAt,
+    blocks: Vec<[LayerAt; 2]>,
     to_rgb_below: Option<Conv>,
     to_rgb: Conv,
 }
 
+/// What a layer takes beside the features.
+#[derive(Clone, Copy)]
+struct LayerInputs<'a> {
+    phase: Phase,
+    layer: usize,
+    /// `[N,layers,latent_size]`.
+    styles: Option<&'a Tensor>,
+    noise: Option<&'a Tensor>,
+}
+
 impl GeneratorAt {
+    /// Layers that take a style and noise: two for each resolution from 4 px on.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        2 * (self.blocks.len() + 1)
+    }
+
+    /// Sides of the pictures of noise that the layers take, in their order; none without noise.
+    #[must_use]
+    pub fn noise_sides_px(&self) -> Vec<i64> {
+        let noisy = matches!(&self.start.1, EpilogueAt::Style(style) if style.noise.is_some());
+        let layers = if noisy { self.layers() } else { 0 };
+        (0..layers).map(|layer| 4 << (layer / 2)).collect()
+    }
+
     /// Latents `[N,latent_size + label_size]` of any length, the label behind the latent, to images
-    /// `[N,C,R,R]`, f32, nominally in [-1, 1] (linear output, not clamped).
+    /// `[N,C,R,R]`, f32, nominally in [-1, 1] (linear output, not clamped); without noise.
     ///
     /// While a level fades in, the image is the mix of its colours and the doubled colours of the
     /// level below (figure 2).
@@ -190,35 +229,92 @@ impl GeneratorAt {
     /// # Errors
     /// libtorch's, for latents of another size.
     pub fn forward(&self, latents: &Tensor) -> Result<Tensor, NetworkError> {
-        let z = pixel_norm(latents);
-        let x = narrowed(&self.dense.0.forward_to_4x4(&z), self.activations);
-        let mut x = match (self.norm, &self.dense.1) {
-            (_, Some(norm)) => leaky_relu(&norm.forward(&x, self.phase)?),
-            (GeneratorNorm::Pixel, None) => pixel_norm(&leaky_relu(&x)),
-            (_, None) => leaky_relu(&x),
+        self.draw(&GeneratorInputs { latents, mixed: None, noise: &[] })
+    }
+
+    /// [`Self::forward`] with all that a style-based generator can take. In training its running mean of w follows.
+    ///
+    /// # Errors
+    /// [`NetworkError::Noise`] for noise of other layers; libtorch's, for latents or noise of another size.
+    pub fn draw(&self, inputs: &GeneratorInputs<'_>) -> Result<Tensor, NetworkError> {
+        let Some(mapping) = &self.mapping else {
+            return self.synthesise_from(&pixel_norm(inputs.latents), None, &[]);
         };
-        x = self.layer(&x, &self.first_conv)?;
+        let w = mapping.forward(inputs.latents);
+        if self.phase == Phase::Training {
+            mapping.observe(&w)?;
+        }
+        let (layers, size) = (self.layers() as i64, w.size()[1]);
+        let repeated = |w: &Tensor, layers| w.unsqueeze(1).expand([-1, layers, size], false);
+        let styles = match inputs.mixed {
+            Some((others, first)) if (first as i64) < layers => {
+                let first = first as i64;
+                let others = mapping.forward(others);
+                Tensor::cat(&[repeated(&w, first), repeated(&others, layers - first)], 1)
+            }
+            _ => repeated(&w, layers),
+        };
+        self.synthesise(&styles, inputs.noise)
+    }
+
+    /// Latents as for [`Self::forward`] to w, `[N,latent_size]`.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoStyles`] without a mapping network; libtorch's, for latents of another size.
+    pub fn map(&self, latents: &Tensor) -> Result<Tensor, NetworkError> {
+        Ok(self.mapping.as_ref().ok_or(NetworkError::NoStyles)?.forward(latents))
+    }
+
+    /// The running mean of w, `[latent_size]`.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoStyles`] without a mapping network.
+    pub fn mean_style(&self) -> Result<&Tensor, NetworkError> {
+        Ok(self.mapping.as_ref().ok_or(NetworkError::NoStyles)?.average())
+    }
+
+    /// A w for each image and layer `[N,layers,latent_size]`, and noise as in [`GeneratorInputs`], to images.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoStyles`] without a mapping network; [`NetworkError::Noise`]; libtorch's.
+    pub fn synthesise(&self, styles: &Tensor, noise: &[Tensor]) -> Result<Tensor, NetworkError> {
+        if self.mapping.is_none() {
+            return Err(NetworkError::NoStyles);
+        }
+        let sides = self.noise_sides_px();
+        let found: Vec<i64> = noise.iter().map(|noise| *noise.size().last().unwrap_or(&0)).collect();
+        if !noise.is_empty() && found != sides {
+            return Err(NetworkError::Noise { expected: sides, found });
+        }
+        self.synthesise_from(&styles.select(1, 0), Some(styles), noise)
+    }
+
+    fn synthesise_from(
+        &self,
+        first: &Tensor,
+        styles: Option<&Tensor>,
+        noise: &[Tensor],
+    ) -> Result<Tensor, NetworkError> {
+        let inputs =
+            |layer: usize| LayerInputs { phase: self.phase, layer, styles, noise: noise.get(layer) };
+        let (x, bias) = match &self.start.0 {
+            StartAt::Dense(dense) => (dense.forward_to_4x4(first), dense.bias()),
+            StartAt::Constant { value, bias } => (value.expand([first.size()[0], -1, -1, -1], false), bias),
+        };
+        let mut x = self.start.1.forward(&narrowed(&x, self.activations), bias, &inputs(0))?;
+        x = self.first_conv.forward(&x, &inputs(1))?;
         let mut below = None;
         for (index, [up, keep]) in self.blocks.iter().enumerate() {
             if index + 1 == self.blocks.len() {
                 below = self.to_rgb_below.as_ref().map(|to_rgb| widened(&to_rgb.forward(&x)));
             }
-            x = self.layer(&x, up)?;
-            x = self.layer(&x, keep)?;
+            x = up.forward(&x, &inputs(2 * index + 2))?;
+            x = keep.forward(&x, &inputs(2 * index + 3))?;
         }
         let image = widened(&self.to_rgb.forward(&x));
         Ok(match below {
             Some(below) => upscale_nearest(&below).lerp(&image, self.state.fade_in),
             None => image,
-        })
-    }
-
-    /// Convolution, rectifier and pixel norm; batch norm comes before the rectifier.
-    fn layer(&self, x: &Tensor, (conv, norm): &(Conv, Option<BatchNorm>)) -> Result<Tensor, NetworkError> {
-        Ok(match (self.norm, norm) {
-            (_, Some(norm)) => leaky_relu(&norm.forward(&conv.forward(x), self.phase)?),
-            (GeneratorNorm::Pixel, None) => pixel_norm(&conv.forward_rectified(x)),
-            (_, None) => conv.forward_rectified(x),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The generator and discriminator of ProGAN (arXiv:1710.10196, section 4 and appendix A) on libtorch.
+//! The generators and discriminators of ProGAN (arXiv:1710.10196, section 4 and appendix A) and of the style-based
+//! GAN (arXiv:1812.04948, section 2) on libtorch.
 //!
 //! Tensors are f32 `[N,C,H,W]`; images range over [-1, 1]. Nothing here reads or writes files, and no
 //! weight is drawn from a global generator: the caller passes the source of normal numbers.
@@ -25,18 +26,22 @@ mod pixel_norm;
 mod precision;
 mod resampling;
 mod spectral_norm;
+mod style;
 mod torch_bridge;
 mod toy_mlp;
 mod weight;
 mod winograd;
 
 pub use activation::leaky_relu;
-pub use architecture::{Architecture, DiscriminatorNorm, GeneratorNorm};
+pub use architecture::{Architecture, DiscriminatorNorm, GeneratorNorm, StyleArchitecture};
 pub use batch_norm::Phase;
 pub use blur::blur;
 pub use discriminator::{Discriminator, DiscriminatorAt, Judgement};
 pub use error::NetworkError;
-pub use generator::{Generator, GeneratorAt, GeneratorOperation, GeneratorStep};
+pub use generator::{
+    Generator, GeneratorAt, GeneratorInput, GeneratorInputs, GeneratorOperation, GeneratorPart, GeneratorProgram,
+    GeneratorStep,
+};
 pub use growth_state::GrowthState;
 pub use image_bytes::images_from_bytes;
 pub use minibatch_stddev::minibatch_stddev;

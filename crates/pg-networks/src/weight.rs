@@ -11,7 +11,7 @@ pub(crate) const GAIN_RELU: f64 = std::f64::consts::SQRT_2;
 pub(crate) const GAIN_LINEAR: f64 = 1.0;
 
 /// How a network's weights are drawn and scaled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct WeightStyle {
     /// Equalised learning rate (arXiv:1710.10196, section 4.1): drawn from N(0, 1) and scaled at run time by
     /// gain / sqrt(fan_in), the constant of He's initialiser, so that every weight sees the same effective
@@ -19,6 +19,9 @@ pub(crate) struct WeightStyle {
     pub(crate) equalized: bool,
     /// Divided by their largest singular value (arXiv:1802.05957), whatever their scale.
     pub(crate) spectral: bool,
+    /// Factor of weights and biases at run time; weights are drawn larger by its inverse, so that only the
+    /// learning rate differs (arXiv:1812.04948, appendix C).
+    pub(crate) lr_multiplier: f64,
 }
 
 /// The weights of one layer, `[outputs,…]`.
@@ -41,6 +44,7 @@ impl Weight {
         let fan_in: i64 = shape.iter().skip(1).product();
         let constant = gain / (fan_in as f64).sqrt();
         let (deviation, scale) = if style.equalized { (1.0, constant) } else { (constant, 1.0) };
+        let (deviation, scale) = (deviation / style.lr_multiplier, scale * style.lr_multiplier);
         let trained = builder.normal(format!("{name}.weight"), shape, deviation);
         let spectral = style.spectral.then(|| SpectralNorm::new(builder, name, shape[0]));
         Self { trained, scale, spectral }
@@ -90,7 +94,7 @@ mod tests {
     fn weights_act_with_the_constant_of_he_whether_scaled_or_drawn_so() {
         let he = (2.0_f64 / 225.0).sqrt();
         for equalized in [true, false] {
-            let weight = weight(WeightStyle { equalized, spectral: false });
+            let weight = weight(WeightStyle { equalized, spectral: false, lr_multiplier: 1.0 });
             let (trained, scale) = weight.effective();
             assert!((scale - if equalized { he } else { 1.0 }).abs() < 1e-12, "{scale}");
             let deviation = (trained * scale).std(true).double_value(&[]);
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn weights_with_spectral_norm_have_a_largest_singular_value_of_one() {
-        let weight = weight(WeightStyle { equalized: true, spectral: true });
+        let weight = weight(WeightStyle { equalized: true, spectral: true, lr_multiplier: 1.0 });
         for _ in 0..100 {
             weight.refresh().unwrap();
         }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pg_networks::{
-    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorNorm, GrowthState,
-    MultiplicativeNoise, NetworkError, Phase, downscale_box, upscale_nearest,
+    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorAt, GeneratorInputs,
+    GeneratorNorm, GrowthState,
+    MultiplicativeNoise, NetworkError, Phase, StyleArchitecture, downscale_box, upscale_nearest,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -19,6 +20,8 @@ const SMALL: Architecture = Architecture {
     discriminator_norm: DiscriminatorNorm::None,
     minibatch_stddev_group: 4,
     minibatch_discrimination: 0,
+    filtered_resampling: false,
+    style: None,
 };
 
 /// A fixed sequence of roughly normal numbers (sum of twelve uniform ones), without torch's generator.
@@ -241,7 +244,23 @@ fn variants() -> Vec<Architecture> {
     }
     variants.push(Architecture { minibatch_stddev_group: 0, minibatch_discrimination: 6, ..SMALL });
     variants.push(Architecture { label_size: 5, ..SMALL });
+    // The rows of the style-based paper's table 1.
+    variants.push(Architecture { filtered_resampling: true, ..SMALL });
+    let style = Architecture { generator_norm: GeneratorNorm::None, filtered_resampling: true, ..SMALL };
+    let paper = StyleArchitecture { mapping_layers: 3, ..StyleArchitecture::paper() };
+    for (constant_input, noise_inputs) in [(false, false), (true, false), (true, true)] {
+        let parts = StyleArchitecture { constant_input, noise_inputs, ..paper };
+        variants.push(Architecture { style: Some(parts), ..style });
+    }
+    variants.push(Architecture { style: Some(paper), label_size: 5, equalized_lr: false, ..style });
     variants
+}
+
+/// A picture for each layer that takes one, other ones for every image.
+fn pictures_of_noise(generator: &GeneratorAt, kind: Kind) -> Vec<Tensor> {
+    let mut draw = normal_numbers(31);
+    let picture = |side: i64| Tensor::from_slice(&draw((8 * side * side) as usize)).view([8, 1, side, side]);
+    generator.noise_sides_px().into_iter().map(picture).map(|noise| noise.to_kind(kind)).collect()
 }
 
 fn variant(architecture: &Architecture) -> (Generator, Discriminator, Tensor) {
@@ -261,13 +280,23 @@ fn every_weight_of_every_variant_has_the_gradient_of_finite_differences() {
         let (generator, discriminator, latents) = variant(&architecture);
         // In f64, with steps so small that hardly any unit crosses the rectifier's kink.
         for parameters in [generator.parameters(), discriminator.parameters()] {
-            for (_, weight) in parameters.iter() {
-                weight.shallow_clone().set_data(&weight.to_kind(Kind::Double));
+            for (name, weight) in parameters.iter() {
+                let mut values = weight.to_kind(Kind::Double);
+                // What is the same everywhere has no deviation that instance norm could divide by.
+                if name.ends_with("const.value") || name.ends_with(".noise") {
+                    let numbers = Tensor::from_slice(&normal_numbers(5)(weight.numel()));
+                    values = values + numbers.view(weight.size().as_slice());
+                }
+                weight.shallow_clone().set_data(&values.detach());
             }
         }
         let latents = latents.to_kind(Kind::Double);
+        let noise = pictures_of_noise(&generator.at(state, Phase::Training).unwrap(), Kind::Double);
+        let others = latents.flip([0]);
         let value = || {
-            let images = generator.at(state, Phase::Training).unwrap().forward(&latents).unwrap();
+            // Other styles from the third layer on.
+            let inputs = GeneratorInputs { latents: &latents, mixed: Some((&others, 2)), noise: &noise };
+            let images = generator.at(state, Phase::Training).unwrap().draw(&inputs).unwrap();
             let judgement = discriminator.at(state).unwrap().judge(&images, None);
             let labels = judgement.label_logits.square().sum(Kind::Double);
             judgement.scores.sum(Kind::Double) + labels

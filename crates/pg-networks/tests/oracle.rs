@@ -7,8 +7,10 @@
 
 mod plain;
 
-use pg_networks::{Architecture, Discriminator, Generator, GrowthState, Parameters};
-use plain::{Map, PlainNetwork};
+use pg_networks::{
+    Architecture, Discriminator, Generator, GeneratorInputs, GrowthState, Parameters, Phase,
+};
+use plain::{Map, PlainNetwork, StyleInputs};
 use tch::{Device, Tensor};
 
 const BOUND: f64 = 2e-4;
@@ -32,7 +34,9 @@ fn normal_numbers(seed: u64) -> impl FnMut(usize) -> Vec<f32> {
 /// Biases start at 0, which would hide whether they are used.
 fn with_biases(parameters: &Parameters) {
     let mut draw = normal_numbers(77);
-    for (_, bias) in parameters.iter().filter(|(name, _)| name.ends_with("bias")) {
+    // Strengths of noise start at 0, too.
+    let starts_at_0 = |name: &str| name.ends_with("bias") || name.ends_with("noise");
+    for (_, bias) in parameters.iter().filter(|(name, _)| starts_at_0(name)) {
         let values = Tensor::from_slice(&draw(bias.numel())) * 0.3;
         tch::no_grad(|| bias.shallow_clone().copy_(&values.view(bias.size().as_slice())));
     }
@@ -87,10 +91,65 @@ fn the_generator_draws_what_the_definition_says() {
 }
 
 #[test]
+fn the_style_based_generator_draws_what_the_definition_says() {
+    let architecture = Architecture::style_based(64, 7, 96, 6);
+    let generator = Generator::new(&architecture, Device::Cpu, &mut normal_numbers(1));
+    with_biases(generator.parameters());
+    let oracle = plain(generator.parameters());
+    let latents: [Vec<f32>; 2] = [5, 6].map(|seed| normal_numbers(seed)(3 * 7));
+    let [first, others] = latents.each_ref().map(|latents| Tensor::from_slice(latents).view([3, 7]));
+    for state in states() {
+        let at = generator.at(state, Phase::Sampling).unwrap();
+        let sides = at.noise_sides_px();
+        assert_eq!(sides.len(), at.layers());
+        let mut draw = normal_numbers(8);
+        let pixels = |side: i64| (side * side) as usize;
+        let noise: Vec<Vec<f32>> = sides.iter().map(|&side| draw(3 * pixels(side))).collect();
+        let pictures: Vec<Tensor> = noise
+            .iter()
+            .zip(&sides)
+            .map(|(noise, &side)| Tensor::from_slice(noise).view([3, 1, side, side]))
+            .collect();
+        // Other styles from the second layer on, then from none.
+        for from in [1, at.layers()] {
+            let inputs =
+                GeneratorInputs { latents: &first, mixed: Some((&others, from)), noise: &pictures };
+            let images = at.draw(&inputs).unwrap();
+            let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+            let expected: Vec<f64> = (0..3)
+                .flat_map(|n| {
+                    let [first, others] = latents.each_ref().map(|z| wide(&z[n * 7..][..7]));
+                    let by_layer: Vec<&[f64]> =
+                        (0..at.layers()).map(|l| if l < from { &first[..] } else { &others[..] }).collect();
+                    let noise: Vec<Vec<f64>> = noise
+                        .iter()
+                        .zip(&sides)
+                        .map(|(noise, &side)| wide(&noise[n * pixels(side)..][..pixels(side)]))
+                        .collect();
+                    let inputs = StyleInputs { latents: &by_layer, noise: &noise };
+                    oracle.generate_styled(&inputs, state.resolution_px as usize, state.fade_in).values
+                })
+                .collect();
+            assert_near(&images, &expected, &format!("{state:?}, others from layer {from}"));
+        }
+    }
+}
+
+#[test]
 fn the_discriminator_scores_as_the_definition_says() {
-    let discriminator = Discriminator::new(&architecture(), Device::Cpu, &mut normal_numbers(2));
+    scores_are_as_defined(&architecture());
+}
+
+#[test]
+fn the_discriminator_beside_styles_scores_as_the_definition_says() {
+    scores_are_as_defined(&Architecture::style_based(64, 7, 96, 6));
+}
+
+fn scores_are_as_defined(architecture: &Architecture) {
+    let discriminator = Discriminator::new(architecture, Device::Cpu, &mut normal_numbers(2));
     with_biases(discriminator.parameters());
     let oracle = plain(discriminator.parameters());
+    let oracle = if architecture.filtered_resampling { oracle.filtered() } else { oracle };
     for state in states() {
         let side = state.resolution_px as usize;
         // Two groups of four for the minibatch standard deviation.

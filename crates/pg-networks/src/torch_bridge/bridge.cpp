@@ -6,7 +6,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/cpu/Utils.h>
+#include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/leaky_relu_backward.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cstring>
@@ -40,12 +42,26 @@ using PixelNormKernel = Tensor *(*)(const Tensor *x, const Tensor *gradient);
 // Of `[N,H,W,C]`, each pixel with its neighbours: a symmetric matrix.
 using BlurKernel = Tensor *(*)(const Tensor *x);
 
+// Tensors of a style: features `[N,H,W,C]`; noise `[N,1,H,W]` or `[1,1,H,W]` and its strength `[C]`, or null both; bias
+// `[C]`; style `[N,2C]`.
+struct Styled {
+    const Tensor *x, *noise, *strength, *bias, *style;
+};
+// The styled features, with the numbers that the gradients need in `statistics`; null where shapes do not fit.
+using StyleKernel = Tensor *(*)(const Styled *tensors, Tensor **statistics);
+// Gradients of x, of the style, and of bias and strength `[2,C]`; false where shapes do not fit.
+using StyleGradients = bool (*)(const Styled *tensors, const Tensor *statistics, const Tensor *gradient,
+                                Tensor **results);
+
 BilinearKernel bilinear_kernel = nullptr;
 PixelNormKernel pixel_norm_kernel = nullptr;
 BlurKernel blur_kernel = nullptr;
+StyleKernel style_kernel = nullptr;
+StyleGradients style_gradients = nullptr;
 
 constexpr double NEGATIVE_SLOPE = 0.2;
 constexpr double PIXEL_NORM_EPSILON = 1e-8;
+constexpr double INSTANCE_NORM_EPSILON = 1e-8;
 
 Tensor owned(Tensor *result) {
     Tensor tensor = std::move(*result);
@@ -152,6 +168,74 @@ struct Blur : torch::autograd::Function<Blur> {
     }
 };
 
+struct Style : torch::autograd::Function<Style> {
+    static Tensor forward(AutogradContext *context, const Tensor &x, const std::optional<Tensor> &noise,
+                          const std::optional<Tensor> &strength, const Tensor &bias, const Tensor &style) {
+        at::NoGradGuard no_grad;
+        const Tensor whole = style.contiguous();
+        const Tensor values = noise.has_value() ? noise->contiguous() : Tensor();
+        const bool noisy = noise.has_value() && strength.has_value();
+        const Styled tensors{&x, noisy ? &values : nullptr, noisy ? &*strength : nullptr, &bias, &whole};
+        Tensor *statistics = nullptr;
+        Tensor *result = style_kernel(&tensors, &statistics);
+        TORCH_CHECK(result != nullptr, "a style takes features [N,H,W,C] of f32 or bf16 on the CPU and [N,2C], not ",
+                    x.sizes(), " and ", style.sizes());
+        context->save_for_backward({x, values, noisy ? *strength : Tensor(), bias, whole, owned(statistics)});
+        return owned(result);
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list gradients) {
+        const auto saved = context->get_saved_variables();
+        const Tensor &x = saved[0], &noise = saved[1], &strength = saved[2], &bias = saved[3], &style = saved[4];
+        variable_list results(5);
+        if (!gradients[0].defined()) {
+            return results;
+        }
+        const bool noisy = noise.defined();
+        const Tensor gradient = gradients[0].contiguous();
+        if (!at::GradMode::is_enabled()) {
+            const Styled tensors{&x, noisy ? &noise : nullptr, noisy ? &strength : nullptr, &bias, &style};
+            Tensor *made[3] = {};
+            TORCH_CHECK(style_gradients(&tensors, &saved[5], &gradient, made), "the gradient of a style has the shape ",
+                        gradient.sizes());
+            results[0] = owned(made[0]);
+            results[4] = owned(made[1]);
+            const Tensor numbers = owned(made[2]);
+            results[3] = numbers[0];
+            if (noisy) results[2] = numbers[1];
+            return results;
+        }
+        // To be differentiated once more: the same in operations that libtorch can.
+        variable_list inputs{x, bias, style};
+        if (noisy) inputs.push_back(strength);
+        variable_list wanted;
+        for (const Tensor &input : inputs) {
+            if (input.requires_grad()) wanted.push_back(input);
+        }
+        const Tensor y = composed(x, noise, strength, bias, style);
+        auto found = torch::autograd::grad({y}, wanted, {gradient}, true, true, true);
+        size_t next = 0;
+        const size_t places[] = {0, 3, 4, 2};
+        for (size_t k = 0; k < inputs.size(); ++k) {
+            if (inputs[k].requires_grad()) results[places[k]] = found[next++];
+        }
+        return results;
+    }
+
+    static Tensor composed(const Tensor &x, const Tensor &noise, const Tensor &strength, const Tensor &bias,
+                           const Tensor &style) {
+        Tensor a = x.to(at::kFloat);
+        if (noise.defined()) {
+            a = a + noise.permute({0, 2, 3, 1}) * strength;
+        }
+        a = at::leaky_relu(a + bias, NEGATIVE_SLOPE);
+        a = a - a.mean({1, 2}, true);
+        a = a * (a.square().mean({1, 2}, true) + INSTANCE_NORM_EPSILON).rsqrt();
+        const auto parts = style.unsqueeze(1).unsqueeze(1).chunk(2, 3);
+        return (a * (parts[0] + 1.0) + parts[1]).to(x.scalar_type());
+    }
+};
+
 template <typename Body>
 Tensor *caught(char **error, Body body) {
     try {
@@ -166,7 +250,10 @@ Tensor *caught(char **error, Body body) {
 
 extern "C" {
 
-void pg_set_kernels(BilinearKernel bilinear, PixelNormKernel pixel_norm, BlurKernel blur) {
+void pg_set_kernels(BilinearKernel bilinear, PixelNormKernel pixel_norm, BlurKernel blur, StyleKernel style,
+                    StyleGradients gradients_of_style) {
+    style_kernel = style;
+    style_gradients = gradients_of_style;
     bilinear_kernel = bilinear;
     pixel_norm_kernel = pixel_norm;
     blur_kernel = blur;
@@ -188,6 +275,14 @@ Tensor *pg_pixel_norm(const Tensor *x, char **error) {
 
 Tensor *pg_blur(const Tensor *x, char **error) {
     return caught(error, [&] { return Blur::apply(*x); });
+}
+
+Tensor *pg_styled(const Styled *tensors, char **error) {
+    return caught(error, [&] {
+        const auto given = [](const Tensor *t) { return t == nullptr ? std::optional<Tensor>() : std::optional<Tensor>(*t); };
+        return Style::apply(*tensors->x, given(tensors->noise), given(tensors->strength), *tensors->bias,
+                            *tensors->style);
+    });
 }
 
 // Whether CUDA may round the factors of f32 products to TF32.

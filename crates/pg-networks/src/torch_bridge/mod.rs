@@ -42,6 +42,23 @@ pub(crate) struct Kernels {
     pub(crate) pixel_norm: fn(&Tensor, Option<&Tensor>) -> Option<Tensor>,
     /// Blur of `[N,H,W,C]`, contiguous; `None` where it does not fit.
     pub(crate) blur: fn(&Tensor) -> Option<Tensor>,
+    /// Styled features, and what their gradients need; `None` where shapes do not fit.
+    pub(crate) style: fn(&StyleTensors<'_>) -> Option<(Tensor, Tensor)>,
+    /// Gradients of features, of the style, and of bias and strength of the noise `[2,C]`.
+    pub(crate) style_gradients: fn(&StyleTensors<'_>, &Tensor, &Tensor) -> Option<[Tensor; 3]>,
+}
+
+/// What a style works on.
+#[derive(Debug)]
+pub(crate) struct StyleTensors<'a> {
+    /// `[N,H,W,C]`, contiguous.
+    pub(crate) x: &'a Tensor,
+    /// `[N,1,H,W]` or `[1,1,H,W]`, and the strengths `[C]`.
+    pub(crate) noise: Option<(&'a Tensor, &'a Tensor)>,
+    /// `[C]`.
+    pub(crate) bias: &'a Tensor,
+    /// `[N,2C]`, scales before shifts.
+    pub(crate) style: &'a Tensor,
 }
 
 /// A tensor of libtorch on its heap, as tch hands it out.
@@ -60,8 +77,33 @@ type RawBilinear = extern "C" fn(
 type RawPixelNorm = extern "C" fn(x: *const RawTensor, gradient: *const RawTensor) -> *mut RawTensor;
 type RawBlur = extern "C" fn(x: *const RawTensor) -> *mut RawTensor;
 
+/// [`StyleTensors`] as the bridge has them; noise and strength may be null.
+#[repr(C)]
+struct RawStyled {
+    x: *const RawTensor,
+    noise: *const RawTensor,
+    strength: *const RawTensor,
+    bias: *const RawTensor,
+    style: *const RawTensor,
+}
+
+type RawStyle = extern "C" fn(tensors: *const RawStyled, statistics: *mut *mut RawTensor) -> *mut RawTensor;
+type RawStyleGradients = extern "C" fn(
+    tensors: *const RawStyled,
+    statistics: *const RawTensor,
+    gradient: *const RawTensor,
+    results: *mut *mut RawTensor,
+) -> bool;
+
 unsafe extern "C" {
-    fn pg_set_kernels(bilinear: RawBilinear, pixel_norm: RawPixelNorm, blur: RawBlur);
+    fn pg_set_kernels(
+        bilinear: RawBilinear,
+        pixel_norm: RawPixelNorm,
+        blur: RawBlur,
+        style: RawStyle,
+        style_gradients: RawStyleGradients,
+    );
+    fn pg_styled(tensors: *const RawStyled, error: *mut *mut c_char) -> *mut RawTensor;
     fn pg_bilinear(
         first: *const RawTensor,
         second: *const RawTensor,
@@ -84,7 +126,7 @@ static KERNELS: OnceLock<Kernels> = OnceLock::new();
 fn register(kernels: Kernels) {
     KERNELS.get_or_init(|| {
         // SAFETY: the functions live as long as the program and have the signatures that the bridge declares.
-        unsafe { pg_set_kernels(run_bilinear, run_pixel_norm, run_blur) };
+        unsafe { pg_set_kernels(run_bilinear, run_pixel_norm, run_blur, run_style, run_style_gradients) };
         kernels
     });
 }
@@ -128,6 +170,30 @@ pub(crate) fn blur(kernels: Kernels, x: &Tensor) -> Result<Tensor, TchError> {
     let mut error: *mut c_char = ptr::null_mut();
     // SAFETY: the tensor is alive for the call, and the bridge catches exceptions.
     let result = unsafe { pg_blur(x.as_ptr().cast(), &raw mut error) };
+    taken(result, error)
+}
+
+/// A style of `x` `[N,H,W,C]`, contiguous, with noise and its strengths or without, as a node of the autograd graph
+/// that may be differentiated any number of times.
+pub(crate) fn styled(
+    kernels: Kernels,
+    x: &Tensor,
+    noise: Option<(&Tensor, &Tensor)>,
+    bias: &Tensor,
+    style: &Tensor,
+) -> Result<Tensor, TchError> {
+    register(kernels);
+    let raw = |tensor: &Tensor| tensor.as_ptr().cast::<RawTensor>();
+    let tensors = RawStyled {
+        x: raw(x),
+        noise: noise.map_or(ptr::null(), |(values, _)| raw(values)),
+        strength: noise.map_or(ptr::null(), |(_, strength)| raw(strength)),
+        bias: raw(bias),
+        style: raw(style),
+    };
+    let mut error: *mut c_char = ptr::null_mut();
+    // SAFETY: the tensors are alive for the call, and the bridge catches exceptions.
+    let result = unsafe { pg_styled(&raw const tensors, &raw mut error) };
     taken(result, error)
 }
 
@@ -195,6 +261,44 @@ extern "C" fn run_pixel_norm(x: *const RawTensor, gradient: *const RawTensor) ->
 extern "C" fn run_blur(x: *const RawTensor) -> *mut RawTensor {
     let Some(x) = borrowed(x) else { return ptr::null_mut() };
     given(KERNELS.get().and_then(|kernels| (kernels.blur)(&x)))
+}
+
+/// Calls `body` with what the bridge lends.
+fn with_styled<R>(tensors: *const RawStyled, body: impl FnOnce(&StyleTensors<'_>) -> Option<R>) -> Option<R> {
+    // SAFETY: the bridge passes a value on its stack.
+    let raw = unsafe { &*tensors };
+    let (x, bias, style) = (borrowed(raw.x)?, borrowed(raw.bias)?, borrowed(raw.style)?);
+    let noise = borrowed(raw.noise).zip(borrowed(raw.strength));
+    let noise = noise.as_ref().map(|(values, strength)| (values, strength));
+    body(&StyleTensors { x: &x, noise, bias: &bias, style: &style })
+}
+
+extern "C" fn run_style(tensors: *const RawStyled, statistics: *mut *mut RawTensor) -> *mut RawTensor {
+    let Some(kernels) = KERNELS.get() else { return ptr::null_mut() };
+    let Some((result, measured)) = with_styled(tensors, |tensors| (kernels.style)(tensors)) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: the bridge passes the address of a pointer on its stack.
+    unsafe { *statistics = given(Some(measured)) };
+    given(Some(result))
+}
+
+extern "C" fn run_style_gradients(
+    tensors: *const RawStyled,
+    statistics: *const RawTensor,
+    gradient: *const RawTensor,
+    results: *mut *mut RawTensor,
+) -> bool {
+    let gradients = || {
+        let (kernels, measured, upstream) = (KERNELS.get()?, borrowed(statistics)?, borrowed(gradient)?);
+        with_styled(tensors, |tensors| (kernels.style_gradients)(tensors, &measured, &upstream))
+    };
+    let Some(made) = gradients() else { return false };
+    for (place, tensor) in made.into_iter().enumerate() {
+        // SAFETY: the bridge passes room for three pointers.
+        unsafe { *results.add(place) = given(Some(tensor)) };
+    }
+    true
 }
 
 fn take_message(error: *mut c_char) -> String {

@@ -1,7 +1,11 @@
-//! ProGAN's networks as the paper and its program define them, in plain loops: nearest doubling, then a
+//! The networks as the paper and its program define them, in plain loops: nearest doubling, then a
 //! convolution; a convolution, then 2x2 means; nothing fused, one image at a time, f64.
 
+mod style;
+
 use std::collections::HashMap;
+
+pub(crate) use style::StyleInputs;
 
 /// Feature maps of one image, `[C,S,S]`.
 #[derive(Debug, Clone)]
@@ -69,11 +73,18 @@ pub(crate) struct PlainNetwork {
     fmap_base: usize,
     fmap_max: usize,
     weights: HashMap<String, Vec<f64>>,
+    /// Blurred before each halving, as beside a style-based generator.
+    filtered: bool,
 }
 
 impl PlainNetwork {
     pub(crate) fn new(fmap_base: usize, fmap_max: usize, weights: HashMap<String, Vec<f64>>) -> Self {
-        Self { fmap_base, fmap_max, weights }
+        Self { fmap_base, fmap_max, weights, filtered: false }
+    }
+
+    pub(crate) fn filtered(mut self) -> Self {
+        self.filtered = true;
+        self
     }
 
     fn maps(&self, side: usize) -> usize {
@@ -184,6 +195,9 @@ impl PlainNetwork {
         let mut px = image.side;
         while px > 4 {
             x = self.conv(&format!("r{px:04}.conv0"), &x, 3, relu).rectified();
+            if self.filtered {
+                x = x.blurred();
+            }
             x = self.conv(&format!("r{px:04}.conv1_down"), &x, 3, relu).halved().rectified();
             if px == image.side {
                 x = from_rgb(&image.halved()).mixed(&x, fade_in);
