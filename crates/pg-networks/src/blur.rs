@@ -27,9 +27,14 @@ pub fn blur(x: &Tensor) -> Tensor {
 
 fn by_library(x: &Tensor) -> Tensor {
     let (_, channels, _, _) = dims4(x);
-    let row = Tensor::from_slice(&[0.25_f32, 0.5, 0.25]).to_device(x.device());
-    let square = row.outer(&row).to_kind(x.kind()).view([1, 1, 3, 3]).repeat([channels, 1, 1, 1]);
-    x.conv2d::<Tensor>(&square, None, 1, 1, 1, channels)
+    let kernel = kernel_of(channels).to_device(x.device()).to_kind(x.kind());
+    x.conv2d::<Tensor>(&kernel, None, 1, 1, 1, channels)
+}
+
+/// [`blur`] as the kernel of a convolution in as many groups as there are channels, `[C,1,3,3]`.
+pub(crate) fn kernel_of(channels: i64) -> Tensor {
+    let row = Tensor::from_slice(&[0.25_f32, 0.5, 0.25]);
+    row.outer(&row).view([1, 1, 3, 3]).repeat([channels, 1, 1, 1])
 }
 
 /// [`blur`] of `[N,H,W,C]`, contiguous; `None` for what it does not take.

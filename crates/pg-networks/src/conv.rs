@@ -110,8 +110,7 @@ impl Conv {
     /// [`Self::forward`] and the leaky rectifier behind it.
     pub(crate) fn forward_rectified(&self, x: &Tensor) -> Tensor {
         let bias = Some(&self.bias);
-        self.forward_by_tiles(x, bias, true)
-            .unwrap_or_else(|| leaky_relu(&self.forward_by_library(x, bias)))
+        self.forward_by_tiles(x, bias, true).unwrap_or_else(|| leaky_relu(&self.forward_by_library(x, bias)))
     }
 
     fn forward_by_library(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {

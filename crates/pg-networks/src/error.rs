@@ -25,7 +25,9 @@ pub enum NetworkError {
         most: u32,
     },
     /// Styles asked of a network that has none.
-    #[error("the generator has no styles: expected a style-based network (network = \"style\"), found ProGAN's")]
+    #[error(
+        "the generator has no styles: expected a style-based network (network = \"style\"), found ProGAN's"
+    )]
     NoStyles,
     /// Noise for other layers.
     #[error("expected pictures of noise with sides of {expected:?} px, found {found:?}")]

@@ -9,9 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use self::layer::{Epilogue, EpilogueAt, Layer, LayerAt};
 use self::mapping::{Mapping, MappingAt};
-pub use self::steps::{
-    GeneratorInput, GeneratorOperation, GeneratorPart, GeneratorProgram, GeneratorStep,
-};
+pub use self::steps::{GeneratorInput, GeneratorOperation, GeneratorPart, GeneratorProgram, GeneratorStep};
 use crate::batch_norm::Phase;
 use crate::conv::{Conv, ConvLayer, Resample};
 use crate::dense::{Dense, DenseLayer};
@@ -295,8 +293,7 @@ impl GeneratorAt {
         styles: Option<&Tensor>,
         noise: &[Tensor],
     ) -> Result<Tensor, NetworkError> {
-        let inputs =
-            |layer: usize| LayerInputs { phase: self.phase, layer, styles, noise: noise.get(layer) };
+        let inputs = |layer: usize| LayerInputs { phase: self.phase, layer, styles, noise: noise.get(layer) };
         let (x, bias) = match &self.start.0 {
             StartAt::Dense(dense) => (dense.forward_to_4x4(first), dense.bias()),
             StartAt::Constant { value, bias } => (value.expand([first.size()[0], -1, -1, -1], false), bias),

@@ -39,8 +39,8 @@ pub use blur::blur;
 pub use discriminator::{Discriminator, DiscriminatorAt, Judgement};
 pub use error::NetworkError;
 pub use generator::{
-    Generator, GeneratorAt, GeneratorInput, GeneratorInputs, GeneratorOperation, GeneratorPart, GeneratorProgram,
-    GeneratorStep,
+    Generator, GeneratorAt, GeneratorInput, GeneratorInputs, GeneratorOperation, GeneratorPart,
+    GeneratorProgram, GeneratorStep,
 };
 pub use growth_state::GrowthState;
 pub use image_bytes::images_from_bytes;

@@ -122,8 +122,7 @@ mod tests {
 
     #[test]
     fn the_kernel_and_its_derivatives_are_those_of_the_formula() {
-        for (shape, noises) in
-            [([2, 3, 4, 4], 2), ([3, 17, 8, 8], 1), ([1, 16, 4, 2], 1), ([2, 45, 3, 5], 2)]
+        for (shape, noises) in [([2, 3, 4, 4], 2), ([3, 17, 8, 8], 1), ([1, 16, 4, 2], 1), ([2, 45, 3, 5], 2)]
         {
             let inputs = Inputs::new(shape, noises);
             for with_noise in [true, false] {

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pg_networks::{
-    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorAt, GeneratorInputs,
-    GeneratorNorm, GrowthState,
-    MultiplicativeNoise, NetworkError, Phase, StyleArchitecture, downscale_box, upscale_nearest,
+    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorAt, GeneratorInputs, GeneratorNorm,
+    GrowthState, MultiplicativeNoise, NetworkError, Phase, StyleArchitecture, downscale_box, upscale_nearest,
 };
 use tch::{Device, Kind, Tensor};
 

@@ -7,9 +7,7 @@
 
 mod plain;
 
-use pg_networks::{
-    Architecture, Discriminator, Generator, GeneratorInputs, GrowthState, Parameters, Phase,
-};
+use pg_networks::{Architecture, Discriminator, Generator, GeneratorInputs, GrowthState, Parameters, Phase};
 use plain::{Map, PlainNetwork, StyleInputs};
 use tch::{Device, Tensor};
 
@@ -112,8 +110,7 @@ fn the_style_based_generator_draws_what_the_definition_says() {
             .collect();
         // Other styles from the second layer on, then from none.
         for from in [1, at.layers()] {
-            let inputs =
-                GeneratorInputs { latents: &first, mixed: Some((&others, from)), noise: &pictures };
+            let inputs = GeneratorInputs { latents: &first, mixed: Some((&others, from)), noise: &pictures };
             let images = at.draw(&inputs).unwrap();
             let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
             let expected: Vec<f64> = (0..3)

@@ -10,6 +10,7 @@ mod presets;
 mod rounds;
 mod settings;
 mod settings_table;
+mod style_ablation;
 
 pub use by_resolution::ByResolution;
 pub use error::SettingsError;
@@ -17,4 +18,7 @@ pub use growth::{GrowthPlan, LevelOfDetail};
 pub use loss::{Loss, OptimizerKind};
 pub use presets::{PRESETS, Preset};
 pub use rounds::{Round, Rounds};
-pub use settings::{DiscriminatorNorm, GeneratorNorm, KeepBest, Labels, Precision, TrainingSettings};
+pub use settings::{
+    DiscriminatorNorm, GeneratorNorm, KeepBest, Labels, LayerNoise, Network, Precision, Resampling,
+    StyleInput, TrainingSettings,
+};

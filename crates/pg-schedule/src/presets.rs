@@ -1,7 +1,11 @@
 //! Named starting points for the settings.
 
 use crate::ablation::Ablation;
-use crate::settings::{DiscriminatorNorm, GeneratorNorm, KeepBest, Labels, Precision};
+use crate::settings::{
+    DiscriminatorNorm, GeneratorNorm, KeepBest, Labels, LayerNoise, Network, Precision, Resampling,
+    StyleInput,
+};
+use crate::style_ablation::{StyleAblation, tuned};
 use crate::{ByResolution, Loss, OptimizerKind, SettingsError, TrainingSettings};
 
 /// A named set of settings.
@@ -27,10 +31,22 @@ pub enum Preset {
     Tiny,
     /// A row of the paper's ablation, at the size of [`Self::Tiny`].
     Ablation(Ablation),
+    /// The style-based network on CelebA-HQ, one GPU, as its authors published it.
+    StyleganCelebahq,
+    /// The same with minibatches and learning rates of eight GPUs.
+    StyleganCelebahq8Gpu,
+    /// On FFHQ.
+    StyleganFfhq,
+    /// On FFHQ with eight GPUs.
+    StyleganFfhq8Gpu,
+    /// The style-based network at the size of [`Self::Tiny`].
+    StyleTiny,
+    /// A row of the style-based paper's ablation, at the size of [`Self::Tiny`].
+    StyleAblation(StyleAblation),
 }
 
 /// Every preset.
-pub const PRESETS: [Preset; 18] = [
+pub const PRESETS: [Preset; 29] = [
     Preset::PaperCelebahq,
     Preset::PaperCelebahq2Gpu,
     Preset::PaperCelebahq4Gpu,
@@ -49,6 +65,17 @@ pub const PRESETS: [Preset; 18] = [
     Preset::Ablation(Ablation::F),
     Preset::Ablation(Ablation::G),
     Preset::Ablation(Ablation::H),
+    Preset::StyleganCelebahq,
+    Preset::StyleganCelebahq8Gpu,
+    Preset::StyleganFfhq,
+    Preset::StyleganFfhq8Gpu,
+    Preset::StyleTiny,
+    Preset::StyleAblation(StyleAblation::A),
+    Preset::StyleAblation(StyleAblation::B),
+    Preset::StyleAblation(StyleAblation::C),
+    Preset::StyleAblation(StyleAblation::D),
+    Preset::StyleAblation(StyleAblation::E),
+    Preset::StyleAblation(StyleAblation::F),
 ];
 
 impl Preset {
@@ -76,6 +103,19 @@ impl Preset {
                 Ablation::G => "ablation-g",
                 Ablation::H => "ablation-h",
             },
+            Self::StyleganCelebahq => "stylegan-celebahq",
+            Self::StyleganCelebahq8Gpu => "stylegan-celebahq-8gpu",
+            Self::StyleganFfhq => "stylegan-ffhq",
+            Self::StyleganFfhq8Gpu => "stylegan-ffhq-8gpu",
+            Self::StyleTiny => "style-tiny",
+            Self::StyleAblation(row) => match row {
+                StyleAblation::A => "style-ablation-a",
+                StyleAblation::B => "style-ablation-b",
+                StyleAblation::C => "style-ablation-c",
+                StyleAblation::D => "style-ablation-d",
+                StyleAblation::E => "style-ablation-e",
+                StyleAblation::F => "style-ablation-f",
+            },
         }
     }
 
@@ -102,6 +142,19 @@ impl Preset {
                 Ablation::F => "with equalised learning rate",
                 Ablation::G => "with pixelwise normalisation: tiny itself",
                 Ablation::H => "wider and longer",
+            },
+            Self::StyleganCelebahq => "style-based, CelebA-HQ to 1024 px, one GPU: R1, 25000 kimg",
+            Self::StyleganCelebahq8Gpu => "the same with minibatches and learning rates of eight GPUs",
+            Self::StyleganFfhq => "style-based, FFHQ to 1024 px, one GPU",
+            Self::StyleganFfhq8Gpu => "the same with minibatches and learning rates of eight GPUs",
+            Self::StyleTiny => "tiny with the style-based network",
+            Self::StyleAblation(row) => match row {
+                StyleAblation::A => "table 1 of the style-based paper at the size of tiny: ProGAN",
+                StyleAblation::B => "with bilinear resampling, R1, growing from 8 px",
+                StyleAblation::C => "with mapping network and styles",
+                StyleAblation::D => "with a learned constant as input",
+                StyleAblation::E => "with noise",
+                StyleAblation::F => "with mixing regularisation: style-tiny itself",
             },
         }
     }
@@ -181,6 +234,10 @@ impl Preset {
                 ..paper
             },
             Self::Ablation(row) => row.settings(&Self::Tiny.settings()),
+            Self::StyleganCelebahq | Self::StyleganFfhq => stylegan(&paper),
+            Self::StyleganCelebahq8Gpu | Self::StyleganFfhq8Gpu => on_eight_gpus(stylegan(&paper)),
+            Self::StyleTiny => StyleAblation::F.settings(&Self::Tiny.settings()),
+            Self::StyleAblation(row) => row.settings(&Self::Tiny.settings()),
         }
     }
 }
@@ -194,6 +251,20 @@ fn on_eight_gpus(settings: TrainingSettings) -> TrainingSettings {
             &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
         ),
         ..settings
+    }
+}
+
+/// The authors' configuration of the style-based network on one GPU (arXiv:1812.04948, appendix C, and their program):
+/// 25000 kimg, growing from 8 px, learning rates of any number of GPUs.
+fn stylegan(celebahq: &TrainingSettings) -> TrainingSettings {
+    TrainingSettings {
+        total_kimg: 25_000.0,
+        learning_rate: ByResolution::table(
+            0.001,
+            &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
+        ),
+        ema_half_life_kimg: 10.0,
+        ..Network::Style.with_companions(&tuned(celebahq))
     }
 }
 
@@ -218,15 +289,25 @@ fn celebahq() -> TrainingSettings {
         rmsprop_decay: 0.99,
         rmsprop_epsilon: 1e-8,
         ema_decay: 0.999,
+        ema_half_life_kimg: 0.0,
         loss: Loss::WganGp,
         gp_lambda: 10.0,
         gp_target: 1.0,
         drift_weight: 0.001,
         r1_gamma: 0.0,
+        r1_interval: 1,
         weight_clip: 0.0,
         discriminator_noise: 0.0,
         n_critic: 1,
         precision: Precision::Fp32,
+        network: Network::Progressive,
+        resampling: Resampling::Nearest,
+        mapping_layers: 8,
+        mapping_lr_multiplier: 0.01,
+        style_input: StyleInput::Constant,
+        layer_noise: LayerNoise::Pixel,
+        mixing_probability: 0.9,
+        w_average_decay: 0.995,
         fmap_base: 8192,
         fmap_max: 512,
         latent_size: 512,
@@ -370,6 +451,29 @@ mod tests {
         assert_eq!((settings.gp_target, settings.resolution, settings.mirror), (750.0, 32, false));
         assert_eq!((settings.gp_lambda, settings.drift_weight), (10.0, 0.001));
         assert_eq!(settings.feature_maps(32), 512);
+    }
+
+    #[test]
+    fn the_style_based_network_trains_as_published() {
+        let settings = Preset::StyleganFfhq8Gpu.settings();
+        let rates: Vec<f64> = (3..=10).map(|log2| settings.learning_rate.at(1 << log2)).collect();
+        assert_eq!(rates, [0.001, 0.001, 0.001, 0.001, 0.0015, 0.002, 0.003, 0.003]);
+        assert_eq!(
+            rates,
+            (3..=10).map(|l| Preset::StyleganFfhq.settings().learning_rate.at(1 << l)).collect::<Vec<_>>()
+        );
+        assert_eq!((settings.minibatch.at(8), settings.minibatch.at(1024)), (256, 32));
+        assert_eq!((settings.total_kimg, settings.start_resolution, settings.r1_gamma), (25_000.0, 8, 10.0));
+        assert_eq!(
+            (settings.loss, settings.gp_lambda, settings.drift_weight),
+            (Loss::NonSaturating, 0.0, 0.0)
+        );
+        // Half after ten thousand images, whatever the minibatch.
+        for minibatch in [4, 32, 250] {
+            let steps = 10_000.0 / f64::from(minibatch);
+            assert!((settings.average_decay(minibatch).powf(steps) - 0.5).abs() < 1e-9);
+        }
+        assert_eq!(Preset::PaperCelebahq.settings().average_decay(16), 0.999);
     }
 
     #[test]

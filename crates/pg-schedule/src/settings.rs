@@ -42,6 +42,58 @@ pub enum DiscriminatorNorm {
     Spectral,
 }
 
+/// Which generator, and discriminator beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// ProGAN's (arXiv:1710.10196).
+    Progressive,
+    /// The style-based one (arXiv:1812.04948).
+    Style,
+}
+
+impl Network {
+    /// `settings` with this network and what belongs to it: its normalisation and its resampling.
+    #[must_use]
+    pub fn with_companions(self, settings: &TrainingSettings) -> TrainingSettings {
+        let (generator_norm, resampling) = match self {
+            Self::Progressive => (GeneratorNorm::Pixel, Resampling::Nearest),
+            Self::Style => (GeneratorNorm::None, Resampling::Bilinear),
+        };
+        TrainingSettings { network: self, generator_norm, resampling, ..settings.clone() }
+    }
+}
+
+/// How features are doubled and halved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resampling {
+    /// Pixels repeated, 2x2 means.
+    Nearest,
+    /// The same with a low pass [1 2 1] after doubling and before halving (arXiv:1812.04948, section 2).
+    Bilinear,
+}
+
+/// Where the features at 4x4 of a style-based generator come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StyleInput {
+    /// A dense layer of w (arXiv:1812.04948, table 1, configuration C).
+    Mapped,
+    /// They are learned, the same for all images.
+    Constant,
+}
+
+/// The noise that layers of a style-based generator add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerNoise {
+    /// None.
+    None,
+    /// A number for each pixel, with a learned strength for each channel.
+    Pixel,
+}
+
 /// What the labels of a dataset are used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,6 +149,8 @@ pub struct TrainingSettings {
     pub rmsprop_epsilon: f64,
     /// Decay of the generator's running average, per discriminator step.
     pub ema_decay: f64,
+    /// Half-life of that average in thousands of images, whatever the minibatch; 0 for `ema_decay`.
+    pub ema_half_life_kimg: f64,
     /// The adversarial loss. Where settings change it, they also take the values of
     /// [`Loss::with_companions`], but for those that they name themselves.
     pub loss: Loss,
@@ -109,6 +163,9 @@ pub struct TrainingSettings {
     /// Weight gamma of the penalty R1, gamma / 2 |grad D(real)|^2 (arXiv:1801.04406, equation 9); 0
     /// leaves it out.
     pub r1_gamma: f64,
+    /// Discriminator steps from one with R1 to the next; it weighs as many times more there, so that its
+    /// expectation stays.
+    pub r1_interval: u32,
     /// Bound of the discriminator's weights, as they act after scaling, after each of its steps; 0 sets
     /// none.
     pub weight_clip: f64,
@@ -120,6 +177,24 @@ pub struct TrainingSettings {
     pub n_critic: u32,
     /// Number format.
     pub precision: Precision,
+    /// Which generator. Where settings change it, they also take its `generator_norm` and `resampling`, but for
+    /// those that they name themselves.
+    pub network: Network,
+    /// How features are doubled and halved.
+    pub resampling: Resampling,
+    /// Dense layers from z to w, each of `latent_size`; as all that follow up to `w_average_decay` for the network
+    /// `style` only.
+    pub mapping_layers: u32,
+    /// Factor of the learning rate of those layers.
+    pub mapping_lr_multiplier: f64,
+    /// Where the features at 4x4 come from.
+    pub style_input: StyleInput,
+    /// The noise that layers add.
+    pub layer_noise: LayerNoise,
+    /// Share of the minibatches whose finer layers take the styles of other latents.
+    pub mixing_probability: f64,
+    /// Decay of the running mean of w.
+    pub w_average_decay: f64,
     /// Feature maps: min(fmap_base / 2^stage, fmap_max) at stage log2(resolution) - 1.
     pub fmap_base: u32,
     /// Most feature maps of any layer.
@@ -181,6 +256,16 @@ impl TrainingSettings {
         }
     }
 
+    /// Decay of the generator's running average over a step of `minibatch` images.
+    #[must_use]
+    pub fn average_decay(&self, minibatch: u32) -> f64 {
+        if self.ema_half_life_kimg > 0.0 {
+            0.5_f64.powf(f64::from(minibatch) / (self.ema_half_life_kimg * 1000.0))
+        } else {
+            self.ema_decay
+        }
+    }
+
     /// Feature maps of the layers at `resolution_px` (arXiv:1710.10196, table 2): stage
     /// log2(resolution) - 1.
     #[must_use]
@@ -212,6 +297,7 @@ impl TrainingSettings {
             ("discriminator_noise", self.discriminator_noise),
             ("eval_kimg", self.eval_kimg),
             ("label_weight", self.label_weight),
+            ("ema_half_life_kimg", self.ema_half_life_kimg),
         ] {
             check(key, value, value.is_finite() && value >= 0.0, "0 or more")?;
         }
@@ -220,6 +306,7 @@ impl TrainingSettings {
             ("adam_epsilon", self.adam_epsilon),
             ("rmsprop_epsilon", self.rmsprop_epsilon),
             ("snapshot_kimg", self.snapshot_kimg),
+            ("mapping_lr_multiplier", self.mapping_lr_multiplier),
         ] {
             check(key, value, value.is_finite() && value > 0.0, "more than 0")?;
         }
@@ -228,6 +315,7 @@ impl TrainingSettings {
             ("adam_beta2", self.adam_beta2),
             ("rmsprop_decay", self.rmsprop_decay),
             ("ema_decay", self.ema_decay),
+            ("w_average_decay", self.w_average_decay),
         ] {
             check(key, value, (0.0..1.0).contains(&value), "at least 0 and below 1")?;
         }
@@ -276,6 +364,13 @@ impl TrainingSettings {
         check("minibatch_repeats", self.minibatch_repeats, self.minibatch_repeats >= 1, "1 or more")?;
         let kernels = self.minibatch_discrimination;
         check("minibatch_discrimination", kernels, kernels <= 4096, "0 to 4096")?;
+        let share = self.mixing_probability;
+        check("mixing_probability", share, (0.0..=1.0).contains(&share), "0 to 1")?;
+        check("mapping_layers", self.mapping_layers, (1..=64).contains(&self.mapping_layers), "1 to 64")?;
+        check("r1_interval", self.r1_interval, (1..=1000).contains(&self.r1_interval), "1 to 1000")?;
+        let normed = self.network == Network::Style && self.generator_norm != GeneratorNorm::None;
+        let norm = format!("{:?}", self.generator_norm).to_lowercase();
+        check("generator_norm", norm, !normed, "none with network = \"style\": styles bring instance norm")?;
         check("n_critic", self.n_critic, (1..=1000).contains(&self.n_critic), "1 to 1000")?;
         check("fmap_base", self.fmap_base, (1..=1 << 20).contains(&self.fmap_base), "1 to 1048576")?;
         check("fmap_max", self.fmap_max, (1..=8192).contains(&self.fmap_max), "1 to 8192")?;

@@ -2,13 +2,13 @@
 
 use toml::{Table, Value};
 
-use crate::{Loss, SettingsError, TrainingSettings};
+use crate::{Loss, Network, SettingsError, TrainingSettings};
 
 impl TrainingSettings {
     /// These settings with the keys of `text`, a TOML file called `name`, laid over.
     ///
     /// A `loss` other than the present one also sets [`Loss::with_companions`]; keys that `text` names
-    /// win over those, in any order.
+    /// win over those, in any order. The same holds for `network`.
     ///
     /// # Errors
     /// Text that is no TOML, unknown keys, values of the wrong type.
@@ -46,12 +46,17 @@ impl TrainingSettings {
     }
 
     fn with_table(&self, overlay: Table) -> Result<Self, SettingsError> {
-        // Another loss brings its companions; what the overlay itself names wins over them.
+        // Another loss or network brings its companions; what the overlay itself names wins over them.
         let loss = overlay.get("loss").and_then(Value::as_str).and_then(Loss::named);
-        let mut table = match loss {
-            Some(loss) if loss != self.loss => loss.with_companions(self).table(),
-            _ => self.table(),
+        let mut base = match loss {
+            Some(loss) if loss != self.loss => loss.with_companions(self),
+            _ => self.clone(),
         };
+        let network = overlay.get("network").cloned().and_then(|name| name.try_into::<Network>().ok());
+        if let Some(network) = network.filter(|network| *network != self.network) {
+            base = network.with_companions(&base);
+        }
+        let mut table = base.table();
         for (key, value) in overlay {
             let Some(current) = table.get(&key) else {
                 return Err(unknown_key(&key, table.keys()));
@@ -82,7 +87,7 @@ fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Settin
 
 #[cfg(test)]
 mod tests {
-    use crate::{OptimizerKind, Preset, SettingsError};
+    use crate::{GeneratorNorm, OptimizerKind, Preset, Resampling, SettingsError};
 
     #[test]
     fn assignments_take_numbers_text_and_tables() {
@@ -111,6 +116,19 @@ mod tests {
             tiny.with_assignment("gp_lambda=3").and_then(|s| s.with_assignment("loss=wgan-gp")).unwrap();
         assert_eq!(kept.gp_lambda, 3.0);
         assert!(tiny.with_assignment("loss=wasserstein").unwrap_err().to_string().contains("wgan-gp"));
+    }
+
+    #[test]
+    fn another_network_brings_its_companions_and_what_is_named_wins() {
+        let tiny = Preset::Tiny.settings();
+        let style = tiny.with_assignment("network=style").unwrap();
+        assert_eq!((style.generator_norm, style.resampling), (GeneratorNorm::None, Resampling::Bilinear));
+        style.validate().unwrap();
+        assert_eq!(style.with_assignment("network=progressive").unwrap(), tiny);
+        let text = "resampling = \"nearest\"\nnetwork = \"style\"";
+        assert_eq!(tiny.with_toml("own.toml", text).unwrap().resampling, Resampling::Nearest);
+        let normed = style.with_assignment("generator_norm=pixel").unwrap().validate().unwrap_err();
+        assert!(normed.to_string().contains("generator_norm` is pixel"), "{normed}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod adam;
 mod adaptive_noise;
 mod data_feed;
+mod drawing;
 mod error;
 mod evaluation;
 pub mod export;
@@ -12,6 +13,7 @@ mod finite_check;
 mod generator_average;
 mod image_range;
 mod latent_loop;
+mod layer_noise;
 pub mod losses;
 mod optimizer;
 mod random_streams;
@@ -23,6 +25,7 @@ mod tensorboard;
 pub mod toy;
 mod trainer;
 mod training_run;
+mod truncation;
 
 pub use pg_networks::keep_freed_memory;
 
@@ -40,8 +43,9 @@ pub use optimizer::Optimizer;
 pub use random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
 pub use rmsprop::{RmsProp, RmsPropSettings};
 pub use run_folder::{RunFolder, RunRecord};
-pub use sampler::{ImageSheet, Sampler};
+pub use sampler::{ImageSheet, Sampler, StyledImage};
 pub use snapshot::{Snapshot, SnapshotState};
 pub use tensorboard::{EventPicture, EventWriter};
 pub use trainer::{StepStatistics, StepValues, Trainer};
 pub use training_run::{RunEnd, RunObserver, TickLine, TrainingRun, sheet_columns};
+pub use truncation::Truncation;

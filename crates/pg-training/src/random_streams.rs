@@ -38,6 +38,24 @@ pub enum Stream {
     LoopNoise,
     /// Classes of sampled images; counter: the image's seed.
     SampleClasses,
+    /// Noise of a style-based generator's layers in a discriminator step; counter: real images shown before it.
+    DiscriminatorLayerNoise,
+    /// The same in a generator step.
+    GeneratorLayerNoise,
+    /// Whether styles are mixed in a discriminator step, and from which layer; counter: real images shown before it.
+    DiscriminatorMixing,
+    /// The same in a generator step.
+    GeneratorMixing,
+    /// The other latents of mixed styles in a discriminator step; counter: real images shown before it.
+    DiscriminatorMixedLatents,
+    /// The same in a generator step.
+    GeneratorMixedLatents,
+    /// Noise of the layers in sampled images; counter: the image's seed.
+    SampleLayerNoise,
+    /// Noise of the layers in the run's own sample sheet; counter: position in the sheet.
+    SheetLayerNoise,
+    /// Noise of the layers that an exported generator carries; counter: 0.
+    ExportLayerNoise,
 }
 
 fn generator(seed: u64, stream: Stream, counter: u64) -> ChaCha8Rng {

@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use pg_networks::{Generator, GrowthState};
+use pg_networks::{Generator, GeneratorInputs, GrowthState, Phase};
 use pg_schedule::TrainingSettings;
 use tch::{Device, Kind, Tensor};
 
-use crate::image_range::images_to_u8;
+use crate::drawing::Drawing;
+use crate::layer_noise::NoiseSource;
 use crate::random_streams::{Stream, normal_numbers, uniform_numbers};
 use crate::trainer::{activations, architecture, growth_state};
-use crate::{RunFolder, Snapshot, TrainingError};
-
-/// Images per forward pass. Always this many (the last pass is filled up), so that libtorch takes the
-/// same code path for every image.
-const BATCH: usize = 16;
+use crate::{RunFolder, Snapshot, TrainingError, Truncation};
 
 /// Images of one size, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +40,16 @@ pub struct Sampler {
     snapshot: Snapshot,
     device: Device,
     class: Option<u32>,
+    truncation: Truncation,
+}
+
+/// What an image of a style-based generator is drawn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StyledImage {
+    /// A w for each layer, one behind the other.
+    pub styles: Vec<f32>,
+    /// Whose noise the layers add: a seed's, as [`Sampler::sample`] has it, or none.
+    pub noise_seed: Option<u64>,
 }
 
 impl Sampler {
@@ -85,7 +92,7 @@ impl Sampler {
             .with_activations(activations(settings));
         snapshot.load_average(generator.parameters())?;
         let state = growth_state(snapshot.level(settings));
-        Ok(Self { generator, state, snapshot, device, class: None })
+        Ok(Self { generator, state, snapshot, device, class: None, truncation: Truncation::default() })
     }
 
     /// The same with activations in f32, whatever the generator was trained with.
@@ -103,14 +110,22 @@ impl Sampler {
     }
 
     /// Latents `[N,latent_size + label_size]` and images `[N,C,R,R]` of `seeds`, as [`Self::sample`] has them before
-    /// it rounds.
-    pub(crate) fn sample_numbers(&self, seeds: &[u64]) -> Result<(Tensor, Tensor), TrainingError> {
-        let sizes = (self.latent_size(), self.classes());
-        let latents: Vec<f32> =
-            seeds.iter().flat_map(|&seed| seeded_latent(seed, self.class, sizes)).collect();
+    /// it rounds; a style-based generator with `noise` for all.
+    pub(crate) fn sample_numbers(
+        &self,
+        seeds: &[u64],
+        noise: &[Tensor],
+    ) -> Result<(Tensor, Tensor), TrainingError> {
+        let latents = self.latents_of(seeds).concat();
         let latents = Tensor::from_slice(&latents).reshape([seeds.len() as i64, -1]).to_device(self.device);
-        let images = tch::no_grad(|| self.generator.forward(&latents, self.state))?;
+        let inputs = GeneratorInputs { latents: &latents, mixed: None, noise };
+        let images = tch::no_grad(|| self.generator.at(self.state, Phase::Sampling)?.draw(&inputs))?;
         Ok((latents, images))
+    }
+
+    fn latents_of(&self, seeds: &[u64]) -> Vec<Vec<f32>> {
+        let sizes = (self.latent_size(), self.classes());
+        seeds.iter().map(|&seed| seeded_latent(seed, self.class, sizes)).collect()
     }
 
     /// The snapshot in use.
@@ -143,12 +158,43 @@ impl Sampler {
         Ok(self)
     }
 
+    /// Images with their styles pulled towards the mean.
+    ///
+    /// # Errors
+    /// A generator without styles, for a truncation that is one.
+    pub fn truncated(mut self, truncation: Truncation) -> Result<Self, TrainingError> {
+        if !truncation.is_none() {
+            self.require_styles()?;
+        }
+        self.truncation = truncation;
+        Ok(self)
+    }
+
+    /// # Errors
+    /// Where the generator is not a style-based one.
+    pub fn require_styles(&self) -> Result<(), TrainingError> {
+        self.drawing()?.mean_style().map(drop)
+    }
+
+    /// Layers that take a style at the level in use, two for each resolution; 0 for generators without styles.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn style_layers(&self) -> Result<usize, TrainingError> {
+        Ok(self.drawing()?.layers())
+    }
+
+    fn drawing(&self) -> Result<Drawing, TrainingError> {
+        Drawing::new(&self.generator, self.state, self.device)
+    }
+
     /// One image per seed, in order; call with a few dozen at a time to bound memory.
     ///
     /// # Errors
     /// libtorch's.
     pub fn sample(&self, seeds: &[u64]) -> Result<ImageSheet, TrainingError> {
-        seeded_sheet(&self.generator, self.state, seeds, self.class, self.device)
+        let noise: Vec<_> = seeds.iter().map(|&seed| Some(noise_of_seed(seed))).collect();
+        self.drawing()?.images(&self.latents_of(seeds), &noise, &self.truncation)
     }
 
     /// One image per seed and class, in order.
@@ -163,7 +209,48 @@ impl Sampler {
         let sizes = (self.latent_size(), classes);
         let latents: Vec<_> =
             cells.iter().map(|&(seed, class)| seeded_latent(seed, Some(class), sizes)).collect();
-        render(&self.generator, self.state, &latents, self.device)
+        let noise: Vec<_> = cells.iter().map(|&(seed, _)| Some(noise_of_seed(seed))).collect();
+        self.drawing()?.images(&latents, &noise, &self.truncation)
+    }
+
+    /// w of each seed's latent, not truncated.
+    ///
+    /// # Errors
+    /// A generator without styles; libtorch's.
+    pub fn styles_of_seeds(&self, seeds: &[u64]) -> Result<Vec<Vec<f32>>, TrainingError> {
+        self.drawing()?.map(&self.latents_of(seeds))
+    }
+
+    /// w of each latent of [`Self::latent_size`] components, not truncated. With labels and no class chosen they are
+    /// of class 0.
+    ///
+    /// # Errors
+    /// A generator without styles; libtorch's.
+    pub fn styles_of_latents(&self, latents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, TrainingError> {
+        self.drawing()?.map(&self.labelled(latents))
+    }
+
+    /// A w for each layer from one for all, truncated as this sampler's images are.
+    ///
+    /// # Errors
+    /// A generator without styles; libtorch's.
+    pub fn by_layer(&self, w: &[f32]) -> Result<Vec<f32>, TrainingError> {
+        self.drawing()?.by_layer(w, &self.truncation)
+    }
+
+    /// One image for each set of styles, in order.
+    ///
+    /// # Errors
+    /// A generator without styles; libtorch's, for styles of another size.
+    pub fn sample_styled(&self, images: &[StyledImage]) -> Result<ImageSheet, TrainingError> {
+        let styles: Vec<_> = images.iter().map(|image| image.styles.clone()).collect();
+        let noise: Vec<_> = images.iter().map(|image| image.noise_seed.map(noise_of_seed)).collect();
+        self.drawing()?.styled_images(&styles, &noise)
+    }
+
+    fn labelled(&self, latents: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let class = self.class.unwrap_or(0);
+        latents.iter().map(|latent| with_class(latent.clone(), class, self.classes())).collect()
     }
 
     /// Components of a latent.
@@ -179,16 +266,18 @@ impl Sampler {
     }
 
     /// One image per latent, in order; each latent has [`Self::latent_size`] components. With labels and
-    /// no class chosen they are of class 0.
+    /// no class chosen they are of class 0. All have the noise of seed 0.
     ///
     /// # Errors
     /// libtorch's, for latents of another size.
     pub fn sample_latents(&self, latents: &[Vec<f32>]) -> Result<ImageSheet, TrainingError> {
-        let class = self.class.unwrap_or(0);
-        let latents: Vec<_> =
-            latents.iter().map(|latent| with_class(latent.clone(), class, self.classes())).collect();
-        render(&self.generator, self.state, &latents, self.device)
+        let noise = vec![Some(noise_of_seed(0)); latents.len()];
+        self.drawing()?.images(&self.labelled(latents), &noise, &self.truncation)
     }
+}
+
+fn noise_of_seed(seed: u64) -> NoiseSource {
+    NoiseSource { seed, stream: Stream::SampleLayerNoise, counter: 0 }
 }
 
 /// A latent with the label of `class` behind it: 1 there, 0 elsewhere.
@@ -217,7 +306,8 @@ pub(crate) fn seeded_sheet(
 ) -> Result<ImageSheet, TrainingError> {
     let sizes = (generator.architecture().latent_size as usize, generator.architecture().label_size);
     let latents: Vec<_> = seeds.iter().map(|&seed| seeded_latent(seed, class, sizes)).collect();
-    render(generator, state, &latents, device)
+    let noise: Vec<_> = seeds.iter().map(|&seed| Some(noise_of_seed(seed))).collect();
+    Drawing::new(generator, state, device)?.images(&latents, &noise, &Truncation::default())
 }
 
 /// The fixed sheet of a run: image k always from the same latent; with labels, a class for each of its
@@ -238,29 +328,7 @@ pub(crate) fn fixed_sheet(
             with_class(latent, class, classes)
         })
         .collect();
-    render(generator, state, &latents, device)
-}
-
-fn render(
-    generator: &Generator,
-    state: GrowthState,
-    latents: &[Vec<f32>],
-    device: Device,
-) -> Result<ImageSheet, TrainingError> {
-    let architecture = generator.architecture();
-    let (channels, side) = (architecture.image_channels as usize, state.resolution_px as usize);
-    let image_bytes = channels * side * side;
-    let mut sheet = ImageSheet { bytes: Vec::new(), count: latents.len(), channels, resolution_px: side };
-    sheet.bytes.reserve_exact(latents.len() * image_bytes);
-    for chunk in latents.chunks(BATCH) {
-        let mut numbers: Vec<f32> = chunk.concat();
-        numbers.resize(BATCH * (architecture.latent_size + architecture.label_size) as usize, 1.0);
-        let batch = Tensor::from_slice(&numbers).reshape([BATCH as i64, -1]).to_device(device);
-        let images = tch::no_grad(|| generator.forward(&batch, state))?;
-        let bytes = images_to_u8(&images).contiguous();
-        let mut block = vec![0_u8; BATCH * image_bytes];
-        bytes.f_copy_data_u8(&mut block, BATCH * image_bytes)?;
-        sheet.bytes.extend_from_slice(&block[..chunk.len() * image_bytes]);
-    }
-    Ok(sheet)
+    let of = |k| NoiseSource { seed, stream: Stream::SheetLayerNoise, counter: k };
+    let noise: Vec<_> = (0..latents.len() as u64).map(|k| Some(of(k))).collect();
+    Drawing::new(generator, state, device)?.images(&latents, &noise, &Truncation::default())
 }

@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use pg_networks::{
-    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorNorm, GrowthState,
-    MultiplicativeNoise, Phase, downscale_box, upscale_nearest,
+    Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorInputs, GeneratorNorm, GrowthState,
+    MultiplicativeNoise, Phase, StyleArchitecture, downscale_box, upscale_nearest,
 };
-use pg_schedule::{Labels, LevelOfDetail, Precision, Round, TrainingSettings};
+use pg_schedule::{
+    Labels, LayerNoise, LevelOfDetail, Network, Precision, Resampling, Round, StyleInput, TrainingSettings,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::data_feed::Minibatch;
 use crate::image_range::reals_to_f32;
+use crate::layer_noise::{NoiseSource, noise_of_step};
 use crate::losses::{DiscriminatorLoss, Objective, label_terms};
 use crate::random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
 use crate::{AdaptiveNoise, GeneratorAverage, Optimizer, TrainingError};
@@ -46,6 +49,27 @@ pub struct StepValues {
     /// Weights of both networks and the step's inputs, by name.
     pub tensors: Vec<(String, Tensor)>,
 }
+
+/// Where the numbers of one network's step come from.
+struct StepStreams {
+    latents: Stream,
+    noise: Stream,
+    mixing: Stream,
+    mixed_latents: Stream,
+}
+
+const OF_DISCRIMINATOR: StepStreams = StepStreams {
+    latents: Stream::DiscriminatorLatents,
+    noise: Stream::DiscriminatorLayerNoise,
+    mixing: Stream::DiscriminatorMixing,
+    mixed_latents: Stream::DiscriminatorMixedLatents,
+};
+const OF_GENERATOR: StepStreams = StepStreams {
+    latents: Stream::GeneratorLatents,
+    noise: Stream::GeneratorLayerNoise,
+    mixing: Stream::GeneratorMixing,
+    mixed_latents: Stream::GeneratorMixedLatents,
+};
 
 /// Everything that training changes.
 #[derive(Debug)]
@@ -99,7 +123,7 @@ impl Trainer {
         let discriminator =
             Discriminator::new(&architecture, device, &mut weights_of(seed, Stream::DiscriminatorWeights))
                 .with_activations(kind);
-        let average = GeneratorAverage::new(&generator, settings.ema_decay, device)?;
+        let average = GeneratorAverage::new(&generator, device)?;
         Ok(Self {
             settings: settings.clone(),
             device,
@@ -143,7 +167,8 @@ impl Trainer {
         let state = growth_state(round.level);
         let noise_strength = self.noise.strength();
         let d = self.discriminator_step(state, minibatch, round.learning_rate)?;
-        self.average.update(&self.generator, state)?;
+        let decay = self.settings.average_decay(round.minibatch);
+        self.average.update(&self.generator, state, decay)?;
         let d_time = started.elapsed();
 
         let due = self.discriminator_optimizer.steps().is_multiple_of(u64::from(self.settings.n_critic));
@@ -205,8 +230,7 @@ impl Trainer {
         let count = minibatch.images.size()[0];
         let reals = reals_at(&minibatch.images.to_device(self.device), state);
         let labels = self.labels_of(minibatch)?;
-        let latents = self.latents(Stream::DiscriminatorLatents, shown, labels.as_ref(), count);
-        let fakes = tch::no_grad(|| self.generator.at(state, Phase::Training)?.forward(&latents))?;
+        let fakes = tch::no_grad(|| self.fakes(&OF_DISCRIMINATOR, state, minibatch, labels.as_ref()))?;
 
         let discriminator = self.discriminator.at(state)?;
         let mut draw = normal_source(self.settings.seed, Stream::DiscriminatorNoise, shown);
@@ -216,7 +240,8 @@ impl Trainer {
             let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
             Tensor::from_slice(&mix).to_device(self.device)
         };
-        let mut loss = self.objective.discriminator_loss(
+        let objective = self.objective.at_step(self.discriminator_optimizer.steps());
+        let mut loss = objective.discriminator_loss(
             &|images| discriminator.forward(images),
             (&reals, &of_reals.scores),
             (&fakes, &of_fakes.scores),
@@ -252,9 +277,7 @@ impl Trainer {
     ) -> Result<Tensor, TrainingError> {
         let shown = minibatch.images_shown;
         let labels = self.labels_of(minibatch)?;
-        let count = minibatch.images.size()[0];
-        let latents = self.latents(Stream::GeneratorLatents, shown, labels.as_ref(), count);
-        let fakes = self.generator.at(state, Phase::Training)?.forward(&latents)?;
+        let fakes = self.fakes(&OF_GENERATOR, state, minibatch, labels.as_ref())?;
         let mut draw = normal_source(self.settings.seed, Stream::GeneratorNoise, shown);
         let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
         let judgement = self.discriminator.at(state)?.judge(&fakes, noise);
@@ -266,6 +289,37 @@ impl Trainer {
             }
             None => loss,
         })
+    }
+
+    /// The generator's images for a step.
+    fn fakes(
+        &self,
+        streams: &StepStreams,
+        state: GrowthState,
+        minibatch: &Minibatch,
+        labels: Option<&Tensor>,
+    ) -> Result<Tensor, TrainingError> {
+        let (shown, count) = (minibatch.images_shown, minibatch.images.size()[0]);
+        let generator = self.generator.at(state, Phase::Training)?;
+        let latents = self.latents(streams.latents, shown, labels, count);
+        let sides = generator.noise_sides_px();
+        let source = NoiseSource { seed: self.settings.seed, stream: streams.noise, counter: shown };
+        let noise = noise_of_step(source, &sides, count, self.device);
+        let others = (self.settings.network == Network::Style)
+            .then(|| self.mixed_from(streams.mixing, shown, generator.layers()))
+            .flatten()
+            .map(|from| (self.latents(streams.mixed_latents, shown, labels, count), from));
+        let mixed = others.as_ref().map(|(latents, from)| (latents, *from));
+        Ok(generator.draw(&GeneratorInputs { latents: &latents, mixed, noise: &noise })?)
+    }
+
+    /// From which of `layers` on a minibatch takes the styles of other latents, if any: mixing regularisation
+    /// (arXiv:1812.04948, section 3.1).
+    fn mixed_from(&self, stream: Stream, images_shown: u64, layers: usize) -> Option<usize> {
+        let drawn = uniform_numbers(self.settings.seed, stream, images_shown, 2);
+        let others = layers - 1; // The first layer keeps its style.
+        let from = 1 + ((f64::from(drawn[1]) * others as f64) as usize).min(others.saturating_sub(1));
+        (f64::from(drawn[0]) < self.settings.mixing_probability && others > 0).then_some(from)
     }
 
     /// What a step on `minibatch` would compute, without taking it, and from what: for comparing with
@@ -393,6 +447,14 @@ pub(crate) fn architecture(
         },
         minibatch_stddev_group: settings.minibatch_stddev_group,
         minibatch_discrimination: settings.minibatch_discrimination,
+        filtered_resampling: settings.resampling == Resampling::Bilinear,
+        style: (settings.network == Network::Style).then_some(StyleArchitecture {
+            mapping_layers: settings.mapping_layers,
+            mapping_lr_multiplier: settings.mapping_lr_multiplier,
+            constant_input: settings.style_input == StyleInput::Constant,
+            noise_inputs: settings.layer_noise == LayerNoise::Pixel,
+            w_average_decay: settings.w_average_decay,
+        }),
     }
 }
 

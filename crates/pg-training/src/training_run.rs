@@ -398,6 +398,7 @@ struct Tick {
     started: Instant,
     steps: u32,
     generator_steps: u32,
+    penalised_steps: u32,
     sums: StepStatistics,
     data_time: Duration,
 }
@@ -409,6 +410,7 @@ impl Tick {
             started: Instant::now(),
             steps: 0,
             generator_steps: 0,
+            penalised_steps: 0,
             sums: StepStatistics::default(),
             data_time: Duration::ZERO,
         }
@@ -421,6 +423,7 @@ impl Tick {
         self.sums.g_loss = sum(self.sums.g_loss, step.g_loss);
         self.sums.real_score += step.real_score;
         self.sums.fake_score += step.fake_score;
+        self.penalised_steps += u32::from(step.gradient_norm.is_some());
         self.sums.gradient_norm = sum(self.sums.gradient_norm, step.gradient_norm);
         self.sums.d_time += step.d_time;
         self.sums.g_time += step.g_time;
@@ -438,7 +441,7 @@ impl Tick {
             g_loss: self.sums.g_loss.map(|sum| sum / f64::from(self.generator_steps.max(1))),
             real_score: mean(self.sums.real_score),
             fake_score: mean(self.sums.fake_score),
-            gradient_norm: self.sums.gradient_norm.map(mean),
+            gradient_norm: self.sums.gradient_norm.map(|sum| sum / f64::from(self.penalised_steps.max(1))),
             data_seconds: self.data_time.as_secs_f64(),
             d_seconds: self.sums.d_time.as_secs_f64(),
             g_seconds: self.sums.g_time.as_secs_f64(),

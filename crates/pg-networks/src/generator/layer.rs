@@ -36,11 +36,7 @@ impl Layer {
     }
 
     pub(super) fn scaled(&self) -> LayerAt {
-        LayerAt {
-            conv: self.conv.scaled(),
-            filtered: self.filtered,
-            epilogue: self.epilogue.scaled(),
-        }
+        LayerAt { conv: self.conv.scaled(), filtered: self.filtered, epilogue: self.epilogue.scaled() }
     }
 }
 

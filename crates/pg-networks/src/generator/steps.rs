@@ -8,7 +8,7 @@ use super::{GeneratorAt, StartAt};
 use crate::batch_norm::BatchNorm;
 use crate::conv::Conv;
 use crate::dense::Dense;
-use crate::{NetworkError, activation, pixel_norm, style};
+use crate::{NetworkError, activation, blur, pixel_norm, style};
 
 /// A generator, or a part of one, as steps.
 #[derive(Debug)]
@@ -96,8 +96,8 @@ pub enum GeneratorOperation {
     },
     /// Each pixel with its neighbours, weighted 1 2 1 in both axes, over 16; zeros beyond the edges.
     Blur {
-        /// C.
-        channels: i64,
+        /// The weights for each channel, `[C,1,3,3]`.
+        kernel: Tensor,
     },
     /// x + noise strength: of features and noise `[N,1,H,W]` (N or 1), or of features alone, with noise of its own.
     Noise {
@@ -202,7 +202,14 @@ impl StepList {
     }
 
     /// What follows the layer called `name`, whose value `x` has its bias already or gets `bias`.
-    fn finish(&mut self, name: &str, layer: usize, x: usize, bias: Option<&Tensor>, epilogue: &EpilogueAt) -> usize {
+    fn finish(
+        &mut self,
+        name: &str,
+        layer: usize,
+        x: usize,
+        bias: Option<&Tensor>,
+        epilogue: &EpilogueAt,
+    ) -> usize {
         let biased = |list: &mut Self, x| match bias {
             Some(bias) => {
                 let bias = plain(&bias.view([1, -1, 1, 1]));
@@ -263,7 +270,11 @@ impl StepList {
         let mut y = self.push(name.to_owned(), &[x], convolution(&parts.conv, !bias_later));
         if parts.filtered {
             let channels = parts.conv.bias().size()[0];
-            y = self.push(format!("{name}.blur"), &[y], GeneratorOperation::Blur { channels });
+            y = self.push(
+                format!("{name}.blur"),
+                &[y],
+                GeneratorOperation::Blur { kernel: blur::kernel_of(channels) },
+            );
         }
         self.finish(name, layer, y, bias_later.then(|| parts.conv.bias()), &parts.epilogue)
     }
@@ -290,7 +301,8 @@ impl GeneratorAt {
     /// # Errors
     /// [`NetworkError::NoStyles`] for the mapping or synthesis of a generator without; [`NetworkError::Noise`].
     pub fn program(&self, part: GeneratorPart<'_>) -> Result<GeneratorProgram, NetworkError> {
-        tch::no_grad(|| self.list(part)).map(|list| GeneratorProgram { inputs: list.inputs, steps: list.steps })
+        tch::no_grad(|| self.list(part))
+            .map(|list| GeneratorProgram { inputs: list.inputs, steps: list.steps })
     }
 
     fn list(&self, part: GeneratorPart<'_>) -> Result<StepList, NetworkError> {
@@ -370,10 +382,9 @@ impl GeneratorAt {
         for (index, [up, keep]) in self.blocks.iter().enumerate() {
             let px = 8_u32 << index;
             if px == last_px {
-                below = self
-                    .to_rgb_below
-                    .as_ref()
-                    .map(|to_rgb| list.push(format!("r{:04}.to_rgb", px / 2), &[x], convolution(to_rgb, true)));
+                below = self.to_rgb_below.as_ref().map(|to_rgb| {
+                    list.push(format!("r{:04}.to_rgb", px / 2), &[x], convolution(to_rgb, true))
+                });
             }
             x = list.layer(&format!("r{px:04}.conv0_up"), 2 * index + 2, x, up);
             x = list.layer(&format!("r{px:04}.conv1"), 2 * index + 3, x, keep);
@@ -424,17 +435,20 @@ mod tests {
     #[test]
     fn steps_have_names_of_their_own_and_take_only_values_before_them() {
         let norms = [GeneratorNorm::Pixel, GeneratorNorm::Batch, GeneratorNorm::None];
-        let mut architectures =
-            norms.map(|generator_norm| Architecture { generator_norm, ..Architecture::paper(16, 4, 32, 8) }).to_vec();
+        let mut architectures = norms
+            .map(|generator_norm| Architecture { generator_norm, ..Architecture::paper(16, 4, 32, 8) })
+            .to_vec();
         let style = Architecture { label_size: 3, ..Architecture::style_based(16, 4, 32, 8) };
-        let without = StyleArchitecture { constant_input: false, noise_inputs: false, ..StyleArchitecture::paper() };
+        let without =
+            StyleArchitecture { constant_input: false, noise_inputs: false, ..StyleArchitecture::paper() };
         architectures.extend([style, Architecture { style: Some(without), ..style }]);
         for architecture in architectures {
             let generator = Generator::new(&architecture, Device::Cpu, &mut |count| vec![0.0; count]);
             for (px, fade_in) in [(4, 1.0), (8, 0.5), (16, 1.0), (16, 0.25)] {
                 let state = GrowthState { resolution_px: px, fade_in };
                 let at = generator.at(state, Phase::Sampling).unwrap();
-                let parts = [GeneratorPart::Whole { noise: &[] }, GeneratorPart::Mapping, GeneratorPart::Synthesis];
+                let parts =
+                    [GeneratorPart::Whole { noise: &[] }, GeneratorPart::Mapping, GeneratorPart::Synthesis];
                 for part in parts.into_iter().take(if architecture.style.is_some() { 3 } else { 1 }) {
                     let program = at.program(part).unwrap();
                     let names: BTreeSet<&str> = program.steps.iter().map(|step| step.name.as_str()).collect();

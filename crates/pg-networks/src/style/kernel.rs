@@ -69,7 +69,6 @@ struct Image<'a, E> {
     style: &'a [f32],
 }
 
-
 /// The result `[N,H,W,C]`, and mean and inverse deviation of each image and channel, `[N,2,C]`.
 pub(crate) fn forward(tensors: &StyleTensors<'_>) -> Option<(Tensor, Tensor)> {
     match tensors.x.kind() {
@@ -85,7 +84,9 @@ fn forward_in<E: Number>(tensors: &StyleTensors<'_>) -> Option<(Tensor, Tensor)>
     let shape = [inputs.images as i64, 2, channels as i64];
     let mut statistics = Tensor::empty(shape, (Kind::Float, Device::Cpu));
     fill(&mut statistics, |statistics| {
-        parallel_chunks(statistics, 2 * channels, |index, statistics| measure(inputs.image(index), statistics));
+        parallel_chunks(statistics, 2 * channels, |index, statistics| {
+            measure(inputs.image(index), statistics)
+        });
     })?;
     let mut result = Tensor::empty(tensors.x.size(), (E::KIND, Device::Cpu));
     let measured = numbers::<f32>(&statistics)?;
@@ -120,7 +121,9 @@ fn gradients_in<E: Number>(
     let measured = numbers::<f32>(statistics).filter(|s| s.len() == images * 2 * channels)?;
     let upstream = numbers::<E>(gradient).filter(|g| g.len() == inputs.x.len())?;
     let len = inputs.pixels * channels;
-    let of_image = |values: &'_ [f32], index: usize| index * 2 * channels..(index * 2 * channels + 2 * channels).min(values.len());
+    let of_image = |values: &'_ [f32], index: usize| {
+        index * 2 * channels..(index * 2 * channels + 2 * channels).min(values.len())
+    };
 
     let mut for_style = Tensor::empty([images as i64, 2 * channels as i64], (Kind::Float, Device::Cpu));
     fill(&mut for_style, |result| {
@@ -215,7 +218,8 @@ fn normalise<E: Number>(image: Image<'_, E>, measured: &[f32], result: &mut [E])
     let channels = image.bias.len();
     let (means, inverse) = measured.split_at(channels);
     let (scales, shifts) = image.style.split_at(channels);
-    let factors: Vec<f32> = scales.iter().zip(inverse).map(|(scale, inverse)| (scale + 1.0) * inverse).collect();
+    let factors: Vec<f32> =
+        scales.iter().zip(inverse).map(|(scale, inverse)| (scale + 1.0) * inverse).collect();
     let mut rows = result.chunks_exact_mut(channels);
     for_each_pixel!(image, channels, |index, x, offsets| {
         let _ = index;

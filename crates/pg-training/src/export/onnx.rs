@@ -1,14 +1,11 @@
 //! A generator as an ONNX model of plain standard operators.
 
-use pg_networks::{GeneratorOperation, GeneratorStep};
+use pg_networks::{GeneratorOperation, GeneratorProgram, GeneratorStep};
 use tch::Tensor;
 
 use super::protobuf::Message;
 use super::weights::bytes_of;
-use super::{ExportError, ExportMetadata, Sizes};
-
-const INPUT: &str = "latents";
-const OUTPUT: &str = "images";
+use super::{ExportError, ExportMetadata, OutputInfo};
 
 /// `TensorProto.DataType`
 const FLOAT: i64 = 1;
@@ -19,27 +16,30 @@ const AXES_ARE_INPUTS: u32 = 18;
 
 /// The model's bytes.
 pub(super) fn encode(
-    steps: &[GeneratorStep],
-    sizes: Sizes,
+    program: &GeneratorProgram,
+    output: &OutputInfo,
     opset: u32,
     metadata: &ExportMetadata,
 ) -> Result<Vec<u8>, ExportError> {
     let mut graph = Graph { opset, ..Graph::default() };
-    let mut values = vec![INPUT.to_owned()];
-    for (index, step) in steps.iter().enumerate() {
-        let output = if index + 1 == steps.len() { OUTPUT } else { step.name.as_str() };
+    let mut values: Vec<String> = program.inputs.iter().map(|input| input.name.clone()).collect();
+    for (index, step) in program.steps.iter().enumerate() {
+        let last = index + 1 == program.steps.len();
+        let name = if last { output.name } else { step.name.as_str() };
         let inputs: Vec<&str> = step.inputs.iter().map(|&value| values[value].as_str()).collect();
-        graph.step(step, &inputs, output)?;
-        values.push(output.to_owned());
+        graph.step(step, &inputs, name)?;
+        values.push(name.to_owned());
     }
-    let input = value_info(INPUT, &[None, Some(sizes.latent + sizes.label)]);
-    let images = [None, Some(sizes.channels), Some(sizes.side_px), Some(sizes.side_px)];
+    // Noise may be of one image for all.
+    let axis = |name: &str| if name.starts_with("noise") { "M" } else { "N" };
+    let inputs: Vec<_> =
+        program.inputs.iter().map(|input| value_info(&input.name, axis(&input.name), &input.shape)).collect();
     let graph = Message::new()
         .messages(1, &graph.nodes)
         .text(2, "generator")
         .messages(5, &graph.initializers)
-        .message(11, &input)
-        .message(12, &value_info(OUTPUT, &images));
+        .messages(11, &inputs)
+        .message(12, &value_info(output.name, "N", &output.shape));
     let properties: Vec<_> =
         metadata.iter().map(|(key, value)| Message::new().text(1, key).text(2, value)).collect();
     let model = Message::new()
@@ -73,7 +73,7 @@ struct Graph {
 impl Graph {
     fn step(&mut self, step: &GeneratorStep, inputs: &[&str], output: &str) -> Result<(), ExportError> {
         let name = step.name.as_str();
-        let x = inputs.first().copied().unwrap_or(INPUT);
+        let x = inputs.first().copied().unwrap_or_default();
         match &step.operation {
             GeneratorOperation::PixelNorm { epsilon } => self.pixel_norm(name, x, output, *epsilon),
             GeneratorOperation::Dense { weight, bias, side_px } => {
@@ -88,17 +88,15 @@ impl Graph {
             }
             GeneratorOperation::Convolution { weight, bias, padding_px } => {
                 let kernel_px = weight.size()[2];
-                let weight = self.weights(name, "weight", weight)?;
-                let bias = self.weights(name, "bias", bias)?;
-                let attributes = convolution_attributes(kernel_px, 1, *padding_px);
-                self.node("Conv", &[x, &weight, &bias], output, &attributes);
+                let parts = self.weight_and_bias(name, weight, bias.as_ref())?;
+                let inputs: Vec<&str> = [x].into_iter().chain(parts.iter().map(String::as_str)).collect();
+                self.node("Conv", &inputs, output, &convolution_attributes(kernel_px, 1, *padding_px));
             }
             GeneratorOperation::DoublingConvolution { weight, bias } => {
                 let kernel_px = weight.size()[2];
-                let weight = self.weights(name, "weight", weight)?;
-                let bias = self.weights(name, "bias", bias)?;
-                let attributes = convolution_attributes(kernel_px, 2, 1);
-                self.node("ConvTranspose", &[x, &weight, &bias], output, &attributes);
+                let parts = self.weight_and_bias(name, weight, bias.as_ref())?;
+                let inputs: Vec<&str> = [x].into_iter().chain(parts.iter().map(String::as_str)).collect();
+                self.node("ConvTranspose", &inputs, output, &convolution_attributes(kernel_px, 2, 1));
             }
             GeneratorOperation::BatchNorm { weight, bias, mean, variance, epsilon } => {
                 let weight = self.weights(name, "weight", weight)?;
@@ -129,8 +127,117 @@ impl Graph {
                 self.node("Mul", &[&difference, &share], &part, &[]);
                 self.node("Add", &[x, &part], output, &[]);
             }
+            other => self.style_step(name, inputs, output, other)?,
         }
         Ok(())
+    }
+
+    /// The steps that only style-based generators have.
+    fn style_step(
+        &mut self,
+        name: &str,
+        inputs: &[&str],
+        output: &str,
+        operation: &GeneratorOperation,
+    ) -> Result<(), ExportError> {
+        let x = inputs.first().copied().unwrap_or_default();
+        let second = inputs.get(1).copied();
+        match operation {
+            GeneratorOperation::Linear { weight, bias } => {
+                let weight = self.weights(name, "weight", weight)?;
+                let bias = self.weights(name, "bias", bias)?;
+                self.node("Gemm", &[x, &weight, &bias], output, &[integer("transB", 1)]);
+            }
+            GeneratorOperation::EmbeddedLabels { weight } => {
+                let (labels, latent) = (weight.size()[0], weight.size()[1]);
+                let weight = self.weights(name, "weight", weight)?;
+                let [z, label, embedded] = ["z", "label", "embedded"].map(|part| format!("{name}.{part}"));
+                self.slice(name, "z", x, &z, (0, latent));
+                self.slice(name, "label", x, &label, (latent, latent + labels));
+                self.node("MatMul", &[&label, &weight], &embedded, &[]);
+                self.node("Concat", &[&z, &embedded], output, &[integer("axis", 1)]);
+            }
+            GeneratorOperation::Layer { layer } => {
+                let index = self.initializer(name, "index", INT64, &[], &layer.to_le_bytes());
+                self.node("Gather", &[x, &index], output, &[integer("axis", 1)]);
+            }
+            GeneratorOperation::Constant { value } => {
+                let value = self.weights(name, "value", value)?;
+                let [sizes, count, shape] = ["sizes", "count", "shape"].map(|part| format!("{name}.{part}"));
+                self.node("Shape", &[x], &sizes, &[]);
+                let first = self.constant_integers(name, "first", &[0]);
+                self.node("Gather", &[&sizes, &first], &count, &[]);
+                // Sizes of 1 are stretched to those of the value.
+                let ones = self.constant_integers(name, "ones", &[1, 1, 1]);
+                self.node("Concat", &[&count, &ones], &shape, &[integer("axis", 0)]);
+                self.node("Expand", &[&value, &shape], output, &[]);
+            }
+            GeneratorOperation::Blur { kernel } => {
+                let channels = kernel.size()[0];
+                let kernel = self.weights(name, "kernel", kernel)?;
+                let mut attributes = convolution_attributes(3, 1, 1).to_vec();
+                attributes.push(integer("group", channels));
+                self.node("Conv", &[x, &kernel], output, &attributes);
+            }
+            GeneratorOperation::Noise { strength, values } => {
+                let strength = self.weights(name, "strength", strength)?;
+                let noise = match (second, values) {
+                    (Some(noise), _) => noise.to_owned(),
+                    (None, Some(values)) => self.weights(name, "values", values)?,
+                    (None, None) => strength.clone(),
+                };
+                let scaled = format!("{name}.scaled");
+                self.node("Mul", &[&noise, &strength], &scaled, &[]);
+                self.node("Add", &[x, &scaled], output, &[]);
+            }
+            GeneratorOperation::Bias { bias } => {
+                let bias = self.weights(name, "bias", bias)?;
+                self.node("Add", &[x, &bias], output, &[]);
+            }
+            GeneratorOperation::InstanceNorm { channels, epsilon } => {
+                let ones = self.constant_floats(name, "ones", &[*channels], &vec![1.0; *channels as usize]);
+                let zeros = self.constant_floats(name, "zeros", &[*channels], &vec![0.0; *channels as usize]);
+                let attributes = [float("epsilon", *epsilon)];
+                self.node("InstanceNormalization", &[x, &ones, &zeros], output, &attributes);
+            }
+            GeneratorOperation::Modulation { channels } => {
+                let style = second.unwrap_or_default();
+                let [parts, scale, shift, factor, scaled] =
+                    ["parts", "scale", "shift", "factor", "scaled"].map(|part| format!("{name}.{part}"));
+                let shape = self.constant_integers(name, "shape", &[0, 2 * channels, 1, 1]);
+                self.node("Reshape", &[style, &shape], &parts, &[]);
+                self.slice(name, "scale", &parts, &scale, (0, *channels));
+                self.slice(name, "shift", &parts, &shift, (*channels, 2 * channels));
+                let one = self.constant_floats(name, "one", &[], &[1.0]);
+                self.node("Add", &[&scale, &one], &factor, &[]);
+                self.node("Mul", &[x, &factor], &scaled, &[]);
+                self.node("Add", &[&scaled, &shift], output, &[]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Part of axis 1, from the first number to before the second.
+    fn slice(&mut self, step: &str, part: &str, x: &str, output: &str, (start, end): (i64, i64)) {
+        let start = self.constant_integers(step, &format!("{part}.start"), &[start]);
+        let end = self.constant_integers(step, &format!("{part}.end"), &[end]);
+        let axis = self.constant_integers(step, &format!("{part}.axis"), &[1]);
+        self.node("Slice", &[x, &start, &end, &axis], output, &[]);
+    }
+
+    /// Names of a layer's weights and, where it has one, bias.
+    fn weight_and_bias(
+        &mut self,
+        step: &str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Vec<String>, ExportError> {
+        let mut names = vec![self.weights(step, "weight", weight)?];
+        if let Some(bias) = bias {
+            names.push(self.weights(step, "bias", bias)?);
+        }
+        Ok(names)
     }
 
     fn pixel_norm(&mut self, name: &str, x: &str, output: &str, epsilon: f64) {
@@ -205,12 +312,12 @@ fn integers(name: &str, values: &[i64]) -> Message {
     values.iter().fold(Message::new().text(1, name), |m, &value| m.integer(8, value)).integer(20, 7)
 }
 
-/// `ValueInfoProto` of a float tensor; a size that is not given is called `N`.
-fn value_info(name: &str, shape: &[Option<i64>]) -> Message {
+/// `ValueInfoProto` of a float tensor; a size that is not given is called `axis`.
+fn value_info(name: &str, axis: &str, shape: &[Option<i64>]) -> Message {
     let shape = shape.iter().fold(Message::new(), |message, size| {
         let dimension = match size {
             Some(size) => Message::new().integer(1, *size),
-            None => Message::new().text(2, "N"),
+            None => Message::new().text(2, axis),
         };
         message.message(1, &dimension)
     });

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 
-use pg_networks::{GeneratorOperation, GeneratorStep};
+use pg_networks::{GeneratorOperation, GeneratorProgram, GeneratorStep};
 use tch::Tensor;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -24,13 +24,14 @@ const METADATA: &str = "extra/pg.json";
 
 /// The archive's bytes.
 pub(super) fn encode(
-    steps: &[GeneratorStep],
+    program: &GeneratorProgram,
     sizes: Sizes,
     metadata: &ExportMetadata,
 ) -> Result<Vec<u8>, ExportError> {
     let mut script = Script::default();
-    let mut values = vec!["latents".to_owned()];
-    for (index, step) in steps.iter().enumerate() {
+    let inputs: Vec<&str> = program.inputs.iter().map(|input| input.name.as_str()).collect();
+    let mut values: Vec<String> = inputs.iter().map(|&name| name.to_owned()).collect();
+    for (index, step) in program.steps.iter().enumerate() {
         let inputs: Vec<&str> = step.inputs.iter().map(|&value| values[value].as_str()).collect();
         let expression = script.expression(step, &inputs);
         let value = format!("x{}", index + 1);
@@ -38,14 +39,14 @@ pub(super) fn encode(
         let _ = writeln!(script.body, "    {value} = {expression}");
         values.push(value);
     }
-    let result = values.last().map_or("latents", String::as_str);
+    let result = values.last().map_or("", String::as_str);
     let integers = [
         ("latent_size", sizes.latent),
         ("label_size", sizes.label),
         ("channels", sizes.channels),
         ("resolution", sizes.side_px),
     ];
-    let code = script.class(&integers, result);
+    let code = script.class(&integers, &inputs, result);
     let described: serde_json::Map<_, _> =
         metadata.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
 
@@ -74,7 +75,7 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     /// What a step's value is; its weights become the module's.
     fn expression(&mut self, step: &'a GeneratorStep, inputs: &[&str]) -> String {
-        let x = inputs.first().copied().unwrap_or("latents");
+        let x = inputs.first().copied().unwrap_or_default();
         let mut weight = |part: &str, tensor: &'a Tensor| named(&mut self.parameters, step, part, tensor);
         match &step.operation {
             GeneratorOperation::PixelNorm { epsilon } => {
@@ -87,11 +88,13 @@ impl<'a> Script<'a> {
                 format!("torch.reshape(torch.linear({x}, {w}, {b}), [-1, {maps}, {side_px}, {side_px}])")
             }
             GeneratorOperation::Convolution { weight: w, bias, padding_px: p } => {
-                let (w, b) = (weight("weight", w), weight("bias", bias));
+                let w = weight("weight", w);
+                let b = bias.as_ref().map_or("None".to_owned(), |bias| weight("bias", bias));
                 format!("torch.conv2d({x}, {w}, {b}, [1, 1], [{p}, {p}])")
             }
             GeneratorOperation::DoublingConvolution { weight: w, bias } => {
-                let (w, b) = (weight("weight", w), weight("bias", bias));
+                let w = weight("weight", w);
+                let b = bias.as_ref().map_or("None".to_owned(), |bias| weight("bias", bias));
                 format!("torch.conv_transpose2d({x}, {w}, {b}, [2, 2], [1, 1])")
             }
             GeneratorOperation::BatchNorm { weight: w, bias, mean, variance, epsilon } => {
@@ -105,6 +108,60 @@ impl<'a> Script<'a> {
             GeneratorOperation::Mix { share } => {
                 format!("torch.lerp({x}, {}, {share:?})", inputs.get(1).copied().unwrap_or(x))
             }
+            other => self.style_expression(step, inputs, other),
+        }
+    }
+
+    /// Of the steps that only style-based generators have.
+    fn style_expression(
+        &mut self,
+        step: &'a GeneratorStep,
+        inputs: &[&str],
+        operation: &'a GeneratorOperation,
+    ) -> String {
+        let x = inputs.first().copied().unwrap_or_default();
+        let second = inputs.get(1).copied();
+        let mut weight = |part: &str, tensor: &'a Tensor| named(&mut self.parameters, step, part, tensor);
+        match operation {
+            GeneratorOperation::Linear { weight: w, bias } => {
+                let (w, b) = (weight("weight", w), weight("bias", bias));
+                format!("torch.linear({x}, {w}, {b})")
+            }
+            GeneratorOperation::EmbeddedLabels { weight: w } => {
+                let (labels, latent) = (w.size()[0], w.size()[1]);
+                let w = weight("weight", w);
+                let part = |from: i64, to: i64| format!("torch.slice({x}, 1, {from}, {to}, 1)");
+                let (z, label) = (part(0, latent), part(latent, latent + labels));
+                format!("torch.cat([{z}, torch.matmul({label}, {w})], 1)")
+            }
+            GeneratorOperation::Layer { layer } => format!("torch.select({x}, 1, {layer})"),
+            GeneratorOperation::Constant { value } => {
+                format!("torch.expand({}, [torch.size({x}, 0), -1, -1, -1])", weight("value", value))
+            }
+            GeneratorOperation::Blur { kernel } => {
+                let channels = kernel.size()[0];
+                let kernel = named(&mut self.buffers, step, "kernel", kernel);
+                format!("torch.conv2d({x}, {kernel}, None, [1, 1], [1, 1], [1, 1], {channels})")
+            }
+            GeneratorOperation::Noise { strength, values } => {
+                let strength = weight("strength", strength);
+                let noise = match (second, values) {
+                    (Some(noise), _) => noise.to_owned(),
+                    (None, Some(values)) => named(&mut self.buffers, step, "values", values),
+                    (None, None) => strength.clone(),
+                };
+                format!("torch.add({x}, torch.mul({noise}, {strength}))")
+            }
+            GeneratorOperation::Bias { bias } => format!("torch.add({x}, {})", weight("bias", bias)),
+            GeneratorOperation::InstanceNorm { epsilon, .. } => {
+                format!("torch.instance_norm({x}, None, None, None, None, True, 0.1, {epsilon:?}, False)")
+            }
+            GeneratorOperation::Modulation { channels: c } => {
+                let parts = format!("torch.reshape({}, [-1, {}, 1, 1])", second.unwrap_or_default(), 2 * c);
+                let scale = format!("torch.add(torch.slice({parts}, 1, 0, {c}, 1), 1.0)");
+                format!("torch.add(torch.mul({x}, {scale}), torch.slice({parts}, 1, {c}, {}, 1))", 2 * c)
+            }
+            _ => x.to_owned(),
         }
     }
 
@@ -113,7 +170,7 @@ impl<'a> Script<'a> {
         self.parameters.iter().chain(&self.buffers)
     }
 
-    fn class(&self, integers: &[(&str, i64)], result: &str) -> String {
+    fn class(&self, integers: &[(&str, i64)], inputs: &[&str], result: &str) -> String {
         let names = |list: &[(String, &Tensor)]| -> String {
             let quoted: Vec<String> = list.iter().map(|(name, _)| format!("\"{name}\"")).collect();
             quoted.join(", ")
@@ -130,7 +187,8 @@ impl<'a> Script<'a> {
         }
         let _ = write!(
             code,
-            "  def forward(self: __torch__.Generator,\n    latents: Tensor) -> Tensor:\n{}    return {result}\n",
+            "  def forward(self: __torch__.Generator,\n    {}) -> Tensor:\n{}    return {result}\n",
+            inputs.iter().map(|name| format!("{name}: Tensor")).collect::<Vec<_>>().join(",\n    "),
             self.body
         );
         code

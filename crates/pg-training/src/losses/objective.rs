@@ -14,6 +14,8 @@ pub struct Objective {
     pub gradient_penalty: Option<GradientPenalty>,
     /// Weight gamma of R1; 0 leaves it out.
     pub r1_gamma: f64,
+    /// Steps from one with R1 to the next (arXiv:1912.04958, section 3.1: lazy regularisation).
+    pub r1_interval: u32,
     /// Weight of the drift term; 0 leaves it out.
     pub drift_weight: f64,
 }
@@ -40,8 +42,19 @@ impl Objective {
             loss: settings.loss,
             gradient_penalty: (settings.gp_lambda > 0.0).then_some(penalty),
             r1_gamma: settings.r1_gamma,
+            r1_interval: settings.r1_interval,
             drift_weight: settings.drift_weight,
         }
+    }
+
+    /// The objective of the discriminator's `step`, from 0: R1 at every `r1_interval`-th step only, weighing as many times
+    /// more there, so that its expectation is that of R1 at every step.
+    #[must_use]
+    pub fn at_step(self, step: u64) -> Self {
+        let interval = self.r1_interval.max(1);
+        let due = step.is_multiple_of(u64::from(interval));
+        let r1_gamma = if due { self.r1_gamma * f64::from(interval) } else { 0.0 };
+        Self { r1_gamma, r1_interval: 1, ..self }
     }
 
     /// The mean of [`discriminator_terms`], gradient penalty, drift term and R1.

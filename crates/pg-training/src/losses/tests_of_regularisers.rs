@@ -150,3 +150,15 @@ fn the_objective_is_the_mean_of_the_loss_and_the_regularisers_that_are_on() {
         assert_eq!(loss.gradient_norm.is_some(), gp_lambda > 0.0 || r1_gamma > 0.0);
     }
 }
+
+#[test]
+fn r1_now_and_then_weighs_on_average_as_much_as_always() {
+    let mut settings = Preset::StyleTiny.settings();
+    settings.r1_interval = 4;
+    let objective = Objective::of(&settings);
+    let gammas: Vec<f64> = (0..8).map(|step| objective.at_step(step).r1_gamma).collect();
+    assert_eq!(gammas, [40.0, 0.0, 0.0, 0.0, 40.0, 0.0, 0.0, 0.0]);
+    settings.r1_interval = 1;
+    let always = Objective::of(&settings);
+    assert_eq!(always.at_step(3), always);
+}
