@@ -1,9 +1,10 @@
-"""What pgtrain's steps are measured against: ProGAN in eager PyTorch, written the usual way.
+"""What pgtrain's steps are measured against: ProGAN, or with `--network style` the style-based GAN, in eager PyTorch,
+written the usual way.
 
 Nearest upsampling before a convolution, average pooling behind one, leaky_relu, torch.optim.Adam, autograd; the weights
 of D need no gradient while G is trained, and each step ends with zero_grad(set_to_none=True). One step is what one step
-of pgtrain is: D on a minibatch of reals and as many fakes with gradient penalty (WGAN-GP, drift), the average of G's
-weights, then G. Prints `name<TAB>milliseconds` per line, the best of the steps timed:
+of pgtrain is: D on a minibatch of reals and as many fakes with gradient penalty (WGAN-GP, drift; or the non-saturating
+loss with R1 at the scores that are there), the average of G's weights, then G. Prints `name<TAB>milliseconds` per line, the best of the steps timed:
 
     step/32         one whole step at 32 px, per image; D/32 and G/32 its two halves
 
@@ -29,6 +30,7 @@ parser.add_argument("--latent-size", type=int, default=512)
 parser.add_argument("--channels", type=int, default=3)
 parser.add_argument("--minibatch", type=int, default=16)
 parser.add_argument("--levels", default="4,8,16,32", help="resolutions in pixels")
+parser.add_argument("--network", choices=["progressive", "style"], default="progressive")
 parser.add_argument("--seconds", type=float, default=5.0, help="to spend on a level after its warm-up")
 parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is torch.autocast")
 parser.add_argument("--device", default="cpu")
@@ -40,8 +42,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import style_peer
+
 STDDEV_GROUP = 4
 LAMBDA, DRIFT = 10.0, 0.001
+R1_GAMMA = 10.0
+STYLE = ARGUMENTS.network == "style"
 
 
 def feature_maps(stage: int) -> int:
@@ -138,6 +144,8 @@ class Discriminator(nn.Module):
         x = F.leaky_relu(self.from_rgb[str(px)](images), 0.2)
         for level in reversed(levels(px)[1:]):
             x = F.leaky_relu(self.keep[str(level)](x), 0.2)
+            if STYLE:
+                x = style_peer.blur(x)
             x = F.leaky_relu(F.avg_pool2d(self.down[str(level)](x), 2), 0.2)
         x = F.leaky_relu(self.last(minibatch_stddev(x)), 0.2)
         x = F.leaky_relu(self.dense(x.flatten(1)), 0.2)
@@ -150,8 +158,9 @@ class Trainer:
     def __init__(self, px: int) -> None:
         self.px = px
         self.device = torch.device(ARGUMENTS.device)
-        self.generator = Generator(px).to(self.device)
-        self.average = Generator(px).to(self.device).requires_grad_(False)
+        made = (lambda: style_peer.StyleGenerator(px, ARGUMENTS, feature_maps, Conv, Dense)) if STYLE else (lambda: Generator(px))
+        self.generator = made().to(self.device)
+        self.average = made().to(self.device).requires_grad_(False)
         self.discriminator = Discriminator(px).to(self.device)
         adam = {"lr": 0.001, "betas": (0.0, 0.99), "eps": 1e-8}
         self.g_adam = torch.optim.Adam(self.generator.parameters(), **adam)
@@ -161,10 +170,14 @@ class Trainer:
         bf16 = ARGUMENTS.precision == "bf16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
-    def d_loss(self, reals: Tensor, latents: Tensor, mix: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def d_loss(
+        self, reals: Tensor, latents: Tensor, mix: Tensor, **style: object
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         with self.autocast():
             with torch.no_grad():
-                fakes = self.generator(latents, self.px).float()
+                fakes = self.generator(latents, self.px, **style).float()
+            if STYLE:
+                return self.d_loss_with_r1(reals.requires_grad_(True), fakes)
             real_scores = self.discriminator(reals, self.px).float()
             fake_scores = self.discriminator(fakes, self.px).float()
             mixed = torch.lerp(reals, fakes, mix.view(-1, 1, 1, 1)).requires_grad_(True)
@@ -175,9 +188,19 @@ class Trainer:
         loss = (fake_scores - real_scores + penalty + DRIFT * real_scores.square()).mean()
         return loss, {"real": real_scores.mean(), "fake": fake_scores.mean(), "gradient_norm": norm.mean()}
 
-    def g_loss(self, latents: Tensor) -> Tensor:
+    def d_loss_with_r1(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        real_scores = self.discriminator(reals, self.px).float()
+        fake_scores = self.discriminator(fakes, self.px).float()
+        gradient = torch.autograd.grad(real_scores.sum(), reals, create_graph=True)[0]
+        squared = gradient.square().sum(dim=(1, 2, 3))
+        loss = (F.softplus(fake_scores) + F.softplus(-real_scores) + R1_GAMMA / 2 * squared).mean()
+        norm = squared.detach().sqrt().mean()
+        return loss, {"real": real_scores.mean(), "fake": fake_scores.mean(), "gradient_norm": norm}
+
+    def g_loss(self, latents: Tensor, **style: object) -> Tensor:
         with self.autocast():
-            return -self.discriminator(self.generator(latents, self.px), self.px).float().mean()
+            scores = self.discriminator(self.generator(latents, self.px, **style), self.px).float()
+            return F.softplus(-scores).mean() if STYLE else -scores.mean()
 
     def step(self, reals: Tensor) -> tuple[float, float]:
         """Seconds of both halves."""
@@ -248,6 +271,13 @@ def values(path: Path) -> None:
         "discriminator": {"last": "r0004.conv", "dense": "r0004.dense", "score": "r0004.score"}
         | {"keep": "conv0", "down": "conv1_down"},
     }
+    style: list[dict[str, object]] = [{}, {}]
+    if STYLE:
+        style_peer.load(trainer.generator, tensors)
+        del named["generator"]
+        layers = 2 * (px.bit_length() - 2)
+        noise = [[tensors[f"input.{step}_noise{layer}"] for layer in range(layers)] for step in "dg"]
+        style = [{"noise": pictures, "mixing": 0.0} for pictures in noise]
     for network, names in named.items():
         for name, parameter in getattr(trainer, network).named_parameters():
             parts = name.split(".")
@@ -258,10 +288,10 @@ def values(path: Path) -> None:
             stored = tensors[f"{network}.{layer}.{parts[-1]}"]
             parameter.data.copy_(stored)
     reals = reals.float() * (1 / 127.5) - 1.0
-    loss, parts = trainer.d_loss(reals, tensors["input.d_latents"], tensors["input.mix"])
+    loss, parts = trainer.d_loss(reals, tensors["input.d_latents"], tensors["input.mix"], **style[0])
     gradients = torch.autograd.grad(loss, list(trainer.discriminator.parameters()), allow_unused=True)
     found = {"d_loss": loss, **parts, "d_weight_gradient": norm_of(gradients)}
-    loss = trainer.g_loss(tensors["input.g_latents"])
+    loss = trainer.g_loss(tensors["input.g_latents"], **style[1])
     gradients = torch.autograd.grad(loss, list(trainer.generator.parameters()), allow_unused=True)
     found |= {"g_loss": loss, "g_weight_gradient": norm_of(gradients)}
     for name, value in found.items():

@@ -104,7 +104,15 @@ fn measure(settings: &TrainingSettings, px: u32, budget: Duration) {
 
 /// One step's losses, and what they were computed from.
 fn values(settings: &TrainingSettings, px: u32, file: &str) {
-    let (trainer, round) = grown_to(settings, px);
+    // Styles of one latent each: whether and where they are mixed would be one more thing to hand over.
+    let settings = TrainingSettings { mixing_probability: 0.0, ..settings.clone() };
+    let (mut trainer, round) = grown_to(&settings, px);
+    // What starts at 0, or the same everywhere, would hide how it is used.
+    for index in 0..5 {
+        let images_shown = index * u64::from(round.minibatch);
+        let round = Round { learning_rate: 0.01, ..round };
+        trainer.step(&round, &Minibatch { images_shown, images: random_reals(&round), labels: None }).unwrap();
+    }
     let found = trainer
         .step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round), labels: None })
         .unwrap();

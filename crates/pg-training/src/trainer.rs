@@ -235,12 +235,20 @@ impl Trainer {
         let discriminator = self.discriminator.at(state)?;
         let mut draw = normal_source(self.settings.seed, Stream::DiscriminatorNoise, shown);
         let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
-        let (of_reals, of_fakes) = discriminator.judge_both(&reals, &fakes, noise);
+        let objective = self.objective.at_step(self.discriminator_optimizer.steps());
+        let (reals, (of_reals, of_fakes)) = if objective.r1_gamma > 0.0 && noise.is_none() {
+            // Apart: R1 goes back and forth through the half with the reals only.
+            let reals = reals.set_requires_grad(true);
+            let judged = (discriminator.judge(&reals, None), discriminator.judge(&fakes, None));
+            (reals, judged)
+        } else {
+            let judged = discriminator.judge_both(&reals, &fakes, noise);
+            (reals, judged)
+        };
         let mix = || {
             let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
             Tensor::from_slice(&mix).to_device(self.device)
         };
-        let objective = self.objective.at_step(self.discriminator_optimizer.steps());
         let mut loss = objective.discriminator_loss(
             &|images| discriminator.forward(images),
             (&reals, &of_reals.scores),
@@ -356,6 +364,13 @@ impl Trainer {
             ("input.d_latents".to_owned(), self.latents(Stream::DiscriminatorLatents, shown, None, count)),
             ("input.g_latents".to_owned(), self.latents(Stream::GeneratorLatents, shown, None, count)),
         ];
+        let sides = self.generator.at(state, Phase::Training)?.noise_sides_px();
+        for (step, streams) in [("d", &OF_DISCRIMINATOR), ("g", &OF_GENERATOR)] {
+            let source = NoiseSource { seed: self.settings.seed, stream: streams.noise, counter: shown };
+            let noise = noise_of_step(source, &sides, count, Device::Cpu);
+            let named = |(layer, noise)| (format!("input.{step}_noise{layer}"), noise);
+            tensors.extend(noise.into_iter().enumerate().map(named));
+        }
         for (network, parameters) in
             [("generator", self.generator.parameters()), ("discriminator", self.discriminator.parameters())]
         {

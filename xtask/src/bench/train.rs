@@ -32,12 +32,41 @@ pub(crate) struct Arguments {
     /// Portraits of 1024 px to read (4.2 MB each)
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(super) images: usize,
+    /// Whose networks: progressive or style
+    #[arg(long, value_name = "NETWORK", default_value = "progressive")]
+    network: Network,
     /// Number format of both programs: fp32 or bf16
     #[arg(long, value_name = "FORMAT", default_value = "fp32")]
     precision: String,
     /// Leave the Python peer out; it needs 5 GB on disk
     #[arg(long)]
     pub(super) no_peer: bool,
+}
+
+/// Networks that both programs have.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Network {
+    /// ProGAN's, with WGAN-GP
+    Progressive,
+    /// The style-based one, with R1
+    Style,
+}
+
+impl Network {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Progressive => "progressive",
+            Self::Style => "style",
+        }
+    }
+
+    /// pgtrain's preset of it.
+    fn preset(self) -> &'static str {
+        match self {
+            Self::Progressive => "paper-celebahq",
+            Self::Style => "stylegan-celebahq",
+        }
+    }
 }
 
 impl Arguments {
@@ -82,8 +111,9 @@ const TOLERANCE: f64 = 1e-4;
 pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
     let bench = Bench::prepare(workspace, arguments)?;
     println!(
-        "{}; {THREADS} threads each; {}; peer: eager PyTorch 2.11.0 (benches/train_peer.py)",
+        "{}; {THREADS} threads each; {}; {}; peer: eager PyTorch 2.11.0 (benches/train_peer.py)",
         machine(),
+        arguments.network.name(),
         arguments.precision
     );
     for case in CASES.iter().filter(|case| arguments.has_part(case.name)) {
@@ -122,7 +152,7 @@ impl<'a> Bench<'a> {
     fn own(&self, case: &Case, (px, minibatch): (u32, u32), more: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.own);
         self.library.apply(&mut command).args(["--threads", THREADS, "--levels", &px.to_string()]).args(more);
-        command.args(["paper-celebahq", &format!("minibatch={minibatch}")]);
+        command.args([self.arguments.network.preset(), &format!("minibatch={minibatch}")]);
         command.arg(format!("precision={}", self.arguments.precision));
         command.args([format!("fmap_base={}", case.fmap_base), format!("fmap_max={}", case.fmap_max)]);
         done(&mut command)
@@ -131,6 +161,7 @@ impl<'a> Bench<'a> {
     fn peer(&self, peer: &Peer, case: &Case, (px, minibatch): (u32, u32), more: &[&str]) -> Result<String> {
         let mut command = peer.command(&self.folder, &["--threads", THREADS, "--levels", &px.to_string()]);
         command.args(["--minibatch", &minibatch.to_string(), "--precision", &self.arguments.precision]);
+        command.args(["--network", self.arguments.network.name()]);
         command.args(["--fmap-base", &case.fmap_base.to_string(), "--fmap-max", &case.fmap_max.to_string()]);
         done(command.args(more))
     }

@@ -38,18 +38,15 @@ impl GradientPenalty {
         let mut shape = vec![1; reals.dim()];
         shape[0] = -1;
         let mixed = reals.lerp_tensor(fakes, &mix.view(shape.as_slice())).set_requires_grad(true);
-        let norms = squared_gradient_norms(scores, &mixed)?.sqrt();
+        let norms = squared_gradient_norms(&scores(&mixed), &mixed)?.sqrt();
         let terms = (&norms - self.target).square() * (self.lambda / self.target.powi(2));
         Ok(PenaltyTerms { terms, norms })
     }
 }
 
-/// |dD/dx|^2 for each of `samples` `[N,…]`, leaf tensors that carry gradients; `[N]`.
-pub(super) fn squared_gradient_norms(
-    scores: &dyn Fn(&Tensor) -> Tensor,
-    samples: &Tensor,
-) -> Result<Tensor, TchError> {
-    let total = scores(samples).sum(samples.kind());
+/// |dD/dx|^2 for each of `samples` `[N,…]`, leaf tensors that carry gradients, from their `scores`; `[N]`.
+pub(super) fn squared_gradient_norms(scores: &Tensor, samples: &Tensor) -> Result<Tensor, TchError> {
+    let total = scores.sum(samples.kind());
     // create_graph: the penalty is differentiated once more, towards the weights.
     let gradient = Tensor::f_run_backward(&[total], &[samples], true, true)?.remove(0);
     let all_but_the_first: Vec<i64> = (1..gradient.dim() as i64).collect();

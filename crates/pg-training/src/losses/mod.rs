@@ -19,4 +19,4 @@ pub use drift::drift_terms;
 pub use f_divergence::FDivergence;
 pub use gradient_penalty::{GradientPenalty, PenaltyTerms};
 pub use objective::{DiscriminatorLoss, Objective};
-pub use r1::r1_terms;
+pub use r1::{r1_terms, r1_terms_of_scores};

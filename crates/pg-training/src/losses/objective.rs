@@ -3,7 +3,7 @@
 use pg_schedule::{Loss, TrainingSettings};
 use tch::{TchError, Tensor};
 
-use super::{GradientPenalty, discriminator_terms, drift_terms, generator_terms, r1_terms};
+use super::{GradientPenalty, discriminator_terms, drift_terms, generator_terms, r1_terms, r1_terms_of_scores};
 
 /// A loss and the regularisers added to the discriminator's side of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +62,7 @@ impl Objective {
     /// `reals` and `fakes` are `[N,…]`, `real_scores` and `fake_scores` their scores `[N]`; `scores` is
     /// D for the regularisers that look at other points or at slopes; `mix`, `[N]` in [0, 1), is asked
     /// for where the gradient penalty is on. The graph reaches the discriminator's weights only, given
-    /// that `fakes` carries none.
+    /// that `fakes` carries none. Reals that carry gradients spare R1 another pass: it takes `real_scores`.
     ///
     /// # Errors
     /// libtorch's.
@@ -84,7 +84,11 @@ impl Objective {
             terms = &terms + drift_terms(real_scores, self.drift_weight);
         }
         if self.r1_gamma > 0.0 {
-            let r1 = r1_terms(scores, reals, self.r1_gamma)?;
+            let r1 = if reals.requires_grad() {
+                r1_terms_of_scores(real_scores, reals, self.r1_gamma)?
+            } else {
+                r1_terms(scores, reals, self.r1_gamma)?
+            };
             terms = &terms + r1.terms;
             norms = norms.or(Some(r1.norms));
         }

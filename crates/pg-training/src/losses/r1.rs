@@ -15,7 +15,15 @@ pub fn r1_terms(
     gamma: f64,
 ) -> Result<PenaltyTerms, TchError> {
     let reals = reals.detach().set_requires_grad(true);
-    let squared = squared_gradient_norms(scores, &reals)?;
+    r1_terms_of_scores(&scores(&reals), &reals, gamma)
+}
+
+/// [`r1_terms`] where the `scores` `[N]` of `reals`, a leaf that carries gradients, are there already.
+///
+/// # Errors
+/// libtorch's.
+pub fn r1_terms_of_scores(scores: &Tensor, reals: &Tensor, gamma: f64) -> Result<PenaltyTerms, TchError> {
+    let squared = squared_gradient_norms(scores, reals)?;
     // The root is only looked at; its derivative at 0 must not reach the weights.
     Ok(PenaltyTerms { terms: &squared * (gamma / 2.0), norms: squared.detach().sqrt() })
 }

@@ -145,6 +145,14 @@ fn the_objective_is_the_mean_of_the_loss_and_the_regularisers_that_are_on() {
             })
             .unwrap();
         assert_close(&loss.total, &[expected(parts)]);
+        // The same where R1 takes the scores that are there.
+        let reals = reals.set_requires_grad(true);
+        let again = Objective::of(&settings)
+            .discriminator_loss(&scores, (&reals, &scores(&reals)), (&fakes, &scores(&fakes)), || {
+                Tensor::from_slice(&MIX)
+            })
+            .unwrap();
+        assert_close(&again.total, &[expected(parts)]);
         let real_score = REALS.map(score).iter().sum::<f64>() / 3.0;
         assert_close(&loss.real_score, &[real_score]);
         assert_eq!(loss.gradient_norm.is_some(), gp_lambda > 0.0 || r1_gamma > 0.0);
