@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pg_cli::CommonArgs;
 use pg_schedule::Loss;
 use pg_schedule::{KeepBest, PRESETS};
+use pg_training::Truncation;
 use pg_training::toy::ToyDataset;
 
 /// Trains progressively grown GANs on pgkit datasets, resumes them exactly, and samples
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     Toy(ToyArgs),
     Grid(GridArgs),
     Interpolate(InterpolateArgs),
+    Mix(MixArgs),
+    Generate(GenerateArgs),
+    Noise(NoiseArgs),
     Export(ExportArgs),
 }
 
@@ -133,6 +137,10 @@ pub(crate) struct SnapshotArgs {
     /// Images of this class only, for generators with labels [default: drawn from each seed]
     #[arg(long, value_name = "K")]
     pub(crate) class: Option<u32>,
+    /// Pull the styles of a style-based generator towards their mean: 0.7 for layers 0-7 (4 to 32 px), or by layers,
+    /// 0-3=0.5,4-7=0.7
+    #[arg(long, value_name = "PSI", value_parser = parse_truncation, allow_negative_numbers = true)]
+    pub(crate) truncation: Option<Truncation>,
     /// Where to compute: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: String,
@@ -144,6 +152,7 @@ pub(crate) struct SnapshotArgs {
   pgtrain sample runs/first -o fakes/ --count 1000
   pgtrain sample runs/first --best -o fakes.zip --count 50000
   pgtrain sample runs/first -o fakes --format shards --count 10000
+  pgtrain sample runs/style -o fakes/ --count 1000 --truncation 0.7
   pgtrain sample runs/first/snapshots/000040 -o sheet.png --seeds 0-63 --grid 8x8")]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["count", "seeds"])))]
 pub(crate) struct SampleArgs {
@@ -226,6 +235,92 @@ pub(crate) struct InterpolateArgs {
     /// How slowly images change: standard deviation of the smoothing over time
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_smoothing)]
     pub(crate) smoothing: f64,
+    /// Where the walk goes: through latents, or through styles of a style-based generator
+    #[arg(long, value_name = "SPACE", default_value = "z")]
+    pub(crate) space: Space,
+}
+
+/// Where an interpolation goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Space {
+    /// Latents
+    Z,
+    /// Styles, one for all layers
+    W,
+}
+
+/// Mix styles: images of the rows' seeds with some layers' styles of the columns' seeds
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain mix runs/style -o coarse.png --rows 0-4 --cols 10-15 --layers 0-3
+  pgtrain mix runs/style -o fine.png --rows 0-4 --cols 10-15 --layers 6-9 --truncation 0.7")]
+pub(crate) struct MixArgs {
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "OUT.png")]
+    pub(crate) output: PathBuf,
+    /// Seeds of the rows: 7, 0-4, 1,5,9-12
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
+    pub(crate) rows: SeedList,
+    /// Seeds of the columns
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
+    pub(crate) cols: SeedList,
+    /// Layers whose styles come from the columns: two for each resolution, 0-3 are 4 and 8 px
+    #[arg(long, value_name = "A-B", value_parser = parse_layers)]
+    pub(crate) layers: RangeInclusive<usize>,
+}
+
+/// Draw seeds with their styles at several distances from the mean, side by side
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain generate runs/style -o sweep.png --seeds 0-5
+  pgtrain generate runs/style -o sweep.png --seeds 0-5 --psi-sweep 1,0.5,0,-0.5,-1 --layers 0-9")]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "OUT.png")]
+    pub(crate) output: PathBuf,
+    /// Seeds, one for each row
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds, default_value = "0-5")]
+    pub(crate) seeds: SeedList,
+    /// Psi, one for each column: 1 is the style itself, 0 the mean, below 0 the opposite
+    #[arg(
+        long,
+        value_name = "PSI,...",
+        value_delimiter = ',',
+        default_value = "1,0.7,0.5,0,-0.5,-1",
+        value_parser = parse_psi,
+        allow_hyphen_values = true,
+        conflicts_with = "truncation"
+    )]
+    pub(crate) psi_sweep: Vec<f32>,
+    /// Layers that psi is for
+    #[arg(long, value_name = "A-B", value_parser = parse_layers, default_value = "0-7")]
+    pub(crate) layers: RangeInclusive<usize>,
+}
+
+/// Draw the same styles under other noise: a few images, their mean, their standard deviation
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  pgtrain noise runs/style -o noise.png --seeds 0-3
+  pgtrain noise runs/style -o noise.png --seeds 7 --count 500 --show 2")]
+pub(crate) struct NoiseArgs {
+    #[command(flatten)]
+    pub(crate) snapshot: SnapshotArgs,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "OUT.png")]
+    pub(crate) output: PathBuf,
+    /// Seeds, one for each row
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds, default_value = "0-3")]
+    pub(crate) seeds: SeedList,
+    /// Images for mean and deviation
+    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_frames)]
+    pub(crate) count: usize,
+    /// How many of them are shown
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) show: usize,
 }
 
 /// Write the averaged generator as a file that other programs run: ONNX or TorchScript
@@ -349,6 +444,13 @@ impl BestMetric {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SeedList(pub(crate) Vec<RangeInclusive<u64>>);
 
+impl SeedList {
+    /// One by one.
+    pub(crate) fn seeds(&self) -> Vec<u64> {
+        self.0.iter().cloned().flatten().collect()
+    }
+}
+
 /// Columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -372,6 +474,30 @@ fn parse_seeds(text: &str) -> Result<SeedList, String> {
         }
     });
     ranges.collect::<Result<_, _>>().map(SeedList)
+}
+
+fn parse_layers(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.trim().parse(), last.trim().parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => Err("expected layers, e.g. 3 or 0-7".to_owned()),
+    }
+}
+
+fn parse_psi(text: &str) -> Result<f32, String> {
+    let in_range = |psi: &f32| (-10.0..=10.0).contains(psi);
+    text.trim().parse().ok().filter(in_range).ok_or("expected a number from -10 to 10".to_owned())
+}
+
+fn parse_truncation(text: &str) -> Result<Truncation, String> {
+    if !text.contains('=') {
+        return parse_psi(text).map(Truncation::coarse);
+    }
+    let part = |part: &str| {
+        let (layers, psi) = part.split_once('=').ok_or("expected layers=psi, e.g. 0-3=0.5".to_owned())?;
+        Ok((parse_layers(layers)?, parse_psi(psi)?))
+    };
+    text.split(',').map(part).collect::<Result<_, String>>().map(Truncation::by_layers)
 }
 
 fn parse_dataset(text: &str) -> Result<ToyDataset, String> {
@@ -423,6 +549,16 @@ mod tests {
     fn seeds_are_numbers_and_ranges() {
         assert_eq!(parse_seeds("1,5,9-12"), Ok(SeedList(vec![1..=1, 5..=5, 9..=12])));
         assert!(parse_seeds("9-1").is_err() && parse_seeds("x").is_err() && parse_seeds("").is_err());
+    }
+
+    #[test]
+    fn truncation_is_one_number_or_one_for_each_range_of_layers() {
+        assert_eq!(parse_truncation("0.7"), Ok(Truncation::coarse(0.7)));
+        let ranges = vec![(0..=3, 0.5), (4..=4, -1.0)];
+        assert_eq!(parse_truncation("0-3=0.5,4=-1"), Ok(Truncation::by_layers(ranges)));
+        for wrong in ["", "x", "0-3=", "3-0=1", "0-3=0.5,0.7", "nan"] {
+            assert!(parse_truncation(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

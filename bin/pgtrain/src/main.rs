@@ -7,6 +7,7 @@ mod cuda_library;
 mod device;
 mod evaluation;
 mod image_output;
+mod labelled_sheet;
 mod memory;
 mod pictures;
 mod probe;

@@ -111,7 +111,9 @@ fn values(settings: &TrainingSettings, px: u32, file: &str) {
     for index in 0..5 {
         let images_shown = index * u64::from(round.minibatch);
         let round = Round { learning_rate: 0.01, ..round };
-        trainer.step(&round, &Minibatch { images_shown, images: random_reals(&round), labels: None }).unwrap();
+        trainer
+            .step(&round, &Minibatch { images_shown, images: random_reals(&round), labels: None })
+            .unwrap();
     }
     let found = trainer
         .step_values(&round, &Minibatch { images_shown: 0, images: random_reals(&round), labels: None })

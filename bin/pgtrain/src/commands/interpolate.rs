@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
-use pg_training::LatentLoop;
+use pg_training::{ImageSheet, LatentLoop, Sampler, StyleLoop, StyledImage};
 
 use super::sample::open;
 use crate::animation::Animation;
-use crate::args::InterpolateArgs;
+use crate::args::{InterpolateArgs, Space};
 use crate::pictures;
 
 pub(crate) fn interpolate(
@@ -32,16 +32,61 @@ pub(crate) fn interpolate(
         sampler.snapshot().folder().display()
     ));
     let smoothing_frames = args.smoothing * args.fps;
-    let latents = LatentLoop::new(args.seed, args.frames, cells, sampler.latent_size(), smoothing_frames);
+    let path = Path::new(&sampler, args, cells, smoothing_frames)?;
     let mut animation = Animation::open(&args.output, args.fps)?;
     let progress = Progress::new(common.progress_style(), "interpolate", "frames", args.frames as u64);
     for frame in 0..args.frames {
         interrupt.check(|| "nothing is kept".to_owned())?;
-        let sheet = sampler.sample_latents(&latents.frame(frame))?;
+        let sheet = path.draw(&sampler, frame)?;
         animation.push(&pictures::sheet_picture(&sheet, args.grid.columns, 1))?;
         progress.advance(1);
     }
     animation.finish()?;
     progress.finish();
     Ok(ExitStatus::Done)
+}
+
+/// The walk of every cell.
+enum Path {
+    Latents(LatentLoop),
+    Styles(Vec<StyleLoop>),
+}
+
+impl Path {
+    fn new(
+        sampler: &Sampler,
+        args: &InterpolateArgs,
+        cells: usize,
+        smoothing_frames: f64,
+    ) -> anyhow::Result<Self> {
+        let size = sampler.latent_size();
+        if args.space == Space::Z {
+            return Ok(Self::Latents(LatentLoop::new(args.seed, args.frames, cells, size, smoothing_frames)));
+        }
+        sampler.require_styles().context("--space w")?;
+        // Styles as far from each other in time as noise is that smoothing has made independent.
+        let keys = (args.frames as f64 / (3.0 * smoothing_frames).max(1.0)).round().max(2.0) as usize;
+        let latents = LatentLoop::new(args.seed, keys, cells, size, 0.0);
+        let mut by_cell = vec![Vec::new(); cells];
+        for key in 0..keys {
+            for (cell, w) in by_cell.iter_mut().zip(sampler.styles_of_latents(&latents.frame(key))?) {
+                cell.push(w);
+            }
+        }
+        Ok(Self::Styles(by_cell.into_iter().map(|keys| StyleLoop::new(args.frames, keys)).collect()))
+    }
+
+    fn draw(&self, sampler: &Sampler, frame: usize) -> anyhow::Result<ImageSheet> {
+        match self {
+            Self::Latents(path) => Ok(sampler.sample_latents(&path.frame(frame))?),
+            Self::Styles(paths) => {
+                let image = |path: &StyleLoop| {
+                    let styles = sampler.by_layer(&path.frame(frame))?;
+                    Ok(StyledImage { styles, noise_seed: Some(0) })
+                };
+                let images = paths.iter().map(image).collect::<anyhow::Result<Vec<_>>>()?;
+                Ok(sampler.sample_styled(&images)?)
+            }
+        }
+    }
 }

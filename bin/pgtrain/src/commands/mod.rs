@@ -6,6 +6,7 @@ mod interpolate;
 mod plan;
 mod run;
 mod sample;
+mod styles;
 mod toy;
 
 use pg_cli::{ExitStatus, Provenance, StderrNotes};
@@ -23,6 +24,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Sample(command) => sample::sample(&command, &args.common, notes),
         Command::Toy(command) => toy::toy(&command, &args.common, notes),
         Command::Grid(command) => sample::grid(&command, &args.common, notes),
+        Command::Mix(command) => styles::mix(&command, &args.common, notes),
+        Command::Generate(command) => styles::generate(&command, &args.common, notes),
+        Command::Noise(command) => styles::noise(&command, &args.common, notes),
         Command::Export(command) => export::export(&command, &args.common, notes),
         Command::Interpolate(command) => interpolate::interpolate(&command, &args.common, notes),
     }

@@ -22,8 +22,12 @@ pub(super) fn open(args: &SnapshotArgs, common: &CommonArgs, notes: StderrNotes)
     } else {
         Sampler::open(&args.source, device)?
     };
-    match args.class {
-        Some(class) => sampler.of_class(class).context("--class"),
+    let sampler = match args.class {
+        Some(class) => sampler.of_class(class).context("--class")?,
+        None => sampler,
+    };
+    match &args.truncation {
+        Some(truncation) => sampler.truncated(truncation.clone()).context("--truncation"),
         None => Ok(sampler),
     }
 }
@@ -35,7 +39,7 @@ pub(crate) fn sample(
 ) -> anyhow::Result<ExitStatus> {
     let sampler = open(&args.snapshot, common, notes)?;
     let seeds: Vec<u64> = match (&args.seeds, args.count) {
-        (Some(list), _) => list.0.iter().cloned().flatten().collect(),
+        (Some(list), _) => list.seeds(),
         (None, Some(count)) => (0..count).collect(),
         (None, None) => bail!("expected --count N or --seeds 0-63"),
     };
@@ -83,7 +87,7 @@ pub(crate) fn grid(args: &GridArgs, common: &CommonArgs, notes: StderrNotes) -> 
     }
     let cells = (args.grid.columns * args.grid.rows) as u64;
     let seeds = match &args.seeds {
-        Some(list) => list.0.iter().cloned().flatten().collect(),
+        Some(list) => list.seeds(),
         None => (0..cells).collect::<Vec<u64>>(),
     };
     note(&sampler, seeds.len(), notes);
@@ -127,7 +131,7 @@ fn write_classes(
     let classes = sampler.classes();
     ensure!(classes > 0, "--by-class: the generator was trained without labels");
     let seeds: Vec<u64> = match &args.seeds {
-        Some(list) => list.0.iter().cloned().flatten().collect(),
+        Some(list) => list.seeds(),
         None => (0..8).collect(),
     };
     let cells: Vec<(u64, u32)> =

@@ -3,7 +3,9 @@
 use pg_schedule::{Loss, TrainingSettings};
 use tch::{TchError, Tensor};
 
-use super::{GradientPenalty, discriminator_terms, drift_terms, generator_terms, r1_terms, r1_terms_of_scores};
+use super::{
+    GradientPenalty, discriminator_terms, drift_terms, generator_terms, r1_terms, r1_terms_of_scores,
+};
 
 /// A loss and the regularisers added to the discriminator's side of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
