@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, ArrayViewD};
 use ort::ep;
 use ort::logging::LogLevel;
-use ort::session::Session;
+use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use sha2::{Digest as _, Sha256};
 
@@ -166,24 +166,50 @@ impl OnnxModel {
         input: &ArrayViewD<'_, f32>,
         outputs: &[&str],
     ) -> Result<Vec<NamedTensor>, OnnxError> {
-        let (input_name, expected) = self.single_float_input()?;
-        let fits = expected.len() == input.ndim()
-            && expected.iter().zip(input.shape()).all(|(e, a)| e.is_none_or(|e| e == *a));
-        if !fits {
-            return Err(OnnxError::InputShape {
+        self.single_float_input()?;
+        self.run_all(std::slice::from_ref(input), outputs)
+    }
+
+    /// Runs a model of any float32 inputs, which are given in its order.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; [`OnnxError::UnsupportedModel`] for another number of inputs than the model has.
+    pub fn run_all(
+        &mut self,
+        inputs: &[ArrayViewD<'_, f32>],
+        outputs: &[&str],
+    ) -> Result<Vec<NamedTensor>, OnnxError> {
+        if inputs.len() != self.inputs.len() {
+            return Err(OnnxError::UnsupportedModel {
                 path: self.path.clone(),
-                expected: shape_text(&expected),
-                actual: format!("{:?}", input.shape()),
+                expected: format!("{} inputs", inputs.len()),
+                actual: format!("{} inputs", self.inputs.len()),
             });
+        }
+        for (input, described) in inputs.iter().zip(&self.inputs) {
+            let expected = described.float_shape.as_deref().unwrap_or_default();
+            let fits = expected.len() == input.ndim()
+                && expected.iter().zip(input.shape()).all(|(e, a)| e.is_none_or(|e| e == *a));
+            if !fits {
+                return Err(OnnxError::InputShape {
+                    path: self.path.clone(),
+                    expected: shape_text(expected),
+                    actual: format!("{:?}", input.shape()),
+                });
+            }
         }
         for name in outputs {
             self.output(name)?;
         }
         let path = &self.path;
         let failed = |error: ort::Error| OnnxError::Run { path: path.clone(), reason: one_line(&error) };
-        let contiguous = input.as_standard_layout();
-        let tensor = TensorRef::from_array_view(contiguous.view()).map_err(failed)?;
-        let found = self.session.run(ort::inputs![input_name.as_str() => tensor]).map_err(failed)?;
+        let contiguous: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
+        let mut named: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for (array, described) in contiguous.iter().zip(&self.inputs) {
+            let tensor = TensorRef::from_array_view(array.view()).map_err(failed)?;
+            named.push((&described.name, tensor.into()));
+        }
+        let found = self.session.run(named).map_err(failed)?;
         let mut tensors = Vec::with_capacity(outputs.len());
         for &name in outputs {
             let wrong = |actual: String| OnnxError::OutputShape {

@@ -144,9 +144,9 @@ impl Preset {
                 Ablation::H => "wider and longer",
             },
             Self::StyleganCelebahq => "style-based, CelebA-HQ to 1024 px, one GPU: R1, 25000 kimg",
-            Self::StyleganCelebahq8Gpu => "the same with minibatches and learning rates of eight GPUs",
+            Self::StyleganCelebahq8Gpu => "style-based, CelebA-HQ, minibatches of eight GPUs",
             Self::StyleganFfhq => "style-based, FFHQ to 1024 px, one GPU",
-            Self::StyleganFfhq8Gpu => "the same with minibatches and learning rates of eight GPUs",
+            Self::StyleganFfhq8Gpu => "style-based, FFHQ, minibatches of eight GPUs",
             Self::StyleTiny => "tiny with the style-based network",
             Self::StyleAblation(row) => match row {
                 StyleAblation::A => "table 1 of the style-based paper at the size of tiny: ProGAN",

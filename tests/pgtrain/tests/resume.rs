@@ -59,6 +59,35 @@ fn killed_anywhere_and_run_again_the_weights_are_those_of_an_uninterrupted_run()
 }
 
 #[test]
+fn a_style_based_run_goes_on_where_it_was_killed() {
+    let style =
+        ["network=style", "start_resolution=8", "loss=non-saturating", "r1_gamma=10", "r1_interval=3"];
+    let sandbox = sandbox_with_faces();
+    let line = |run| {
+        let mut line = small_run(run, "0.9");
+        line.extend(style.iter().flat_map(|setting| ["--set", setting]));
+        line
+    };
+    let _ = sandbox.run("pgtrain", line("whole")).with_status(0);
+    // In the stable phase and in the fade.
+    for (ticks, wait_ms) in [(1, 20), (2, 0)] {
+        let mut child = start(&sandbox, &line("killed"));
+        wait_for_ticks(&sandbox.path("killed"), ticks);
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let _ = sandbox.run("pgtrain", line("killed")).with_status(0);
+    assert_same_weights(&sandbox, "whole", "killed");
+    assert_eq!(log_positions(&sandbox, "whole"), log_positions(&sandbox, "killed"));
+    // Sheets too: every number of them comes from seeds.
+    for sheet in ["fakes-000000.png", "reals.png"] {
+        let of = |run: &str| fs::read(sandbox.path(run).join(sheet)).unwrap();
+        assert!(of("whole") == of("killed"), "{sheet}");
+    }
+}
+
+#[test]
 fn sigterm_saves_says_how_to_resume_and_exits_143() {
     let sandbox = sandbox_with_faces();
     let _ = sandbox.run("pgtrain", small_run("whole", "0.9")).with_status(0);
