@@ -47,7 +47,7 @@ fn by_library(x: &Tensor, noise: Option<&Noise<'_>>, bias: &Tensor, style: &Tens
     let by_channel = |values: &Tensor| values.view([1, -1, 1, 1]);
     let mut a = widened(x);
     if let Some(noise) = noise {
-        a = a + noise.values.to_kind(bias.kind()) * by_channel(noise.strength);
+        a = &a + noise.values.to_kind(bias.kind()) * by_channel(noise.strength);
     }
     a = leaky_relu(&(a + by_channel(bias)));
     a = &a - a.mean_dim([2, 3].as_slice(), true, None::<Kind>);

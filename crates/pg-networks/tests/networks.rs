@@ -282,9 +282,9 @@ fn every_weight_of_every_variant_has_the_gradient_of_finite_differences() {
             for (name, weight) in parameters.iter() {
                 let mut values = weight.to_kind(Kind::Double);
                 // What is the same everywhere has no deviation that instance norm could divide by.
-                if name.ends_with("const.value") || name.ends_with(".noise") {
+                if name.ends_with("const.value") || name.ends_with("noise") {
                     let numbers = Tensor::from_slice(&normal_numbers(5)(weight.numel()));
-                    values = values + numbers.view(weight.size().as_slice());
+                    values = &values + numbers.view(weight.size().as_slice());
                 }
                 weight.shallow_clone().set_data(&values.detach());
             }

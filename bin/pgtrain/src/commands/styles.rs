@@ -257,7 +257,7 @@ mod tests {
         }
         assert_eq!(moments.mean().collect::<Vec<u8>>(), [4, 10, 106, 7]);
         // Two channels of two pixels: variances 32/3 and 24 at the first.
-        let expected = ((32.0_f64 / 3.0 + 24.0) / 2.0).sqrt();
+        let expected = f64::midpoint(32.0 / 3.0, 24.0).sqrt();
         let found = moments.deviation(2);
         assert!((found[0] - expected).abs() < 1e-9 && found[1] == 0.0, "{found:?}");
     }

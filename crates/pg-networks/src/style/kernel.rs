@@ -85,7 +85,7 @@ fn forward_in<E: Number>(tensors: &StyleTensors<'_>) -> Option<(Tensor, Tensor)>
     let mut statistics = Tensor::empty(shape, (Kind::Float, Device::Cpu));
     fill(&mut statistics, |statistics| {
         parallel_chunks(statistics, 2 * channels, |index, statistics| {
-            measure(inputs.image(index), statistics)
+            measure(inputs.image(index), statistics);
         });
     })?;
     let mut result = Tensor::empty(tensors.x.size(), (E::KIND, Device::Cpu));

@@ -126,7 +126,7 @@ impl GeneratorExport {
     /// # Errors
     /// [`ExportError::Opset`]; libtorch's.
     pub fn encode(&self, format: ExportFormat) -> Result<Vec<u8>, ExportError> {
-        self.encode_program(&self.whole, format, &self.images(), self.metadata.clone())
+        self.encode_program(&self.whole, format, &self.images(), &self.metadata)
     }
 
     fn encode_program(
@@ -134,12 +134,12 @@ impl GeneratorExport {
         program: &GeneratorProgram,
         format: ExportFormat,
         output: &OutputInfo,
-        metadata: ExportMetadata,
+        metadata: &ExportMetadata,
     ) -> Result<Vec<u8>, ExportError> {
         match format {
             ExportFormat::Onnx { opset } if !OPSETS.contains(&opset) => Err(ExportError::Opset { opset }),
-            ExportFormat::Onnx { opset } => onnx::encode(program, output, opset, &metadata),
-            ExportFormat::TorchScript => torchscript::encode(program, Sizes::of(&self.sampler), &metadata),
+            ExportFormat::Onnx { opset } => onnx::encode(program, output, opset, metadata),
+            ExportFormat::TorchScript => torchscript::encode(program, Sizes::of(&self.sampler), metadata),
         }
     }
 
@@ -163,9 +163,9 @@ impl GeneratorExport {
             metadata
         };
         let w = OutputInfo { name: "w", shape: vec![None, Some(size)] };
-        let mapping = self.encode_program(&parts.mapping, format, &w, with("mapping", "z", "w"))?;
+        let mapping = self.encode_program(&parts.mapping, format, &w, &with("mapping", "z", "w"))?;
         let metadata = with("synthesis", "w", "images");
-        let synthesis = self.encode_program(&parts.synthesis, format, &self.images(), metadata)?;
+        let synthesis = self.encode_program(&parts.synthesis, format, &self.images(), &metadata)?;
         Ok(Some([mapping, synthesis]))
     }
 
@@ -235,7 +235,7 @@ impl GeneratorExport {
                 metadata.push((key, part.file_name().unwrap_or_default().to_string_lossy().into_owned()));
             }
         }
-        let bytes = self.encode_program(&self.whole, format, &self.images(), metadata)?;
+        let bytes = self.encode_program(&self.whole, format, &self.images(), &metadata)?;
         let script;
         let compared = match format {
             ExportFormat::TorchScript => &bytes,
