@@ -2,6 +2,7 @@
 
 mod gate;
 mod images;
+mod latents;
 mod network;
 mod stats;
 mod swd;
@@ -13,7 +14,12 @@ use pg_cli::CommonArgs;
 
 pub(crate) use gate::GateArgs;
 pub(crate) use images::ImageArgs;
-pub(crate) use network::{FeatureArgs, FidArgs, IsArgs, KidArgs, NetworkArgs, PrArgs, TwoSidesArgs};
+pub(crate) use latents::{
+    AnswersChoice, CropChoice, LatentArgs, LatentChoice, LsArgs, PplArgs, SamplingChoice,
+};
+pub(crate) use network::{
+    FeatureArgs, FidArgs, IsArgs, KidArgs, NetworkArgs, PrArgs, RuntimeArgs, TwoSidesArgs,
+};
 pub(crate) use stats::StatsArgs;
 pub(crate) use swd::{SwdArgs, SwdProtocolArgs};
 
@@ -138,6 +144,38 @@ Examples:
   pgeval pr celeba-128 samples/ --model inception.onnx --neighbours 5 --json > pr.json"
     )]
     Pr(PrArgs),
+
+    /// Perceptual path length: how evenly images change along paths through a generator's latent space
+    #[command(
+        long_about = "\
+Perceptual path length (StyleGAN, arXiv:1812.04948, section 4.1): the mean distance by LPIPS of images that \
+are a small step apart on a path through a generator's latent space, over the square of the step. Lower is \
+smoother. Paths are great circles in z, and straight in w; --sampling full looks anywhere on them, end at \
+their beginnings only. Published numbers of faces have --crop faces and 100000 paths.",
+        after_help = "\
+Examples:
+  pgtrain export runs/faces -o g.onnx
+  python3 tools/export_lpips.py vgg16-397923af.pth -o lpips.onnx
+  pgeval ppl g.onnx --lpips lpips.onnx --space w --sampling end --crop faces
+  pgeval ppl g.onnx --lpips lpips.onnx --space z --sampling full --samples 10000 --json > ppl.json"
+    )]
+    Ppl(PplArgs),
+
+    /// Linear separability: how well a plane in a generator's latent space tells attributes of its images
+    #[command(
+        long_about = "\
+Linear separability (StyleGAN, arXiv:1812.04948, section 4.2): 2 to the sum, over attributes, of the bits that \
+are still needed to tell an attribute of an image once a linear support vector machine has looked at its \
+latent. From 1 up, lower is better. Attributes come from classifiers, or from a file of labels: a column \
+named index (or of the images' file names) and one for each attribute.",
+        after_help = "\
+Examples:
+  pgeval ls g.onnx --space w --classifier attributes.onnx
+  pgeval ls g.onnx --space z --classifier hair.onnx glasses.onnx --samples 20000 --json > ls.json
+  pgeval ls g.onnx --space w --images-to drawn/ --samples 20000
+  pgeval ls g.onnx --space w --labels labels.csv --samples 20000"
+    )]
+    Ls(LsArgs),
 
     /// Every metric in one pass over the images, as a file
     #[command(

@@ -7,7 +7,9 @@ mod fid;
 mod gate;
 mod is;
 mod kid;
+mod ls;
 mod ms_ssim;
+mod ppl;
 mod pr;
 mod stats;
 mod swd;
@@ -31,6 +33,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
         Command::Fid(fid) => fid::run(fid, &args.common, &interrupt),
         Command::Kid(kid) => kid::run(kid, &args.common, &interrupt),
         Command::Pr(pr) => pr::run(pr, &args.common, &interrupt),
+        Command::Ppl(ppl) => ppl::run(ppl, &args.common, &interrupt),
+        Command::Ls(ls) => ls::run(ls, &args.common, &interrupt),
         Command::All(all) => all::run(all, &args.common, &interrupt),
         Command::Stats(stats) => stats::run(stats, &args.common, &interrupt),
         Command::Gate(gate) => gate::run(gate),

@@ -7,6 +7,7 @@ mod described;
 mod features;
 mod gate;
 mod image_set;
+mod latent_measures;
 mod metric_result;
 mod report_data;
 mod scores;

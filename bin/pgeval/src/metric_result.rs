@@ -30,6 +30,9 @@ pub(crate) struct MetricResult {
     /// What the value would be for infinitely many images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) extrapolated: Option<Value>,
+    /// What is known of each attribute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attributes: Vec<Value>,
     pub(crate) counts: Map<String, Value>,
     /// All that another program needs to know to compute the same number.
     pub(crate) protocol: Map<String, Value>,

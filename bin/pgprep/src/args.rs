@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Extract(ExtractArgs),
     /// Write a dataset in the format of another program
     Export(ExportArgs),
-    /// Draw synthetic portraits with known landmarks
+    /// Draw synthetic portraits with known landmarks and attributes
     Synth(SynthArgs),
 }
 
@@ -471,7 +471,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Writes FOLDER/images/000001.jpg, … and FOLDER/list_landmarks.txt in CelebA's layout. \
+    after_help = "Writes FOLDER/images/000001.jpg, …, and FOLDER/list_landmarks.txt and FOLDER/list_attr.txt in CelebA's layouts. \
 Portrait i of a seed is the same whatever the count.
 
 Examples:

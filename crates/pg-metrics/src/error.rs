@@ -129,4 +129,10 @@ pub enum MetricsError {
         /// Its own error.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A minimum could not be found.
+    #[error("the minimum was not found: {reason}")]
+    Optimiser {
+        /// What the optimiser says.
+        reason: String,
+    },
 }

@@ -19,6 +19,9 @@ mod inception_score;
 mod interval;
 mod kernel_distance;
 mod laplacian_pyramid;
+mod latent_space;
+mod linear_separability;
+mod linear_svm;
 mod marked_keys;
 mod moments;
 mod ms_ssim;
@@ -26,6 +29,8 @@ mod nearest_neighbours;
 mod one_dimensional;
 mod parallelism;
 mod patch_descriptors;
+mod path_images;
+mod path_length;
 mod precision_recall;
 mod projection;
 mod random_streams;
@@ -47,6 +52,12 @@ pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};
 pub use kernel_distance::{KernelDistance, KernelDistanceScore, KernelSubsets};
 pub use laplacian_pyramid::laplacian_pyramid;
+pub use latent_space::{DrawnLatent, IMAGES_OF_ONE_NOISE, LatentSpace, draw_layer_noise};
+pub use linear_separability::{
+    AttributeAnswers, AttributeCounts, Separability, conditional_entropy_bits, linear_separability,
+    most_confident,
+};
+pub use linear_svm::LinearSvm;
 pub use ms_ssim::{
     DiversityScore, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, ScaleSimilarity, diversity, ms_ssim,
     scale_similarities,
@@ -55,6 +66,8 @@ pub use patch_descriptors::{
     ChannelStatistics, DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, ImageKey, PATCH_PX, PatchCentre, Side,
     channel_statistics, draw_centres, extract_descriptors, normalise_descriptors,
 };
+pub use path_images::{PERCEPTUAL_SIDE_PX, averaged_down, face_region};
+pub use path_length::{LatentPath, PATH_EPSILON, PATH_PERCENTILES, PathLength, PathSampling, path_length};
 pub use precision_recall::{PrecisionRecall, SetScore, precision_recall};
 pub use projection::{draw_directions, projected_distances};
 pub use sliced_wasserstein::{

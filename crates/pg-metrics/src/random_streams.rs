@@ -29,6 +29,12 @@ pub(crate) enum Purpose {
     ExtrapolateReal = 10,
     /// Fake images of the points that are extrapolated from.
     ExtrapolateFake = 11,
+    /// Ends of paths through latents, and places on them.
+    PathLatents = 12,
+    /// Latents whose attributes are to be told from them.
+    SeparabilityLatents = 13,
+    /// Noise of a generator's layers.
+    LayerNoise = 14,
 }
 
 /// The stream of `purpose` at the level of side `level_px` (0 where there are no levels).

@@ -26,7 +26,7 @@ const CHANNELS: usize = 3;
 /// Every batch has the same shape: what an image gives does not depend on how many images come with it.
 #[derive(Debug)]
 pub struct OnnxExtractor {
-    lanes: Lanes,
+    lanes: Lanes<OnnxModel>,
     path: PathBuf,
     name: String,
     recipe: InputRecipe,

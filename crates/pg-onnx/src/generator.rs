@@ -137,7 +137,7 @@ impl GeneratorModel {
 }
 
 /// What the metadata say under `key`, read by `read`.
-fn said<T>(
+pub(crate) fn said<T>(
     model: &OnnxModel,
     key: &'static str,
     expected: &'static str,

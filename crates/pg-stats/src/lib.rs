@@ -16,7 +16,7 @@ mod writer;
 
 pub use error::StatsError;
 pub use merge::merge;
-pub use npz::{read_npz, write_npz};
+pub use npz::{NpzArray, read_npz, write_arrays, write_npz};
 pub use protocol::{NetworkProtocol, ProtocolDifference, StatsProtocol, SwdProtocol};
 pub use stats::{Stats, StatsRows};
 pub use writer::{NetworkRow, StatsWriter};

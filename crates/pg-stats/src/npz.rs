@@ -2,10 +2,10 @@
 //! (pytorch-fid, TTUR, clean-fid), f64 or f32.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write as _};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, Dimension};
+use ndarray::{Array2, ArrayD, ArrayViewD};
 use ndarray_npy::{ReadNpyError, ReadNpyExt as _, WriteNpyExt as _};
 use pg_image::files::write_atomically;
 use pg_metrics::FeatureGaussian;
@@ -88,38 +88,58 @@ fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Arra
 /// # Errors
 /// [`StatsError::Io`]
 pub fn write_npz(path: &Path, gaussian: &FeatureGaussian) -> Result<(), StatsError> {
-    let (mu, sigma) = (npy(&gaussian.mean), npy(&gaussian.covariance));
-    let (Ok(mu), Ok(sigma)) = (mu, sigma) else {
-        let reason = "its arrays cannot be written".to_owned();
-        return Err(StatsError::NotMoments { path: path.to_owned(), reason });
-    };
+    let mean = NpzArray::F64(gaussian.mean.view().into_dyn());
+    let covariance = NpzArray::F64(gaussian.covariance.view().into_dyn());
+    write_arrays(path, &[("mu", mean), ("sigma", covariance)])
+}
+
+/// An array for a `.npz`.
+#[derive(Debug, Clone)]
+pub enum NpzArray<'a> {
+    /// float32
+    F32(ArrayViewD<'a, f32>),
+    /// float64
+    F64(ArrayViewD<'a, f64>),
+}
+
+/// Writes a `.npz` of named arrays for numpy to read, uncompressed; whole or not at all.
+///
+/// # Errors
+/// [`StatsError::Io`]
+pub fn write_arrays(path: &Path, arrays: &[(&str, NpzArray<'_>)]) -> Result<(), StatsError> {
     write_atomically(path, |file| {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let mut archive = ZipWriter::new(&mut bytes);
-        // A fixed time: the same statistics give the same bytes.
+        let mut archive = ZipWriter::new(file);
+        // A fixed time: the same numbers give the same bytes.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
+            .large_file(true)
             .last_modified_time(zip::DateTime::default());
-        for (name, content) in [("mu.npy", &mu), ("sigma.npy", &sigma)] {
-            archive.start_file(name, options)?;
-            archive.write_all(content)?;
+        for (name, array) in arrays {
+            archive.start_file(format!("{name}.npy"), options)?;
+            match array {
+                NpzArray::F32(array) => array.write_npy(&mut archive),
+                NpzArray::F64(array) => array.write_npy(&mut archive),
+            }
+            .map_err(std::io::Error::other)?;
         }
         archive.finish()?;
-        file.write_all(bytes.get_ref())
+        Ok(())
     })
     .map_err(StatsError::io("write", path))
 }
 
-fn npy<D: Dimension>(array: &ndarray::Array<f64, D>) -> Result<Vec<u8>, ndarray_npy::WriteNpyError> {
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes)?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
-    use ndarray::{Array1, array};
+    use ndarray::{Array, Array1, Dimension, array};
+
+    fn npy<D: Dimension>(array: &Array<f64, D>) -> Result<Vec<u8>, ndarray_npy::WriteNpyError> {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes)?;
+        Ok(bytes)
+    }
 
     fn gaussian() -> FeatureGaussian {
         let covariance = array![[2.0, 0.5], [0.5, 1.0]];

@@ -3,6 +3,7 @@
 use pg_image::Raster;
 
 use crate::appearance::Appearance;
+use crate::attributes::Attributes;
 use crate::canvas::Canvas;
 use crate::painting::{background, clothes, extras, eyes, hair, head, mouth, nose};
 use crate::pose::{Landmarks, Pose};
@@ -72,5 +73,13 @@ impl Portrait {
         let pose = Pose::draw(&mut choices);
         let appearance = Appearance::draw(&mut choices);
         Features::place(&pose, &appearance).landmarks(&pose)
+    }
+
+    /// The attributes of [`draw`](Self::draw)`(seed, index)`, without drawing.
+    #[must_use]
+    pub fn attributes_of(seed: u64, index: u64) -> Attributes {
+        let mut choices = Choices::new(seed, index);
+        let pose = Pose::draw(&mut choices);
+        Attributes::of(&pose, &Appearance::draw(&mut choices))
     }
 }

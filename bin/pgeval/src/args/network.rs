@@ -40,6 +40,13 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "FILE", requires = "model", help_heading = "Network")]
     pub(crate) models: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
+}
+
+/// What runs networks.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct RuntimeArgs {
     /// The ONNX Runtime library [default: $ORT_DYLIB_PATH, beside this program, .deps, Python's package]
     #[arg(long, value_name = "PATH", help_heading = "Network")]
     pub(crate) onnxruntime: Option<PathBuf>,
@@ -51,6 +58,15 @@ pub(crate) struct NetworkArgs {
     /// Images in a batch; results do not depend on it
     #[arg(long, value_name = "N", value_parser = count, help_heading = "Network")]
     pub(crate) batch: Option<usize>,
+}
+
+impl RuntimeArgs {
+    pub(crate) fn provider_name(&self) -> String {
+        match self.provider {
+            Provider::Cpu => "cpu".to_owned(),
+            Provider::Cuda(device) => format!("cuda:{device}"),
+        }
+    }
 }
 
 impl NetworkArgs {
@@ -155,15 +171,15 @@ pub(crate) struct PrArgs {
     pub(crate) sides: TwoSidesArgs,
 }
 
-fn input_size(text: &str) -> Result<usize, String> {
+pub(super) fn input_size(text: &str) -> Result<usize, String> {
     parse_input_size(text).ok_or_else(|| "expected a number of pixels from 1 to 8192".to_owned())
 }
 
-fn resize(text: &str) -> Result<NetworkResize, String> {
+pub(super) fn resize(text: &str) -> Result<NetworkResize, String> {
     NetworkResize::from_name(text).ok_or_else(|| format!("expected {RESIZES}"))
 }
 
-fn range(text: &str) -> Result<(f32, f32), String> {
+pub(super) fn range(text: &str) -> Result<(f32, f32), String> {
     parse_range(text).ok_or_else(|| "expected two rising numbers, such as -1,1 or 0,255".to_owned())
 }
 

@@ -59,7 +59,7 @@ fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std:
 }
 
 /// Five digits that matter.
-fn number(value: f64) -> String {
+pub(in crate::commands) fn number(value: f64) -> String {
     let size = value.abs();
     let decimals = if size >= 1000.0 {
         1

@@ -149,6 +149,7 @@ pub(super) fn result(
         interval: Some(score.interval),
         floor: None,
         extrapolated: None,
+        attributes: Vec::new(),
         counts: members(json!({ "images": images_used, "pairs": pairs })),
         protocol: members(json!({
             "definition": "Wang, Simoncelli, Bovik 2003; diversity as in arXiv:1710.10196, section 5",

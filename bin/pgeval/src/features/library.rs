@@ -15,7 +15,7 @@ const WHERE: &str = "import importlib.util as u, os; s = u.find_spec('onnxruntim
     print(os.path.join(os.path.dirname(s.origin), 'capi') if s and s.origin else '')";
 
 /// Loads the library that was asked for, or the first that is found.
-pub(super) fn load(asked: Option<&Path>) -> Result<OnnxRuntime> {
+pub(crate) fn load(asked: Option<&Path>) -> Result<OnnxRuntime> {
     let library = match asked {
         // Whoever names one gets that one.
         Some(path) if path.exists() => find_library(&[path.to_owned()]).context("--onnxruntime")?,

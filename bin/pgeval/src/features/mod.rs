@@ -2,7 +2,7 @@
 
 mod frechet_score;
 mod kernel_score;
-mod library;
+pub(crate) mod library;
 mod manifold_score;
 mod network;
 mod recognition_score;

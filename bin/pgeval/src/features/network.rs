@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use pg_cli::CommonArgs;
 use pg_metrics::FeatureExtractor as _;
-use pg_onnx::{InputRecipe, KnownModel, OnnxExtractor, OnnxModel, Provider, Registry, SessionSettings};
+use pg_onnx::{InputRecipe, KnownModel, OnnxExtractor, OnnxModel, Registry, SessionSettings};
 use pg_stats::NetworkProtocol;
 use serde_json::{Value, json};
 
@@ -25,8 +25,8 @@ impl Network {
     /// Opens the network of `args`; `None` where none was asked for.
     pub(crate) fn open(args: &NetworkArgs, input: ImageArgs, common: &CommonArgs) -> Result<Option<Self>> {
         let Some(path) = &args.model else { return Ok(None) };
-        let runtime = library::load(args.onnxruntime.as_deref())?;
-        let settings = SessionSettings { threads: common.threads, provider: args.provider };
+        let runtime = library::load(args.runtime.onnxruntime.as_deref())?;
+        let settings = SessionSettings { threads: common.threads, provider: args.runtime.provider };
         let model = OnnxModel::open(&runtime, path, &settings).context("--model")?;
         let said = |key: &str| model.metadata(key);
         let weights_sha256 = said("pg.weights_sha256");
@@ -42,14 +42,11 @@ impl Network {
             "architecture": said("pg.architecture"),
             "exporter": said("pg.exporter"),
             "onnxruntime": runtime.library().file_name().map(|name| name.to_string_lossy()),
-            "provider": match args.provider {
-                Provider::Cpu => "cpu".to_owned(),
-                Provider::Cuda(device) => format!("cuda:{device}"),
-            },
+            "provider": args.runtime.provider_name(),
         });
         let sha256 = model.sha256().to_owned();
-        let extractor =
-            OnnxExtractor::new(&runtime, model, recipe.clone(), &settings, args.batch).context("--model")?;
+        let extractor = OnnxExtractor::new(&runtime, model, recipe.clone(), &settings, args.runtime.batch)
+            .context("--model")?;
         let protocol = NetworkProtocol {
             sha256,
             input_size: recipe.input_size_px,

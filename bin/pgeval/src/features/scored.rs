@@ -113,6 +113,7 @@ impl Context {
             interval: interval.filter(|interval| interval.low.is_finite() && interval.high.is_finite()),
             floor: None,
             extrapolated: None,
+            attributes: Vec::new(),
             counts: self.counts.clone(),
             protocol: all,
             warnings: self.warnings.clone(),

@@ -1,4 +1,4 @@
-//! `pgprep synth`: synthetic portraits with known landmarks.
+//! `pgprep synth`: synthetic portraits with known landmarks and attributes.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use pg_align::landmark_file::{LandmarkRow, celeba_text};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{encode_jpeg, encode_png};
 use pg_shard::{BuildPlan, FailedItem, write_atomically};
-use pg_synth::Portrait;
+use pg_synth::{ATTRIBUTE_NAMES, Portrait};
 use serde_json::{Map, json};
 
 use crate::args::SynthArgs;
@@ -20,6 +20,9 @@ use crate::session::{Session, count, output_context, reason};
 
 /// JPEG quality: photos in the wild are compressed too.
 const QUALITY: u8 = 92;
+/// Both in CelebA's layouts.
+const LANDMARKS: &str = "list_landmarks.txt";
+const ATTRIBUTES: &str = "list_attr.txt";
 
 pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitStatus> {
     let portraits = args.count as usize;
@@ -57,9 +60,12 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
             let portrait = Portrait::draw(args.seed, i as u64);
             encode_jpeg(&portrait.picture, QUALITY).map_err(|e| failed(reason(&e)))
         },
-        |output| match args.noise {
-            Some(_) => Ok(()),
-            None => write_landmarks(output, args.seed, portraits),
+        |output| {
+            if args.noise.is_some() {
+                return Ok(());
+            }
+            write_landmarks(output, args.seed, portraits)?;
+            write_attributes(output, args.seed, portraits)
         },
         |done, _| {
             Provenance::of_this_process(TOOL.0, TOOL.1, Some(args.seed))
@@ -71,10 +77,11 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
     let line = match args.noise {
         Some(_) => format!("{} of noise in {}", count(summary.files, "picture"), images.display()),
         None => format!(
-            "{} in {}, their landmarks in {}",
+            "{} in {}, their landmarks in {}, attributes in {}",
             count(summary.files, "portrait"),
             images.display(),
-            args.output.join("list_landmarks.txt").display()
+            args.output.join(LANDMARKS).display(),
+            args.output.join(ATTRIBUTES).display()
         ),
     };
     session.result(&summary.json, [line])?;
@@ -86,7 +93,7 @@ fn file_name(i: usize, noise: Option<u32>) -> String {
     format!("{:06}.{}", i + 1, if noise.is_some() { "png" } else { "jpg" })
 }
 
-/// `list_landmarks.txt` in CelebA's layout, whole pixels.
+/// Whole pixels.
 fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result<()> {
     let rows: Vec<LandmarkRow> = (0..portraits)
         .map(|i| {
@@ -102,6 +109,21 @@ fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result
             }
         })
         .collect();
-    write_atomically(&output.join("list_landmarks.txt"), |file| file.write_all(celeba_text(&rows).as_bytes()))
+    write_atomically(&output.join(LANDMARKS), |file| file.write_all(celeba_text(&rows).as_bytes()))
         .with_context(|| output_context(output))
+}
+
+/// The number of images, the names, then for each image 1 for yes and -1 for no.
+fn write_attributes(output: &Path, seed: u64, portraits: usize) -> anyhow::Result<()> {
+    write_atomically(&output.join(ATTRIBUTES), |file| {
+        writeln!(file, "{portraits}")?;
+        writeln!(file, "{}", ATTRIBUTE_NAMES.join(" "))?;
+        for i in 0..portraits {
+            let has = Portrait::attributes_of(seed, i as u64).0;
+            let columns = has.map(|has| if has { " 1" } else { "-1" });
+            writeln!(file, "{} {}", file_name(i, None), columns.join(" "))?;
+        }
+        Ok(())
+    })
+    .with_context(|| output_context(output))
 }

@@ -22,6 +22,11 @@ fn help_groups_the_flags_and_ends_with_examples() {
             &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"],
         ),
         (&["pr", "--help"], &["Arguments:", "Protocol:", "Output:", "Network:", "Input:", "Common options:"]),
+        (&["ppl", "--help"], &["Arguments:", "Network:", "Protocol:", "Output:", "Common options:"]),
+        (
+            &["ls", "--help"],
+            &["Arguments:", "Attributes:", "Protocol:", "Output:", "Network:", "Common options:"],
+        ),
         (&["gate", "--help"], &["Arguments:", "Judgement:", "Output:", "Common options:"]),
     ] {
         let help = sandbox.run("pgeval", arguments).with_status(0).stdout;

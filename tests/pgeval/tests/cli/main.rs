@@ -8,6 +8,7 @@ mod datasets;
 mod fit;
 mod gate;
 mod help;
+mod latents;
 mod ms_ssim;
 mod network;
 mod page;

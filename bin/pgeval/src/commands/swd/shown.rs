@@ -33,6 +33,7 @@ pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
         levels: levels(&scored.score),
         interval: Some(scored.score.interval),
         extrapolated: None,
+        attributes: Vec::new(),
         floor: scored.floor.as_ref().map(|floor| FloorValue {
             value: floor.score.value,
             interval: floor.score.interval,

@@ -1,0 +1,15 @@
+//! Measures of a generator's latent space: perceptual path length, linear separability.
+
+mod attributes;
+mod drawn;
+mod label_file;
+mod opened;
+mod path_length_score;
+mod separability_score;
+
+pub(crate) use attributes::Attributes;
+pub(crate) use drawn::Drawing;
+pub(crate) use label_file::read_labels;
+pub(crate) use opened::{Networks, OpenedGenerator};
+pub(crate) use path_length_score::{PathScore, measure_paths};
+pub(crate) use separability_score::{SeparabilityScore, separate};
