@@ -54,13 +54,13 @@ fn scratch_folder() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Reads the first images of `set`, each once, as many as `writer` has room for, and brings them through `network`, batch
-/// by batch; `see` gets them too.
+/// Reads the images of `set` from number `first` on, each once, as many as `writer` has room for, and brings them through
+/// `network`, batch by batch; `see` gets them too, by their number in `writer`.
 ///
 /// Every thread reads and prepares a batch of its own, so that decoding hides behind the network.
 pub(crate) fn describe(
     writer: &StatsWriter,
-    set: &ImageSet,
+    (set, first): (&ImageSet, usize),
     network: Option<&dyn FeatureExtractor>,
     progress: &Progress,
     interrupt: &Interrupt,
@@ -69,10 +69,11 @@ pub(crate) fn describe(
     let batch_size = network.map_or(1, FeatureExtractor::batch_size);
     let batches = writer.image_count().div_ceil(batch_size);
     let one = |input: &mut Vec<f32>, batch: usize| -> Result<(), (usize, Error)> {
-        let first = batch * batch_size;
-        let indices = first..(first + batch_size).min(writer.image_count());
-        describe_batch(writer, set, network, indices, input, interrupt, see)?;
-        progress.advance(batch_size.min(writer.image_count() - first) as u64);
+        let begin = batch * batch_size;
+        let indices = begin..(begin + batch_size).min(writer.image_count());
+        let count = indices.len() as u64;
+        describe_batch(writer, (set, first), network, indices, input, interrupt, see)?;
+        progress.advance(count);
         Ok(())
     };
     // The first failure in the order of the images, whichever is met first; what comes after it is left out.
@@ -88,10 +89,10 @@ pub(crate) fn describe(
     failures.flatten().min_by_key(|(index, _)| *index).map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// The images `indices`, which are a batch; a failure comes with the image it is about.
+/// The images `indices` of `writer`, which are a batch; a failure comes with the image it is about.
 fn describe_batch(
     writer: &StatsWriter,
-    set: &ImageSet,
+    (set, offset): (&ImageSet, usize),
     network: Option<&dyn FeatureExtractor>,
     indices: Range<usize>,
     input: &mut Vec<f32>,
@@ -104,21 +105,21 @@ fn describe_batch(
     for (place, index) in indices.clone().enumerate() {
         let read = || -> Result<Planar<u8>> {
             interrupt.check(nothing_kept)?;
-            let image = set.read(index)?;
+            let image = set.read(offset + index)?;
             see(index, &image)?;
             Ok(image)
         };
         let image = read().map_err(|error| (index, error))?;
         if let Some(network) = network {
             let input = &mut input[place * per_image..][..per_image];
-            let prepared = network.prepare(&image, input).with_context(|| set.name(index));
+            let prepared = network.prepare(&image, input).with_context(|| set.name(offset + index));
             prepared.map_err(|error| (index, error))?;
         }
         images.push(image);
     }
     let first = indices.start;
     let said = network.map(|network| network.extract(input)).transpose();
-    let said = said.map_err(|error| (first, Error::new(error).context(set.name(first))))?;
+    let said = said.map_err(|error| (first, Error::new(error).context(set.name(offset + first))))?;
     let rows = said.as_ref().map(|said| {
         let logits = said.logits.as_ref().and_then(|logits| logits.as_slice());
         (said.features.as_slice().unwrap_or_default(), logits.unwrap_or_default())
@@ -131,8 +132,8 @@ fn describe_batch(
             };
             NetworkRow { features: &features[part(features)], logits: &logits[part(logits)] }
         });
-        let put = writer.put(index, &set.file_name(index), image, row);
-        put.map_err(|error| (index, explained(error, writer, || set.name(index))))?;
+        let put = writer.put(index, &set.file_name(offset + index), image, row);
+        put.map_err(|error| (index, explained(error, writer, || set.name(offset + index))))?;
     }
     Ok(())
 }

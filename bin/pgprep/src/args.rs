@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::{CommonArgs, FitChoice, LevelChoice};
+use pg_cli::{CommonArgs, FitChoice, LevelChoice, PartArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Align(AlignArgs),
     /// Pack images into a dataset of shards at every resolution
     Pack(PackArgs),
+    /// Make one dataset, or folder, of parts that were made apart (--part)
+    Merge(MergeArgs),
     /// Keep the best images by a measure of sharpness and cleanness
     Select(SelectArgs),
     /// Say what a dataset holds
@@ -138,7 +140,8 @@ Examples:
   pgprep align photos --landmarks points.csv --format shards --levels 4..256 --codec med-zstd -o faces
   pgprep align in-the-wild-images --landmarks ffhq-dataset-v2.json --preset ffhq -o ffhq
   pgprep align photos --landmarks ffhq.json --preset ffhq --no-rotation --random-shift 0.1 -o unaligned
-  pgprep align photos --landmarks points.csv --preview -o sheet.png";
+  pgprep align photos --landmarks points.csv --preview -o sheet.png
+  pgprep align photos --landmarks points.csv --format shards -o parts --part 2/7    # then pgprep merge";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = ALIGN_EXAMPLES)]
@@ -211,6 +214,9 @@ pub(crate) struct AlignArgs {
     pub(crate) storage: StorageArgs,
 
     #[command(flatten)]
+    pub(crate) parts: PartArgs,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }
 
@@ -247,7 +253,8 @@ Examples:
   pgprep pack photos.zip -o photos.ds --resolution 256 --fit crop --shuffle 1
   pgprep pack cifar-10-python.tar.gz -o cifar10.ds
   pgprep pack bedroom_train_lmdb -o bedroom.ds --resolution 256 --fit crop
-  pgprep pack animals -o animals.ds --resolution 128 --fit crop --labels folders";
+  pgprep pack animals -o animals.ds --resolution 128 --fit crop --labels folders
+  pgprep pack celebahq -o parts --part auto     # in each task of a Slurm array; then pgprep merge";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = PACK_EXAMPLES)]
@@ -287,7 +294,48 @@ pub(crate) struct PackArgs {
     pub(crate) storage: StorageArgs,
 
     #[command(flatten)]
+    pub(crate) parts: PartArgs,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+const MERGE_EXAMPLES: &str = "\
+PART is a folder that `align` or `pack` made with --part, or a folder of such parts. All parts must be there, each once, \
+made by the same command from the same sources. No image is read: files are hard links, renamed with --by move, copied \
+with --by copy. The bytes are those of one run without --part into the same -o. Run again after an interruption, it goes \
+on.
+
+Examples:
+  pgprep align photos --landmarks points.csv --format shards -o parts --part 1/2
+  pgprep align photos --landmarks points.csv --format shards -o parts --part 2/2
+  pgprep merge parts -o faces
+  pgprep merge parts/part-1-of-2 parts/part-2-of-2 -o faces --by move";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransferChoice {
+    /// Hard links: the parts stay, and take no space of their own
+    Link,
+    /// Renamed: the parts lose their files
+    Move,
+    /// Copied, for another file system
+    Copy,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = MERGE_EXAMPLES)]
+pub(crate) struct MergeArgs {
+    /// Parts, or folders of them
+    #[arg(value_name = "PART", required = true)]
+    pub(crate) parts: Vec<PathBuf>,
+
+    /// The dataset's folder, or that of the files, new or empty
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// How files get from the parts to OUT
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = TransferChoice::Link)]
+    pub(crate) by: TransferChoice,
 }
 
 const SELECT_EXAMPLES: &str = "\

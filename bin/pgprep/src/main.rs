@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod dataset_labels;
 mod disk_space;
+mod files_part;
 mod image_items;
 mod pack_source;
 mod pipeline;

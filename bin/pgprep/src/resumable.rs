@@ -7,16 +7,17 @@ use std::path::Path;
 use std::thread::{JoinHandle, spawn};
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{Interrupted, Provenance};
+use pg_cli::{Interrupted, Part, Provenance};
 use pg_image::Planar;
-use pg_shard::format::{FAILED_FILE, MANIFEST_FILE};
+use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
 use pg_shard::{
-    BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, Opened, OutputFolder,
-    ShardError, ShardWriter, Storage, write_atomically,
+    BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, Opened, OpenedPart,
+    OutputFolder, PartPlan, PartSummary, ShardError, ShardWriter, Storage, write_atomically,
 };
 use serde_json::{Value, json};
 
 use crate::disk_space::{BuildSize, explained};
+use crate::files_part::{FilesPart, FilesPartItem};
 use crate::pipeline::in_order;
 use crate::session::{Session, output_context};
 
@@ -42,9 +43,18 @@ pub(crate) struct LabelRows<'a> {
     pub(crate) row: &'a dyn Fn(usize) -> Vec<f32>,
 }
 
+/// A dataset, or a part of one, that was built.
+pub(crate) enum Built {
+    Dataset(Box<Manifest>),
+    Part(PartSummary),
+}
+
 /// A dataset to build.
 pub(crate) struct DatasetJob<'a> {
+    /// The part's own folder where there is a `part`.
     pub(crate) output: &'a Path,
+    /// The part to build, or all.
+    pub(crate) part: Option<Part>,
     /// Its settings must tell other labels.
     pub(crate) plan: BuildPlan,
     pub(crate) storage: Storage,
@@ -66,38 +76,43 @@ impl DatasetJob<'_> {
         session: &Session,
         provenance: impl FnOnce(u64, u64) -> Provenance,
         make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
-    ) -> anyhow::Result<Ended<Manifest>> {
-        let Self { output, plan, storage, label, stop_at_failure, labels } = self;
+    ) -> anyhow::Result<Ended<Built>> {
+        let Self { output, part, plan, storage, label, stop_at_failure, labels } = self;
         let context = || output_context(output);
-        let encode = |packed: Packed| match storage.encode(packed.image) {
+        let levels = storage.clone();
+        let encode = |packed: Packed| match levels.encode(packed.image) {
             Ok(image) => Ok((image, packed.line)),
             Err(e) => Err(FailedItem { path: packed.line.path, reason: e.to_string() }),
         };
         let columns = labels.as_ref().map_or(0, |labels| labels.names.len());
-        let size = BuildSize::of(&plan, &storage, columns, |i| {
-            make(i).and_then(encode).ok().map(|(image, _)| image)
+        let covered = part_plan(part, &plan).shards;
+        let per_shard = plan.items_per_shard.max(1);
+        let first = (covered.start * per_shard).min(plan.items);
+        let items = (covered.end * per_shard).min(plan.items) - first;
+        let of_part = BuildPlan { items, ..plan.clone() };
+        let size = BuildSize::of(&of_part, &storage, columns, |i| {
+            make(first + i).and_then(encode).ok().map(|(image, _)| image)
         });
-        if !output.join(MANIFEST_FILE).is_file() {
+        if ![MANIFEST_FILE, PART_FILE].iter().any(|done| output.join(done).is_file()) {
             size.check(session, output, &storage)?;
         }
-        let opened = DatasetBuilder::open_stored(output, plan, storage.clone()).with_context(context)?;
-        let builder = match opened {
-            Opened::Building(builder) => match &labels {
+        let builder = match open(output, part, plan, storage).with_context(context)? {
+            OpenedBuild::Building(builder) => match &labels {
                 Some(labels) => builder.with_labels(labels.names.clone()).with_context(context)?,
                 None => *builder,
             },
-            Opened::Complete(manifest) => {
+            OpenedBuild::Complete(built) => {
                 session.notes.note(format!("{} is complete already, nothing was done", output.display()));
-                return Ok(Ended::Complete(*manifest));
+                return Ok(Ended::Complete(built));
             }
         };
-        let shards = builder.plan().shards();
-        let progress = session.progress(label, "images", builder.plan().items);
-        let unfinished = || (0..shards).filter(|&s| !builder.is_finished(s));
+        let shards = builder.shards().len();
+        let progress = session.progress(label, "images", items);
+        let unfinished = || builder.shards().filter(|&s| !builder.is_finished(s));
         let todo: Vec<usize> = unfinished().flat_map(|s| builder.items_of(s)).collect();
-        let resumed = builder.plan().items - todo.len();
+        let resumed = items - todo.len();
         if resumed > 0 {
-            session.notes.note(format!("going on after {resumed} of {} images", builder.plan().items));
+            session.notes.note(format!("going on after {resumed} of {items} images"));
             progress.resume_at(resumed as u64);
         }
         let mut shelf = Shelf::new(&builder);
@@ -151,10 +166,43 @@ impl DatasetJob<'_> {
         progress.finish();
         let (images, failed) = builder.counts();
         let provenance = serde_json::to_value(provenance(images, failed))?;
-        let complete = builder.complete(provenance).with_context(context);
+        let complete = match part {
+            Some(_) => builder.complete_part(provenance).map(Built::Part),
+            None => builder.complete(provenance).map(|manifest| Built::Dataset(Box::new(manifest))),
+        };
         let none_left = |error| explained(error, output, 0, "run the same command again to go on");
-        Ok(Ended::Complete(complete.map_err(none_left)?))
+        Ok(Ended::Complete(complete.with_context(context).map_err(none_left)?))
     }
+}
+
+/// The shards of `part`: a contiguous range of those of `plan`.
+fn part_plan(part: Option<Part>, plan: &BuildPlan) -> PartPlan {
+    let part = part.unwrap_or(Part { index: 1, count: 1 });
+    PartPlan { part: part.index, parts: part.count, shards: part.range(plan.shards()) }
+}
+
+enum OpenedBuild {
+    Building(Box<DatasetBuilder>),
+    Complete(Built),
+}
+
+fn open(
+    output: &Path,
+    part: Option<Part>,
+    plan: BuildPlan,
+    storage: Storage,
+) -> Result<OpenedBuild, ShardError> {
+    if part.is_none() {
+        return Ok(match DatasetBuilder::open_stored(output, plan, storage)? {
+            Opened::Building(builder) => OpenedBuild::Building(builder),
+            Opened::Complete(manifest) => OpenedBuild::Complete(Built::Dataset(manifest)),
+        });
+    }
+    let of = part_plan(part, &plan);
+    Ok(match DatasetBuilder::open_part(output, plan, storage, of)? {
+        OpenedPart::Building(builder) => OpenedBuild::Building(builder),
+        OpenedPart::Complete(summary) => OpenedBuild::Complete(Built::Part(summary)),
+    })
 }
 
 /// Why a build stops in the middle without an error.
@@ -255,6 +303,8 @@ pub(crate) struct FileJob<'a> {
     /// What items are called.
     pub(crate) unit: &'static str,
     pub(crate) stop_at_failure: bool,
+    /// The part to write, into its own folder, or all.
+    pub(crate) part: Option<Part>,
 }
 
 impl FileJob<'_> {
@@ -270,14 +320,19 @@ impl FileJob<'_> {
     ) -> anyhow::Result<Ended<FilesSummary>> {
         let output = self.output;
         let context = || output_context(output);
-        let folder = match OutputFolder::claim(output, &self.plan, self.done_file).with_context(context)? {
+        let (claim, done_file) = match self.part {
+            Some(part) => (FilesPart::claim(part, &self.plan), PART_FILE),
+            None => (self.plan.clone(), self.done_file),
+        };
+        let folder = match OutputFolder::claim(output, &claim, done_file).with_context(context)? {
             Claimed::Begun(folder) => folder,
             Claimed::Done => return self.already_done(session).map(Ended::Complete),
         };
-        let items = self.plan.items;
+        let covered = self.part.map_or(0..self.plan.items, |part| part.range(self.plan.items));
+        let items = covered.len();
         let progress = session.progress(self.label, self.unit, items);
         let there = |i: usize| folder.is_resumed() && output.join(name(i)).is_file();
-        let todo: Vec<usize> = (0..items).filter(|&i| !there(i)).collect();
+        let todo: Vec<usize> = covered.clone().filter(|&i| !there(i)).collect();
         if todo.len() < items {
             session.notes.note(format!("going on after {} of {items} {}", items - todo.len(), self.unit));
             progress.resume_at((items - todo.len()) as u64);
@@ -324,31 +379,30 @@ impl FileJob<'_> {
         }
         progress.finish();
         finish(output)?;
-        if !failed.is_empty() {
-            let mut lines = Vec::new();
-            for item in failed.values() {
-                serde_json::to_writer(&mut lines, item)?;
-                lines.push(b'\n');
+        write_failed(output, failed.values()).with_context(context)?;
+        let counts = (written as u64, failed.len() as u64);
+        let provenance = provenance(counts.0, counts.1);
+        let json = match self.part {
+            Some(part) => {
+                let item = |i: usize| match failed.remove(&i) {
+                    Some(failed) => FilesPartItem::Failed(failed),
+                    None => FilesPartItem::Written(name(i)),
+                };
+                let items = covered.map(item).collect();
+                json!(FilesPart::new(part, self.plan.clone(), self.done_file, items, provenance))
             }
-            write_atomically(&output.join(FAILED_FILE), |file| file.write_all(&lines))
-                .with_context(context)?;
-        }
-        let (files, failed) = (written as u64, failed.len() as u64);
-        let json = json!({
-            "files": files,
-            "failed": failed,
-            "plan_blake3": self.plan.blake3(),
-            "provenance": provenance(files, failed),
-        });
-        let mut text = serde_json::to_vec_pretty(&json)?;
-        text.push(b'\n');
-        write_atomically(&output.join(self.done_file), |file| file.write_all(&text)).with_context(context)?;
+            None => done_json(counts, &self.plan, &provenance),
+        };
+        write_json(&output.join(done_file), &json).with_context(context)?;
         folder.release().with_context(context)?;
-        Ok(Ended::Complete(FilesSummary { files, failed, json }))
+        Ok(Ended::Complete(FilesSummary { files: counts.0, failed: counts.1, json }))
     }
 
     /// The summary of the finished output, if it is of this plan.
     pub(crate) fn already_done(&self, session: &Session) -> anyhow::Result<FilesSummary> {
+        if let Some(part) = self.part {
+            return self.part_already_done(session, part);
+        }
         let path = self.output.join(self.done_file);
         let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let json: Value = serde_json::from_slice(&text)
@@ -364,6 +418,52 @@ impl FileJob<'_> {
         let number = |name: &str| json[name].as_u64().unwrap_or(0);
         Ok(FilesSummary { files: number("files"), failed: number("failed"), json })
     }
+
+    fn part_already_done(&self, session: &Session, part: Part) -> anyhow::Result<FilesSummary> {
+        let found = FilesPart::read(self.output)?;
+        if !found.is(part, &self.plan) {
+            anyhow::bail!(
+                "{} was already filled by another command (see {PART_FILE} there): choose another output folder (-o)",
+                self.output.display(),
+            );
+        }
+        session.notes.note(format!("{} is complete already, nothing was done", self.output.display()));
+        let (files, failed) = found.counts();
+        Ok(FilesSummary { files, failed, json: json!(found) })
+    }
+}
+
+/// The content of the file that marks a folder of files as done.
+pub(crate) fn done_json((files, failed): (u64, u64), plan: &BuildPlan, provenance: &Provenance) -> Value {
+    json!({
+        "files": files,
+        "failed": failed,
+        "plan_blake3": plan.blake3(),
+        "provenance": provenance,
+    })
+}
+
+/// Writes indented JSON with a final newline, atomically.
+pub(crate) fn write_json(path: &Path, value: &Value) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(write_atomically(path, |file| file.write_all(&text))?)
+}
+
+/// Writes `failed.jsonl` where there is anything in it.
+pub(crate) fn write_failed<'a>(
+    output: &Path,
+    failed: impl Iterator<Item = &'a FailedItem>,
+) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
+    for item in failed {
+        serde_json::to_writer(&mut lines, item)?;
+        lines.push(b'\n');
+    }
+    if !lines.is_empty() {
+        write_atomically(&output.join(FAILED_FILE), |file| file.write_all(&lines))?;
+    }
+    Ok(())
 }
 
 /// The error after a signal outside of batches.

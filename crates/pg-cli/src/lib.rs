@@ -10,6 +10,7 @@ mod fit_choice;
 mod interrupt;
 mod level_choice;
 mod output;
+mod part;
 mod progress;
 mod provenance;
 
@@ -19,5 +20,6 @@ pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};
 pub use level_choice::LevelChoice;
 pub use output::{Output, StderrNotes};
+pub use part::{Part, PartArgs, PartChoice};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// Tool, version, command line, seed, settings and counts of a result.
 ///
 /// It holds nothing that may differ between two runs that must give the same bytes: no clock, no
-/// host, and the command line without `--threads` and `--quiet`.
+/// host, and the command line without `--threads`, `--quiet`, and what cuts the work into parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// `pgprep`, `pgeval` or `pgtrain`.
@@ -39,6 +39,24 @@ impl Provenance {
         }
     }
 
+    /// The same result, written to `output`: what follows `-o` in the command line becomes that.
+    #[must_use]
+    pub fn with_output(mut self, output: &str) -> Self {
+        let mut words = self.command_line.iter_mut();
+        while let Some(word) = words.next() {
+            if word == "-o" || word == "--output" {
+                if let Some(value) = words.next() {
+                    output.clone_into(value);
+                }
+            } else if word.starts_with("--output=") {
+                *word = format!("--output={output}");
+            } else if word.starts_with("-o") {
+                *word = format!("-o{output}");
+            }
+        }
+        self
+    }
+
     /// Adds a setting.
     #[must_use]
     pub fn setting(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -59,9 +77,9 @@ fn result_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--threads" => drop(arguments.next()),
+            "--threads" | "--part" | "--parts" => drop(arguments.next()),
             "--quiet" | "-q" => {}
-            a if a.starts_with("--threads=") => {}
+            a if ["--threads=", "--part=", "--parts="].iter().any(|flag| a.starts_with(flag)) => {}
             _ => kept.push(argument),
         }
     }
@@ -75,7 +93,22 @@ mod tests {
     #[test]
     fn flags_that_cannot_change_the_result_are_left_out() {
         let arguments = ["align", "photos", "--threads", "2", "-q", "--threads=3", "-o", "out"];
-        let kept = result_arguments(arguments.iter().map(|&a| a.to_owned()));
+        let of_part = ["--part", "auto", "--parts=4"];
+        let kept = result_arguments(arguments.iter().chain(&of_part).map(|&a| a.to_owned()));
         assert_eq!(kept, ["align", "photos", "-o", "out"]);
+    }
+
+    #[test]
+    fn another_output_takes_the_place_of_the_first() {
+        for (before, after) in [
+            (&["pack", "a", "-o", "b"][..], &["pack", "a", "-o", "c"][..]),
+            (&["pack", "--output", "b", "a"], &["pack", "--output", "c", "a"]),
+            (&["pack", "--output=b", "a"], &["pack", "--output=c", "a"]),
+            (&["pack", "-ob", "a"], &["pack", "-oc", "a"]),
+        ] {
+            let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+            let provenance = Provenance { command_line: words(before), ..Provenance::of_this_process("", "", None) };
+            assert_eq!(provenance.with_output("c").command_line, words(after));
+        }
     }
 }

@@ -9,12 +9,17 @@ use serde_json::Value;
 
 use crate::format::{
     BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED,
-    LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_SHARDS, index_path, level_folder, record_path,
+    LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_SHARDS, PART_FILE, PART_FORMAT_NAME,
+    PART_FORMAT_VERSION, index_path, level_folder, record_path,
 };
-use crate::manifest::{are_label_names, write_bytes};
+use crate::manifest::{are_label_names, write_bytes, write_json};
 use crate::output_folder::{Claimed, OutputFolder};
+use crate::part::{PartRecord, PartShard};
 use crate::shard_writer::{ShardLayout, ShardRecord};
-use crate::{BuildPlan, Codec, Manifest, ShardEntry, ShardError, ShardWriter, Storage};
+use crate::{
+    BuildPlan, Codec, FailedItem, Manifest, PartPlan, PartSummary, ShardEntry, ShardError, ShardWriter,
+    Storage,
+};
 
 /// What [`DatasetBuilder::open`] found.
 #[derive(Debug)]
@@ -25,7 +30,16 @@ pub enum Opened {
     Complete(Box<Manifest>),
 }
 
-/// A dataset being built. Holds the lock of its folder until dropped.
+/// What [`DatasetBuilder::open_part`] found.
+#[derive(Debug)]
+pub enum OpenedPart {
+    /// Work to do: a new part, or one to go on with.
+    Building(Box<DatasetBuilder>),
+    /// The same part of the same plan was completed before.
+    Complete(PartSummary),
+}
+
+/// A dataset, or a part of one, being built. Holds the lock of its folder until dropped.
 #[derive(Debug)]
 pub struct DatasetBuilder {
     output: OutputFolder,
@@ -33,6 +47,7 @@ pub struct DatasetBuilder {
     storage: Storage,
     finished: Vec<bool>,
     label_names: Option<Vec<String>>,
+    part: Option<PartPlan>,
 }
 
 fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError {
@@ -71,14 +86,50 @@ impl DatasetBuilder {
                 return Ok(Opened::Complete(Box::new(found)));
             }
         };
+        Ok(Opened::Building(Box::new(Self::begin(output, plan, storage, None)?)))
+    }
+
+    /// As [`open_stored`](Self::open_stored), for the shards of `part` only, which [`complete_part`](Self::complete_part)
+    /// completes; [`PartSet`](crate::PartSet) makes a dataset of all parts.
+    ///
+    /// # Errors
+    /// Those of [`open_stored`](Self::open_stored).
+    pub fn open_part(
+        folder: &Path,
+        plan: BuildPlan,
+        storage: Storage,
+        part: PartPlan,
+    ) -> Result<OpenedPart, ShardError> {
+        storage.check()?;
+        check_limits(&plan)?;
+        let plan = storage.recorded_in(plan);
+        let output = match OutputFolder::claim(folder, &part.claim(&plan), PART_FILE)? {
+            Claimed::Begun(output) => output,
+            Claimed::Done => {
+                let found = PartRecord::read(folder)?;
+                if found.plan != plan || (found.part, found.parts) != (part.part, part.parts) {
+                    return Err(ShardError::OtherDataset { path: folder.to_owned() });
+                }
+                return Ok(OpenedPart::Complete(found.summary()));
+            }
+        };
+        Ok(OpenedPart::Building(Box::new(Self::begin(output, plan, storage, Some(part))?)))
+    }
+
+    fn begin(
+        output: OutputFolder,
+        plan: BuildPlan,
+        storage: Storage,
+        part: Option<PartPlan>,
+    ) -> Result<Self, ShardError> {
+        let folder = output.path();
         let folders = storage.levels.iter().map(|&r| level_folder(r));
         for name in folders.chain(["index".to_owned(), BUILD_FOLDER.to_owned()]) {
             let path = folder.join(name);
             fs::create_dir_all(&path).map_err(failure("create", &path))?;
         }
         let finished = (0..plan.shards()).map(|s| read_record(folder, s).is_some()).collect();
-        let builder = Self { output, plan, storage, finished, label_names: None };
-        Ok(Opened::Building(Box::new(builder)))
+        Ok(Self { output, plan, storage, finished, label_names: None, part })
     }
 
     /// The same build with a label row for every image, to be written by [`ShardWriter::push_labeled`].
@@ -128,6 +179,12 @@ impl DatasetBuilder {
         self.finished.get(shard).copied().unwrap_or(false)
     }
 
+    /// The shards to build: all of the plan, or those of the part.
+    #[must_use]
+    pub fn shards(&self) -> std::ops::Range<usize> {
+        self.part.as_ref().map_or(0..self.plan.shards(), |part| part.shards.clone())
+    }
+
     /// The positions in the source list that `shard` covers.
     #[must_use]
     pub fn items_of(&self, shard: usize) -> std::ops::Range<usize> {
@@ -152,7 +209,7 @@ impl DatasetBuilder {
     /// Images and left-out items of the shards finished so far.
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {
-        let records = (0..self.plan.shards()).filter_map(|s| read_record(self.output.path(), s));
+        let records = self.shards().filter_map(|s| read_record(self.output.path(), s));
         records.fold((0, 0), |(done, failed), r| (done + r.images as u64, failed + r.failed.len() as u64))
     }
 
@@ -181,27 +238,68 @@ impl DatasetBuilder {
             provenance,
         };
         let mut failed = Vec::new();
-        for shard in 0..self.plan.shards() {
-            let Some(record) = read_record(self.output.path(), shard) else {
-                return Err(ShardError::Unfinished { path: self.output.path().to_owned() });
-            };
+        for PartShard { shard, record } in self.records()? {
             manifest.images += record.images as u64;
-            manifest.failed += record.failed.len() as u64;
             manifest.shards.push(ShardEntry { shard, images: record.images });
             manifest.files.extend(record.files);
-            for item in &record.failed {
-                failed.extend(serde_json::to_vec(item).unwrap_or_default());
-                failed.push(b'\n');
-            }
+            failed.extend(record.failed);
         }
+        manifest.failed = failed.len() as u64;
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-        let failed = (manifest.failed > 0).then_some(failed);
-        if let Some(failed) = &failed {
-            write_bytes(&self.output.path().join(FAILED_FILE), failed)?;
-        }
+        let failed = self.write_failed(&failed)?;
         manifest.write(self.output.path(), failed.as_deref())?;
         self.output.release()?;
         Ok(manifest)
+    }
+
+    /// Writes `failed.jsonl` and, last, `part.json`; then removes the traces of the build.
+    ///
+    /// # Errors
+    /// [`ShardError::Unfinished`] when a shard is not there, or all of a dataset were built; [`ShardError::Io`].
+    pub fn complete_part(self, provenance: Value) -> Result<PartSummary, ShardError> {
+        let Some(PartPlan { part, parts, .. }) = self.part else {
+            return Err(ShardError::Unfinished { path: self.output.path().to_owned() });
+        };
+        let record = PartRecord {
+            format: PART_FORMAT_NAME.to_owned(),
+            format_version: PART_FORMAT_VERSION,
+            part,
+            parts,
+            plan: self.plan.clone(),
+            levels: self.storage.levels.iter().map(|&r| r.into()).collect(),
+            codec: self.storage.codec,
+            label_names: self.label_names.clone(),
+            shards: self.records()?,
+            provenance,
+        };
+        let failed: Vec<_> = record.shards.iter().flat_map(|s| s.record.failed.clone()).collect();
+        self.write_failed(&failed)?;
+        write_json(&self.output.path().join(PART_FILE), &record)?;
+        self.output.release()?;
+        Ok(record.summary())
+    }
+
+    fn records(&self) -> Result<Vec<PartShard>, ShardError> {
+        let record = |shard| {
+            let record = read_record(self.output.path(), shard);
+            let record = record.ok_or_else(|| ShardError::Unfinished { path: self.output.path().to_owned() })?;
+            Ok(PartShard { shard, record })
+        };
+        self.shards().map(record).collect()
+    }
+
+    /// The text of `failed.jsonl`, written where there is any.
+    fn write_failed(&self, failed: &[FailedItem]) -> Result<Option<Vec<u8>>, ShardError> {
+        let mut text = Vec::new();
+        for item in failed {
+            text.extend(serde_json::to_vec(item).unwrap_or_default());
+            text.push(b'\n');
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        write_bytes(&self.output.path().join(FAILED_FILE), &text)?;
+        Ok(Some(text))
     }
 }
 

@@ -189,4 +189,60 @@ pub enum ShardError {
         /// The output folder.
         path: PathBuf,
     },
+    /// The folder holds a part of a dataset, not a dataset.
+    #[error("{path} is a part of a dataset: `pgprep merge` makes the dataset of all its parts")]
+    IsAPart {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder is no part of a dataset.
+    #[error("{path} is no part of a dataset: expected a folder that holds part.json, as --part writes it")]
+    NotAPart {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds a part that was interrupted.
+    #[error("{path} is an unfinished part: run the command that makes it again, it goes on where it stopped")]
+    UnfinishedPart {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Parts that were not given.
+    #[error("parts {missing} of {count} are missing: make them with --part I/{count}, and give them too")]
+    PartsMissing {
+        /// Their numbers, separated by commas.
+        missing: String,
+        /// Parts of the whole.
+        count: usize,
+    },
+    /// A part that was given twice.
+    #[error("{first} and {second} are both part {part}: leave one of them out")]
+    PartTwice {
+        /// Its number.
+        part: usize,
+        /// A folder.
+        first: PathBuf,
+        /// Another one.
+        second: PathBuf,
+    },
+    /// A part of another dataset, or of another cut of it.
+    #[error("{path} is no part of what {first} is a part of ({difference} differs): leave it out, or make it again by the same command")]
+    ForeignPart {
+        /// The folder.
+        path: PathBuf,
+        /// The part that it was compared with.
+        first: PathBuf,
+        /// Names of what differs.
+        difference: String,
+    },
+    /// The file system does not link or rename.
+    #[error("{from} cannot become {to}: choose an output on the same file system, or --by copy")]
+    Transfer {
+        /// The part's file.
+        from: PathBuf,
+        /// The dataset's.
+        to: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
 }

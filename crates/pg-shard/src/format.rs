@@ -13,6 +13,12 @@ pub const FORMAT_VERSION_COMPRESSED: u32 = 2;
 pub const MANIFEST_FILE: &str = "dataset.json";
 /// The checksums of [`MANIFEST_FILE`] and [`FAILED_FILE`], as `b3sum` writes and checks them.
 pub const SEAL_FILE: &str = "dataset.blake3";
+/// The file that marks a finished part of a dataset and says what it holds.
+pub const PART_FILE: &str = "part.json";
+/// The value of `format` in [`PART_FILE`].
+pub const PART_FORMAT_NAME: &str = "pgkit-part";
+/// The value of `format_version` in [`PART_FILE`].
+pub const PART_FORMAT_VERSION: u32 = 1;
 /// The folder in which a repair rebuilds shards; gone when it is done.
 pub const REPAIR_FOLDER: &str = "repair";
 /// The file that marks a build in progress and says what it builds.

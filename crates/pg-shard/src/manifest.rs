@@ -13,6 +13,7 @@ use crate::format::{
     BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, MANIFEST_FILE, MAX_IMAGES,
     MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, index_path, labels_path, shard_path,
 };
+use crate::part::is_part;
 use crate::{Codec, ShardError, seal};
 
 /// What `dataset.json` holds.
@@ -112,13 +113,15 @@ impl Manifest {
     /// Reads and checks `FOLDER/dataset.json`; looks at no other file.
     ///
     /// # Errors
-    /// [`ShardError::NotADataset`], [`ShardError::Unfinished`], [`ShardError::Version`],
+    /// [`ShardError::NotADataset`], [`ShardError::IsAPart`], [`ShardError::Unfinished`], [`ShardError::Version`],
     /// [`ShardError::Malformed`], [`ShardError::Io`].
     pub fn read(folder: &Path) -> Result<Self, ShardError> {
         let path = folder.join(MANIFEST_FILE);
         if !path.is_file() {
             let folder = folder.to_owned();
-            return Err(if folder.join(BUILD_FILE).is_file() {
+            return Err(if is_part(&folder) {
+                ShardError::IsAPart { path: folder }
+            } else if folder.join(BUILD_FILE).is_file() {
                 ShardError::Unfinished { path: folder }
             } else {
                 ShardError::NotADataset { path: folder }

@@ -43,7 +43,8 @@ impl BuildPlan {
     }
 
     /// Names of the parts in which two plans differ.
-    fn difference(&self, other: &Self) -> String {
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for key in self.settings.keys().chain(other.settings.keys()) {
             if self.settings.get(key) != other.settings.get(key) && !names.contains(&key.as_str()) {

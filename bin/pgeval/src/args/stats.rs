@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use pg_cli::PartArgs;
 
 use super::{ImageArgs, NetworkArgs, SwdProtocolArgs};
 
@@ -13,8 +14,9 @@ pub(crate) struct StatsArgs {
     #[arg(value_name = "REAL", required_unless_present = "merge")]
     pub(crate) real: Option<PathBuf>,
 
-    /// Make one file of several, of different images described in the same way, in this order
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["real", "images", "levels", "seed", "patches_per_image", "model", "fit", "resolution", "max_pixels"])]
+    /// Make one file of several, of different images described in the same way, in this order; files made with --part
+    /// in their own order, all of them
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["real", "part", "images", "levels", "seed", "patches_per_image", "model", "fit", "resolution", "max_pixels"])]
     pub(crate) merge: Vec<PathBuf>,
 
     /// The file to write
@@ -24,6 +26,9 @@ pub(crate) struct StatsArgs {
     /// With --model: only features, for images of any size
     #[arg(long, requires = "model", help_heading = "Protocol")]
     pub(crate) no_swd: bool,
+
+    #[command(flatten)]
+    pub(crate) part: PartArgs,
 
     #[command(flatten)]
     pub(crate) protocol: SwdProtocolArgs,

@@ -1,9 +1,11 @@
 //! `pgeval stats`: what metrics need of the real images, as a file.
 
+mod parts;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, StderrNotes};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Part, Progress, StderrNotes};
 use pg_metrics::{FeatureExtractor, FeatureGaussian, SwdLayout, SwdSettings};
 use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, write_npz};
 use serde_json::{Value, json};
@@ -15,21 +17,41 @@ use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
 use crate::metric_result::provenance;
 
 pub(crate) fn run(args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
+    let part = args.part.chosen()?;
+    let of_file = args.real.as_ref().filter(|real| is_npz_file(real) || is_stats_file(real));
+    if let (Some(part), Some(file)) = (part, of_file) {
+        bail!("--part {part}: REAL {} is a file of statistics, expected images to share out", file.display());
+    }
     let stats = match &args.real {
         Some(real) if is_npz_file(real) => of_npz(real, args, common)?,
         Some(real) if is_stats_file(real) => return to_npz(real, args),
-        Some(real) => of_images(real, args, common, interrupt)?,
+        Some(real) => of_images(real, part, args, common, interrupt)?,
         None => of_parts(args, common)?,
     };
     if args.json {
-        Output.json(&about(&stats, args))?;
+        Output.json(&about(&stats))?;
     } else {
-        print(&stats, args)?;
+        print(&stats)?;
+        if let Some(part) = part {
+            let all = args.output.with_extension("").display().to_string();
+            Output.line(format_args!(
+                "  part        {} of {}; once all are there: pgeval stats --merge {all}.part-* -o {}",
+                part.index,
+                part.count,
+                args.output.display()
+            ))?;
+        }
     }
     Ok(ExitStatus::Done)
 }
 
-fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<Stats> {
+fn of_images(
+    real: &Path,
+    part: Option<Part>,
+    args: &StatsArgs,
+    common: &CommonArgs,
+    interrupt: &Interrupt,
+) -> Result<Stats> {
     let notes = StderrNotes::new(common.quiet);
     let set = if args.no_swd {
         ImageSet::open_of_any_size("REAL", real, args.input)?
@@ -48,17 +70,25 @@ fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Int
     let protocol = StatsProtocol { swd, network: network.as_ref().map(|network| network.protocol.clone()) };
     let described =
         json!({ "path": set.argument(), "images": set.len(), "preprocessing": set.preprocessing() });
-    let provenance = args
+    let covered = part.map_or(0..count, |part| part.range(count));
+    if let Some(part) = part.filter(|_| covered.is_empty()) {
+        bail!("--part {part}: REAL {} holds only {count} images, fewer than parts", set.argument());
+    }
+    let mut provenance = args
         .input
         .recorded(provenance(Some(args.protocol.seed)))
         .setting("real", described)
         .setting("network", network.as_ref().map_or(Value::Null, |network| network.described.clone()))
-        .count("images_read", count);
-    let writer =
-        StatsWriter::create(&args.output, protocol, count, json!(provenance)).with_context(cannot_write)?;
-    let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
+        .count("images_read", covered.len());
+    if let Some(part) = part {
+        provenance = provenance.setting(parts::SETTING, parts::setting(part, &set, count));
+    }
+    let output = part.map_or_else(|| args.output.clone(), |part| part.file(&args.output));
+    let writer = StatsWriter::create(&output, protocol, covered.len(), json!(provenance))
+        .with_context(cannot_write)?;
+    let progress = Progress::new(common.progress_style(), "describe", "images", covered.len() as u64);
     let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
-    describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
+    describe(&writer, (&set, covered.start), extractor, &progress, interrupt, &|_, _| Ok(()))?;
     progress.finish();
     for warning in warnings_of(&[("REAL", &set)]) {
         notes.warning(warning.text);
@@ -146,13 +176,14 @@ fn to_npz(path: &Path, args: &StatsArgs) -> Result<ExitStatus> {
 
 fn of_parts(args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
     let parts = args.merge.iter().map(|path| Stats::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let (parts, of_whole) = parts::in_order(parts, &args.output)?;
     let made_from: Vec<Value> = parts
         .iter()
         .map(|part| json!({ "content": part.content(), "images": part.image_count(), "provenance": part.provenance() }))
         .collect();
     let images: usize = parts.iter().map(Stats::image_count).sum();
     let seed = parts.first().and_then(|part| part.protocol().swd.as_ref()).map(|swd| swd.seed);
-    let provenance = json!(provenance(seed).setting("parts", made_from));
+    let provenance = of_whole.map_or_else(|| json!(provenance(seed).setting("parts", made_from)), |whole| json!(whole));
     let progress = Progress::new(common.progress_style(), "merge", "images", images as u64);
     let merged = merge(&parts, &args.output, provenance, &mut || progress.advance(1))?;
     progress.finish();
@@ -163,9 +194,9 @@ fn cannot_write() -> &'static str {
     "the statistics file cannot be written (-o); choose a file in a folder that can be written to"
 }
 
-fn about(stats: &Stats, args: &StatsArgs) -> Value {
+fn about(stats: &Stats) -> Value {
     json!({
-        "file": args.output.display().to_string(),
+        "file": stats.path().display().to_string(),
         "bytes": stats.file_bytes(),
         "images": stats.moments().is_none().then_some(stats.image_count()),
         "content": format!("blake3:{}", stats.content()),
@@ -174,12 +205,12 @@ fn about(stats: &Stats, args: &StatsArgs) -> Value {
     })
 }
 
-fn print(stats: &Stats, args: &StatsArgs) -> std::io::Result<()> {
+fn print(stats: &Stats) -> std::io::Result<()> {
     let protocol = stats.protocol();
     let bytes = stats.file_bytes();
     let size =
         if bytes < 1 << 20 { format!("{} kB", bytes / 1000) } else { format!("{} MB", bytes / 1_000_000) };
-    Output.line(format_args!("  written to  {} ({size})", args.output.display()))?;
+    Output.line(format_args!("  written to  {} ({size})", stats.path().display()))?;
     if stats.moments().is_some() {
         Output.line("  images      not known: mean and covariance only")?;
     } else if let Some(swd) = &protocol.swd {

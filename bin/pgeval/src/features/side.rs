@@ -131,7 +131,7 @@ impl Given {
                 let writer = described_in_scratch(protocol, side, count)?;
                 let progress = Progress::new(common.progress_style(), "network", "images", count as u64);
                 let extractor = Some(&network.extractor as &dyn pg_metrics::FeatureExtractor);
-                describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
+                describe(&writer, (&set, 0), extractor, &progress, interrupt, &|_, _| Ok(()))?;
                 progress.finish();
                 let stats = writer.finish().context("keep what the network says of the images")?;
                 (Kept::Stats(Box::new(stats)), Some(set))

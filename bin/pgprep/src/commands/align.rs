@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
 use pg_align::{AlignSettings, Aligned, FinalFilter, RandomShift, align, check_inside, check_layout};
-use pg_cli::{ExitStatus, Provenance};
+use pg_cli::{ExitStatus, Part, Provenance};
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Storage};
 use pg_sources::{Item, Source};
 use rayon::prelude::*;
 use serde_json::{Map, json};
@@ -20,7 +20,7 @@ use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
 use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
-use crate::resumable::{DatasetJob, Ended, FileJob, Packed};
+use crate::resumable::{Built, DatasetJob, Ended, FileJob, Packed};
 use crate::session::{Session, count, reason, resolution, storage};
 
 /// Photos opened to see whether the landmarks lie in them.
@@ -385,8 +385,11 @@ impl Job {
             }
         }
         let plan = self.plan(args, 1);
+        let part = args.parts.chosen()?;
+        let output = output_of(part, &args.output);
         let file_job = FileJob {
-            output: &args.output,
+            output: &output,
+            part,
             plan: plan.clone(),
             done_file: "align.json",
             label: "align",
@@ -410,17 +413,20 @@ impl Job {
             count(summary.files, "aligned image"),
             self.size,
             self.size,
-            args.output.display(),
-            failed_note(summary.failed, &args.output)
+            output.display(),
+            failed_note(summary.failed, &output)
         );
-        session.result(&summary.json, [line])?;
+        session.result(&summary.json, [line].into_iter().chain(part.map(|part| next_step(part, &args.output))))?;
         Ok(status(summary.failed))
     }
 
     fn to_dataset(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
         let plan = self.dataset_plan(args);
+        let part = args.parts.chosen()?;
+        let output = output_of(part, &args.output);
         let job = DatasetJob {
-            output: &args.output,
+            output: &output,
+            part,
             plan: plan.clone(),
             storage: self.storage.clone(),
             label: "align",
@@ -429,17 +435,79 @@ impl Job {
         };
         let provenance = |done, failed| self.provenance(args, &plan, done, failed);
         let ended = job.run(session, provenance, |i| self.make(i))?;
-        finished_dataset(session, ended, &args.output)
+        finished_dataset(session, ended, part, &args.output)
     }
+}
+
+/// Where a command writes: of a part, a folder of its own below `output`.
+pub(crate) fn output_of(part: Option<Part>, output: &Path) -> PathBuf {
+    part.map_or_else(|| output.to_owned(), |part| part.folder(output))
+}
+
+/// What to do once all parts are there.
+fn next_step(part: Part, output: &Path) -> String {
+    format!(
+        "part {} of {}; once all are there: pgprep merge {} -o OUT",
+        part.index,
+        part.count,
+        output.display()
+    )
 }
 
 /// The end of a command that builds a dataset.
 pub(crate) fn finished_dataset(
     session: &Session,
-    ended: Ended<pg_shard::Manifest>,
+    ended: Ended<Built>,
+    part: Option<Part>,
     output: &Path,
 ) -> anyhow::Result<ExitStatus> {
-    let Ended::Complete(manifest) = ended else { return Ok(stopped_by_failure(session)) };
+    let Ended::Complete(built) = ended else { return Ok(stopped_by_failure(session)) };
+    match (built, part) {
+        (Built::Part(summary), Some(part)) => finished_part(session, &summary, part, output),
+        (Built::Part(_), None) => bail!("a part was built where a dataset was asked for"),
+        (Built::Dataset(manifest), _) => show_dataset(session, &manifest, output),
+    }
+}
+
+fn finished_part(
+    session: &Session,
+    summary: &PartSummary,
+    part: Part,
+    output: &Path,
+) -> anyhow::Result<ExitStatus> {
+    let folder = part.folder(output);
+    let shards = &summary.shards;
+    let line = format!(
+        "{} in {} in {}{}",
+        count(summary.images, "image"),
+        count(shards.len() as u64, "shard"),
+        folder.display(),
+        failed_note(summary.failed, &folder)
+    );
+    let json = json!({
+        "part": part.index,
+        "parts": part.count,
+        "folder": folder.display().to_string(),
+        "images": summary.images,
+        "failed": summary.failed,
+        "shards": [shards.start, shards.end],
+        "provenance": summary.provenance,
+    });
+    if shards.is_empty() {
+        session.notes.note(format!(
+            "part {part} has no shard: there are fewer than parts; --images-per-shard N makes more"
+        ));
+    }
+    session.result(&json, [line, next_step(part, output)])?;
+    Ok(status(summary.failed))
+}
+
+/// Says what a dataset that is complete holds.
+pub(crate) fn show_dataset(
+    session: &Session,
+    manifest: &Manifest,
+    output: &Path,
+) -> anyhow::Result<ExitStatus> {
     let levels: Vec<String> = manifest.resolutions.iter().rev().map(ToString::to_string).collect();
     let line = format!(
         "{} at {} px in {}{}",

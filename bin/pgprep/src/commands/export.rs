@@ -83,6 +83,7 @@ impl Export<'_> {
         }
         let job = FileJob {
             output: self.output,
+            part: None,
             plan: BuildPlan {
                 settings,
                 source_blake3: self.dataset.fingerprint(),

@@ -29,6 +29,7 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
     settings.insert("version".to_owned(), json!(TOOL.1));
     let job = FileJob {
         output: &args.output,
+        part: None,
         plan: BuildPlan {
             settings,
             source_blake3: dataset.fingerprint(),

@@ -6,6 +6,7 @@ mod compare;
 mod export;
 mod extract;
 mod info;
+mod merge;
 mod pack;
 mod repair;
 mod select;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Align(args) => align::run(&session, &args),
         Command::Pack(args) => pack::run(&session, &args),
+        Command::Merge(args) => merge::run(&session, &args),
         Command::Select(args) => select::run(&session, &args),
         Command::Info(args) => info::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),

@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 
 use crate::args::PackArgs;
 use crate::commands::TOOL;
-use crate::commands::align::finished_dataset;
+use crate::commands::align::{finished_dataset, output_of};
 use crate::dataset_labels::labels_blake3;
 use crate::image_items::list_blake3;
 use crate::pack_source::PackSource;
@@ -37,8 +37,11 @@ pub(crate) struct PackJob {
 pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStatus> {
     let pack = PackJob::prepare(args)?;
     let row = |i: usize| pack.row(i);
+    let part = args.parts.chosen()?;
+    let output = output_of(part, &args.output);
     let job = DatasetJob {
-        output: &args.output,
+        output: &output,
+        part,
         plan: pack.plan.clone(),
         storage: pack.storage.clone(),
         label: "pack",
@@ -47,7 +50,7 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
     };
     let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
     let ended = job.run(session, provenance, |i| pack.make(i))?;
-    finished_dataset(session, ended, &args.output)
+    finished_dataset(session, ended, part, &args.output)
 }
 
 impl PackJob {

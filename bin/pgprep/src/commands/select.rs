@@ -133,6 +133,7 @@ fn finish(session: &Session, args: &SelectArgs, json: &Value) -> anyhow::Result<
 fn already_done(session: &Session, args: &SelectArgs, plan: BuildPlan) -> anyhow::Result<ExitStatus> {
     let job = FileJob {
         output: &args.output,
+        part: None,
         plan,
         done_file: DONE_FILE,
         label: "select",

@@ -33,6 +33,7 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
     settings.insert("noise_px".to_owned(), json!(args.noise));
     let job = FileJob {
         output: &args.output,
+        part: None,
         plan: BuildPlan {
             settings,
             source_blake3: String::new(),

@@ -1,0 +1,232 @@
+//! `pgprep merge`: parts that were made apart, as one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use pg_cli::{ExitStatus, Interrupted, Provenance};
+use pg_shard::format::{BUILD_FILE, MANIFEST_FILE, PART_FILE};
+use pg_shard::{Claimed, FailedItem, OutputFolder, PartSet, ShardError, Transfer, is_part};
+use serde_json::Value;
+
+use crate::args::{MergeArgs, TransferChoice};
+use crate::commands::align::{failed_note, show_dataset, status};
+use crate::files_part::{FilesPart, FilesPartItem};
+use crate::resumable::{done_json, write_failed, write_json};
+use crate::session::{Session, count, output_context};
+
+/// Counts that are of a part's items; all others are of the sources, and the same in every part.
+const OF_ITEMS: [&str; 3] = ["aligned", "packed", "failed"];
+
+pub(crate) fn run(session: &Session, args: &MergeArgs) -> anyhow::Result<ExitStatus> {
+    let folders = folders(&args.parts)?;
+    let of_files = folders.iter().filter(|folder| FilesPart::is_in(folder)).count();
+    if of_files == 0 {
+        return merge_dataset(session, args, &folders);
+    }
+    if of_files < folders.len() {
+        bail!("some of the parts are of a dataset, and some of PNG files: give those of one command");
+    }
+    merge_files(session, args, &folders)
+}
+
+/// The parts, those below folders of parts included.
+fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for path in given {
+        let is_begun = path.join(BUILD_FILE).is_file() || path.join(MANIFEST_FILE).is_file();
+        if is_part(path) || is_begun || !path.is_dir() {
+            folders.push(path.clone());
+            continue;
+        }
+        let listed = || format!("cannot list {} (PART)", path.display());
+        let mut below = Vec::new();
+        for entry in fs::read_dir(path).with_context(listed)? {
+            let folder = entry.with_context(listed)?.path();
+            if is_part(&folder) || folder.join(BUILD_FILE).is_file() {
+                below.push(folder);
+            }
+        }
+        if below.is_empty() {
+            folders.push(path.clone());
+        }
+        below.sort();
+        folders.extend(below);
+    }
+    Ok(folders)
+}
+
+fn merge_dataset(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
+    let set = PartSet::open(folders)?;
+    let of_parts: Vec<Value> = set.summaries().into_iter().map(|part| part.provenance).collect();
+    let parsed = of_parts.into_iter().map(serde_json::from_value).collect::<Result<Vec<Provenance>, _>>();
+    let parsed = parsed.context("a part's provenance is malformed (part.json)")?;
+    let provenance = serde_json::to_value(of_whole(&parsed, &args.output)?)?;
+    let progress = session.progress("merge", "shards", set.shards());
+    let stop = || ShardError::Unfinished { path: args.output.clone() };
+    let mut advance = || {
+        progress.advance(1);
+        if session.interrupted() { Err(stop()) } else { Ok(()) }
+    };
+    let merged = set.merge(&args.output, transfer(args.by), provenance, &mut advance);
+    interrupted(session)?;
+    let manifest = merged.with_context(|| output_context(&args.output))?;
+    progress.finish();
+    show_dataset(session, &manifest, &args.output)
+}
+
+fn interrupted(session: &Session) -> Result<(), Interrupted> {
+    session.check_interrupt(|| "run the same command again to go on".to_owned())
+}
+
+fn transfer(choice: TransferChoice) -> Transfer {
+    match choice {
+        TransferChoice::Link => Transfer::Link,
+        TransferChoice::Move => Transfer::Move,
+        TransferChoice::Copy => Transfer::Copy,
+    }
+}
+
+/// The provenance of one run over all parts, written to `output`.
+fn of_whole(parts: &[Provenance], output: &Path) -> anyhow::Result<Provenance> {
+    let mut whole = parts.first().context("no part was given")?.clone();
+    for name in OF_ITEMS {
+        let counts: Vec<u64> = parts.iter().filter_map(|part| part.counts.get(name)?.as_u64()).collect();
+        if let Some(count) = whole.counts.get_mut(name) {
+            *count = counts.iter().sum::<u64>().into();
+        }
+    }
+    Ok(whole.with_output(&output.display().to_string()))
+}
+
+/// The folder of files of all parts, as one run would have written it.
+fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
+    let parts = all_parts(folders)?;
+    let Some((_, first)) = parts.first() else { bail!("no part was given") };
+    let (output, plan, done_file) = (&args.output, first.plan.clone(), first.done_file.clone());
+    let context = || output_context(output);
+    let provenances: Vec<Provenance> = parts.iter().map(|(_, part)| part.provenance.clone()).collect();
+    let provenance = of_whole(&provenances, output)?;
+    let counts = parts.iter().map(|(_, part)| part.counts());
+    let counts = counts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+    let json = done_json(counts, &plan, &provenance);
+    match OutputFolder::claim(output, &plan, &done_file).with_context(context)? {
+        Claimed::Done => {
+            let found = fs::read(output.join(&done_file)).with_context(context)?;
+            if serde_json::from_slice::<Value>(&found).unwrap_or_default() != json {
+                bail!(
+                    "{} was already filled by another command (see {done_file} there): choose another output folder (-o)",
+                    output.display()
+                );
+            }
+            session.notes.note(format!("{} is complete already, nothing was done", output.display()));
+        }
+        Claimed::Begun(folder) => {
+            let progress = session.progress("merge", "files", counts.0 as usize);
+            let mut failed: Vec<&FailedItem> = Vec::new();
+            for (from, part) in &parts {
+                for item in &part.items {
+                    match item {
+                        FilesPartItem::Failed(item) => failed.push(item),
+                        FilesPartItem::Written(name) => {
+                            interrupted(session)?;
+                            bring(&from.join(name), &output.join(name), args.by)?;
+                            progress.advance(1);
+                        }
+                    }
+                }
+            }
+            progress.finish();
+            write_failed(output, failed.into_iter()).with_context(context)?;
+            fs::File::open(output).and_then(|folder| folder.sync_all()).with_context(context)?;
+            write_json(&output.join(&done_file), &json).with_context(context)?;
+            folder.release().with_context(context)?;
+        }
+    }
+    let line = format!(
+        "{} in {}{}",
+        count(counts.0, "file"),
+        output.display(),
+        failed_note(counts.1, output)
+    );
+    session.result(&json, [line])?;
+    Ok(status(counts.1))
+}
+
+/// Every part once, in order, all of one job.
+fn all_parts(folders: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, FilesPart)>> {
+    let mut parts: BTreeMap<usize, (PathBuf, FilesPart)> = BTreeMap::new();
+    let mut first: Option<(PathBuf, FilesPart)> = None;
+    for folder in folders {
+        if !is_part(folder) {
+            return Err(ShardError::UnfinishedPart { path: folder.clone() }.into());
+        }
+        let part = FilesPart::read(folder)?;
+        let (first_folder, first) = first.get_or_insert_with(|| (folder.clone(), part.clone()));
+        if (&part.plan, part.parts, &part.done_file) != (&first.plan, first.parts, &first.done_file) {
+            let mut difference = first.plan.difference(&part.plan);
+            if difference.is_empty() {
+                "the number of parts".clone_into(&mut difference);
+            }
+            let (path, first) = (folder.clone(), first_folder.clone());
+            return Err(ShardError::ForeignPart { path, first, difference }.into());
+        }
+        let number = part.part;
+        if let Some((first, _)) = parts.insert(number, (folder.clone(), part)) {
+            let second = folder.clone();
+            return Err(ShardError::PartTwice { part: number, first, second }.into());
+        }
+    }
+    let count = first.map_or(1, |(_, first)| first.parts);
+    let missing: Vec<String> =
+        (1..=count).filter(|part| !parts.contains_key(part)).map(|part| part.to_string()).collect();
+    if !missing.is_empty() {
+        return Err(ShardError::PartsMissing { missing: missing.join(", "), count }.into());
+    }
+    Ok(parts.into_values().collect())
+}
+
+fn bring(from: &Path, to: &Path, by: TransferChoice) -> anyhow::Result<()> {
+    if to.is_file() {
+        // Of an interrupted merge: links and names are whole, copies are named last.
+        return Ok(());
+    }
+    if !from.is_file() {
+        bail!("{} is missing, {PART_FILE} beside it lists it: make that part again", from.display());
+    }
+    let refused = |source| ShardError::Transfer { from: from.to_owned(), to: to.to_owned(), source };
+    match by {
+        TransferChoice::Link => fs::hard_link(from, to).map_err(refused)?,
+        TransferChoice::Move => fs::rename(from, to).map_err(refused)?,
+        TransferChoice::Copy => {
+            let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+            pg_shard::write_atomically(to, |file| std::io::Write::write_all(file, &bytes))
+                .with_context(|| format!("cannot write {} (-o)", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_provenance_of_the_whole_adds_up_what_was_done_and_names_the_output() {
+        let part = |packed: u64, failed: u64| {
+            let mut part = Provenance::of_this_process("pgprep", "1", None)
+                .setting("fit", "crop")
+                .count("source_images", 10)
+                .count("packed", packed)
+                .count("failed", failed);
+            part.command_line = ["pgprep", "pack", "a", "-o", "parts"].map(str::to_owned).to_vec();
+            part
+        };
+        let whole = of_whole(&[part(3, 1), part(6, 0)], Path::new("b")).unwrap();
+        assert_eq!(json!(whole.counts), json!({ "source_images": 10, "packed": 9, "failed": 1 }));
+        assert_eq!(whole.command_line, ["pgprep", "pack", "a", "-o", "b"]);
+    }
+}

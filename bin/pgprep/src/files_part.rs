@@ -1,0 +1,109 @@
+//! `part.json` of a folder of files: some of the items of a job that writes a file for each.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use pg_cli::{Part, Provenance};
+use pg_shard::format::{MAX_MANIFEST_BYTES, PART_FILE};
+use pg_shard::{BuildPlan, FailedItem};
+use serde::{Deserialize, Serialize};
+
+const FORMAT: &str = "pgkit-files-part";
+const VERSION: u32 = 1;
+
+/// What became of an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum FilesPartItem {
+    /// The name of its file.
+    Written(String),
+    Failed(FailedItem),
+}
+
+/// What `part.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilesPart {
+    format: String,
+    format_version: u32,
+    pub(crate) part: usize,
+    pub(crate) parts: usize,
+    /// Of the whole.
+    pub(crate) plan: BuildPlan,
+    /// The file that marks the whole as done.
+    pub(crate) done_file: String,
+    /// In the order of the plan's items.
+    pub(crate) items: Vec<FilesPartItem>,
+    pub(crate) provenance: Provenance,
+}
+
+impl FilesPart {
+    pub(crate) fn new(
+        part: Part,
+        plan: BuildPlan,
+        done_file: &str,
+        items: Vec<FilesPartItem>,
+        provenance: Provenance,
+    ) -> Self {
+        let (part, parts) = (part.index, part.count);
+        let (format, done_file) = (FORMAT.to_owned(), done_file.to_owned());
+        Self { format, format_version: VERSION, part, parts, plan, done_file, items, provenance }
+    }
+
+    /// What the folder of `part` is claimed by.
+    pub(crate) fn claim(part: Part, plan: &BuildPlan) -> BuildPlan {
+        let mut plan = plan.clone();
+        plan.settings.insert("part".to_owned(), part.to_string().into());
+        plan
+    }
+
+    /// Whether `FOLDER/part.json` is one of files.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        #[derive(Deserialize)]
+        struct Claim {
+            format: String,
+        }
+        let text = fs::read(folder.join(PART_FILE)).unwrap_or_default();
+        serde_json::from_slice::<Claim>(&text).is_ok_and(|claim| claim.format == FORMAT)
+    }
+
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(PART_FILE);
+        let read = || format!("cannot read {}", path.display());
+        if fs::metadata(&path).with_context(read)?.len() > MAX_MANIFEST_BYTES {
+            bail!("{} is malformed: more than {MAX_MANIFEST_BYTES} bytes", path.display());
+        }
+        let text = fs::read(&path).with_context(read)?;
+        let malformed = || format!("{} is malformed: expected JSON as --part writes it", path.display());
+        let found: Self = serde_json::from_slice(&text).with_context(malformed)?;
+        let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
+        let names = found.items.iter().filter_map(|item| match item {
+            FilesPartItem::Written(name) => Some(name.as_str()),
+            FilesPartItem::Failed(_) => None,
+        });
+        let wrong = names.chain([found.done_file.as_str()]).find(|name| !is_name(name));
+        if let Some(wrong) = wrong {
+            bail!("{} is malformed: {wrong:?} is no name of a file in its folder", path.display());
+        }
+        let part = Part { index: found.part, count: found.parts };
+        let fits = (1..=part.count).contains(&part.index) && part.range(found.plan.items).len() == found.items.len();
+        if found.format != FORMAT || found.format_version != VERSION || !fits {
+            bail!(
+                "{} is malformed: expected format {FORMAT:?}, version {VERSION}, and all items of a part",
+                path.display()
+            );
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn is(&self, part: Part, plan: &BuildPlan) -> bool {
+        (self.part, self.parts) == (part.index, part.count) && self.plan == *plan
+    }
+
+    /// Files written, and items left out.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let written = self.items.iter().filter(|item| matches!(item, FilesPartItem::Written(_))).count();
+        (written as u64, (self.items.len() - written) as u64)
+    }
+}
