@@ -39,12 +39,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
             ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
         process::succeeds(&mut cargo(&arguments))?
     };
+    let with_slurm = everything && setup::slurm::is_installed();
+    if everything && !with_slurm {
+        println!("parts under Slurm are not tested: no Slurm (cargo xtask setup --slurm)");
+    }
+    let slurm_tests: &[&str] = if with_slurm { &["--features", "tests-pgprep/slurm"] } else { &[] };
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);
         if !names_packages(&arguments.passed_on) {
             command.arg("--workspace");
         }
-        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(&arguments.passed_on);
+        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(slurm_tests);
+        command.args(&arguments.passed_on);
         command
     } else {
         // Below cargo's own runner a filter comes before `--`, and no test found is no failure.
@@ -52,7 +58,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         if !names_packages(&arguments.passed_on) {
             command.arg("--workspace");
         }
-        command.args(&arguments.passed_on);
+        command.args(slurm_tests).args(&arguments.passed_on);
         if !arguments.passed_on.iter().any(|argument| argument == "--") {
             command.arg("--");
         }
