@@ -145,7 +145,7 @@ Examples:
     )]
     Pr(PrArgs),
 
-    /// Perceptual path length: how evenly images change along paths through a generator's latent space
+    /// Perceptual path length: how evenly images change on paths through a latent space
     #[command(
         long_about = "\
 Perceptual path length (StyleGAN, arXiv:1812.04948, section 4.1): the mean distance by LPIPS of images that \
@@ -161,7 +161,7 @@ Examples:
     )]
     Ppl(PplArgs),
 
-    /// Linear separability: how well a plane in a generator's latent space tells attributes of its images
+    /// Linear separability: how well planes in a latent space tell attributes of images
     #[command(
         long_about = "\
 Linear separability (StyleGAN, arXiv:1812.04948, section 4.2): 2 to the sum, over attributes, of the bits that \

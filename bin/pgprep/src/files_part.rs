@@ -87,7 +87,8 @@ impl FilesPart {
             bail!("{} is malformed: {wrong:?} is no name of a file in its folder", path.display());
         }
         let part = Part { index: found.part, count: found.parts };
-        let fits = (1..=part.count).contains(&part.index) && part.range(found.plan.items).len() == found.items.len();
+        let fits =
+            (1..=part.count).contains(&part.index) && part.range(found.plan.items).len() == found.items.len();
         if found.format != FORMAT || found.format_version != VERSION || !fits {
             bail!(
                 "{} is malformed: expected format {FORMAT:?}, version {VERSION}, and all items of a part",

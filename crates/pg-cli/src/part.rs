@@ -162,7 +162,9 @@ impl PartArgs {
                 "--part auto: JOB_COMPLETION_INDEX says which part, and --parts N must say of how many: the Job's completions",
             )?;
             if index >= count {
-                bail!("--part auto: JOB_COMPLETION_INDEX is {index}, expected less than the {count} of --parts");
+                bail!(
+                    "--part auto: JOB_COMPLETION_INDEX is {index}, expected less than the {count} of --parts"
+                );
             }
             found.push(("JOB_COMPLETION_INDEX", Part { index: index + 1, count }));
         }

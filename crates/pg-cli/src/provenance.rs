@@ -107,7 +107,8 @@ mod tests {
             (&["pack", "-ob", "a"], &["pack", "-oc", "a"]),
         ] {
             let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-            let provenance = Provenance { command_line: words(before), ..Provenance::of_this_process("", "", None) };
+            let provenance =
+                Provenance { command_line: words(before), ..Provenance::of_this_process("", "", None) };
             assert_eq!(provenance.with_output("c").command_line, words(after));
         }
     }

@@ -282,7 +282,8 @@ impl DatasetBuilder {
     fn records(&self) -> Result<Vec<PartShard>, ShardError> {
         let record = |shard| {
             let record = read_record(self.output.path(), shard);
-            let record = record.ok_or_else(|| ShardError::Unfinished { path: self.output.path().to_owned() })?;
+            let record =
+                record.ok_or_else(|| ShardError::Unfinished { path: self.output.path().to_owned() })?;
             Ok(PartShard { shard, record })
         };
         self.shards().map(record).collect()

@@ -226,7 +226,9 @@ pub enum ShardError {
         second: PathBuf,
     },
     /// A part of another dataset, or of another cut of it.
-    #[error("{path} is no part of what {first} is a part of ({difference} differs): leave it out, or make it again by the same command")]
+    #[error(
+        "{path} is no part of what {first} is a part of ({difference} differs): leave it out, or make it again by the same command"
+    )]
     ForeignPart {
         /// The folder.
         path: PathBuf,

@@ -289,14 +289,16 @@ mod tests {
     fn parts_in_any_order_and_by_any_way_become_the_dataset_of_one_build() {
         let root = tempfile::tempdir().unwrap();
         let whole = root.path().join("whole");
-        let Opened::Building(builder) = DatasetBuilder::open_stored(&whole, plan(0), storage()).unwrap() else {
+        let Opened::Building(builder) = DatasetBuilder::open_stored(&whole, plan(0), storage()).unwrap()
+        else {
             panic!("made before");
         };
         let builder = builder.with_labels(vec!["number".to_owned()]).unwrap();
         fill(&builder);
         builder.complete(json!({ "whole": true })).unwrap();
         // 6 shards: with 9 parts some are empty.
-        for (count, transfer) in [(1, Transfer::Link), (4, Transfer::Move), (9, Transfer::Copy), (3, Transfer::Link)]
+        for (count, transfer) in
+            [(1, Transfer::Link), (4, Transfer::Move), (9, Transfer::Copy), (3, Transfer::Link)]
         {
             let root = tempfile::tempdir().unwrap();
             let mut folders = parts(root.path(), count);

@@ -80,8 +80,8 @@ impl PartRecord {
         if bytes > MAX_MANIFEST_BYTES {
             return Err(malformed(format!("{bytes} bytes, expected at most {MAX_MANIFEST_BYTES}")));
         }
-        let record: Self = serde_json::from_slice(&fs::read(&path).map_err(io)?)
-            .map_err(|e| malformed(e.to_string()))?;
+        let record: Self =
+            serde_json::from_slice(&fs::read(&path).map_err(io)?).map_err(|e| malformed(e.to_string()))?;
         if record.format != PART_FORMAT_NAME || record.format_version != PART_FORMAT_VERSION {
             return Err(malformed(format!(
                 "format {:?}, version {}, expected {PART_FORMAT_NAME:?}, version {PART_FORMAT_VERSION}",

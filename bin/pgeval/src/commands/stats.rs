@@ -183,7 +183,8 @@ fn of_parts(args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .collect();
     let images: usize = parts.iter().map(Stats::image_count).sum();
     let seed = parts.first().and_then(|part| part.protocol().swd.as_ref()).map(|swd| swd.seed);
-    let provenance = of_whole.map_or_else(|| json!(provenance(seed).setting("parts", made_from)), |whole| json!(whole));
+    let provenance =
+        of_whole.map_or_else(|| json!(provenance(seed).setting("parts", made_from)), |whole| json!(whole));
     let progress = Progress::new(common.progress_style(), "merge", "images", images as u64);
     let merged = merge(&parts, &args.output, provenance, &mut || progress.advance(1))?;
     progress.finish();

@@ -416,7 +416,10 @@ impl Job {
             output.display(),
             failed_note(summary.failed, &output)
         );
-        session.result(&summary.json, [line].into_iter().chain(part.map(|part| next_step(part, &args.output))))?;
+        session.result(
+            &summary.json,
+            [line].into_iter().chain(part.map(|part| next_step(part, &args.output))),
+        )?;
         Ok(status(summary.failed))
     }
 

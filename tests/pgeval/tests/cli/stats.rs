@@ -153,3 +153,56 @@ fn a_damaged_file_is_told_from_a_good_one() {
     std::fs::write(&path, &bytes[..last]).unwrap();
     refused(&sandbox, &arguments, &["real.pgstats is damaged", &format!("it has {last} bytes")]);
 }
+
+#[test]
+fn parts_in_any_order_are_the_file_of_one_run() {
+    let sandbox = drawn();
+    make(&sandbox, "real", "whole.pgstats", &["--images", "8"]);
+    let whole = std::fs::read(sandbox.path("whole.pgstats")).unwrap();
+    std::fs::rename(sandbox.path("whole.pgstats"), sandbox.path("kept.pgstats")).unwrap();
+    for part in ["3/3", "1/3", "2/3"] {
+        let about = make(&sandbox, "real", "real.pgstats", &["--images", "8", "--part", part]);
+        assert!(
+            about["file"]
+                .as_str()
+                .is_some_and(|file| file.ends_with(&format!("{}-of-3.pgstats", &part[..1])))
+        );
+    }
+    let [one, two, three] = ["1", "2", "3"].map(|part| format!("real.part-{part}-of-3.pgstats"));
+    let merge = |files: &[&str]| -> Vec<String> {
+        let start = ["stats", "-o", "whole.pgstats", "--merge"];
+        start.iter().chain(files).map(|&word| word.to_owned()).collect()
+    };
+    let run = |files: &[&str]| {
+        let words = merge(files);
+        pgeval(&sandbox, &words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let _ = run(&[&two, &three, &one]).with_status(0);
+    let merged = std::fs::read(sandbox.path("whole.pgstats")).unwrap();
+    let header = |bytes: &[u8]| {
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        String::from_utf8_lossy(&bytes[8..8 + length]).into_owned()
+    };
+    assert_eq!(header(&merged), header(&whole));
+    assert!(merged == whole, "the tables differ");
+
+    let refused = |files: &[&str], expected: &[&str]| {
+        let error = run(files).with_status(2).stderr;
+        for text in expected {
+            assert!(error.contains(text), "{text:?} not in {error}");
+        }
+    };
+    refused(&[&one, &three], &["parts 2 of 3 are missing", "--part I/3"]);
+    refused(&[&one, &two, &three, &two], &["are both part 2"]);
+    refused(&[&one, "kept.pgstats"], &["kept.pgstats was made without --part"]);
+    make(&sandbox, "real", "other.pgstats", &["--images", "7", "--part", "2/3"]);
+    refused(&[&one, "other.part-2-of-3.pgstats", &three], &["the number of images differs"]);
+    make(&sandbox, "real", "seed.pgstats", &["--images", "8", "--part", "2/3", "--seed", "4"]);
+    refused(&[&one, "seed.part-2-of-3.pgstats", &three], &["its seed is 4, expected 0"]);
+    let of_file =
+        pgeval(&sandbox, &["stats", "kept.pgstats", "-o", "x.npz", "--part", "1/2"]).with_status(2).stderr;
+    assert!(of_file.contains("expected images to share out"), "{of_file}");
+    let many =
+        pgeval(&sandbox, &["stats", "fake", "-o", "x.pgstats", "--part", "5/99"]).with_status(2).stderr;
+    assert!(many.contains("holds only 9 images, fewer than parts"), "{many}");
+}

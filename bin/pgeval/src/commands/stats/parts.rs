@@ -36,8 +36,7 @@ pub(super) fn setting(part: Part, set: &ImageSet, count: usize) -> Value {
 /// Parts must be all of one run, each once.
 pub(super) fn in_order(files: Vec<Stats>, output: &Path) -> Result<(Vec<Stats>, Option<Provenance>)> {
     let said = |file: &Stats| file.provenance()["settings"].get(SETTING).cloned();
-    let Some((first_name, first)) =
-        files.iter().find_map(|file| Some((file.path().to_owned(), said(file)?)))
+    let Some((first_name, first)) = files.iter().find_map(|file| Some((file.path().to_owned(), said(file)?)))
     else {
         return Ok((files, None));
     };

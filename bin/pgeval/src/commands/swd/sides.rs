@@ -83,7 +83,9 @@ impl Sides {
             Progress::new(common.progress_style(), "describe", "images", self.images_read() as u64);
         let collect = |side, set: &ImageSet| -> Result<Stats> {
             let writer = described_in_scratch(protocol.clone(), side, self.image_count)?;
-            describe(&writer, (set, 0), extractor, &progress, interrupt, &|index, image| see(side, index, image))?;
+            describe(&writer, (set, 0), extractor, &progress, interrupt, &|index, image| {
+                see(side, index, image)
+            })?;
             writer.finish().context("keep what was found in the images")
         };
         let made = self.real.images().map(|set| collect(Side::Real, set)).transpose()?;
