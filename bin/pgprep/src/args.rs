@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::{CommonArgs, FitChoice, LevelChoice};
+use pg_cli::{CloudArgs, CommonArgs, FitChoice, LevelChoice};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +19,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
 
     /// Print the result as one JSON object on stdout
     #[arg(long, global = true, help_heading = "Common options")]

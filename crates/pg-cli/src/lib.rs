@@ -4,6 +4,7 @@
 //! The libraries below never print, never read the environment and never parse arguments; this crate
 //! and the binaries do.
 
+mod cloud_args;
 mod common_args;
 mod exit;
 mod fit_choice;
@@ -12,7 +13,9 @@ mod level_choice;
 mod output;
 mod progress;
 mod provenance;
+mod scratch_names;
 
+pub use cloud_args::CloudArgs;
 pub use common_args::CommonArgs;
 pub use exit::{ExitStatus, WorkFailed, run_to_exit};
 pub use fit_choice::FitChoice;
@@ -21,3 +24,4 @@ pub use level_choice::LevelChoice;
 pub use output::{Output, StderrNotes};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;
+pub use scratch_names::{hide_scratch, shown};

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// Tool, version, command line, seed, settings and counts of a result.
 ///
 /// It holds nothing that may differ between two runs that must give the same bytes: no clock, no
-/// host, and the command line without `--threads` and `--quiet`.
+/// host, and the command line without `--threads`, `--scratch` and `--quiet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// `pgprep`, `pgeval` or `pgtrain`.
@@ -59,9 +59,9 @@ fn result_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--threads" => drop(arguments.next()),
+            "--threads" | "--scratch" => drop(arguments.next()),
             "--quiet" | "-q" => {}
-            a if a.starts_with("--threads=") => {}
+            a if a.starts_with("--threads=") || a.starts_with("--scratch=") => {}
             _ => kept.push(argument),
         }
     }
@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn flags_that_cannot_change_the_result_are_left_out() {
-        let arguments = ["align", "photos", "--threads", "2", "-q", "--threads=3", "-o", "out"];
+        let arguments =
+            ["align", "photos", "--threads", "2", "-q", "--threads=3", "--scratch", "/tmp", "-o", "out"];
         let kept = result_arguments(arguments.iter().map(|&a| a.to_owned()));
         assert_eq!(kept, ["align", "photos", "-o", "out"]);
     }

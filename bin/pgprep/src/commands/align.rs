@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use serde_json::{Map, json};
 
 use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
@@ -83,7 +84,7 @@ impl Job {
             Preset::Celeba => pg_align::Preset::Celeba,
             Preset::Ffhq => pg_align::Preset::Ffhq,
         };
-        let file = read_landmarks(&args.landmarks)?;
+        let file = read_landmarks(session, &args.landmarks)?;
         let layout = file.layout;
         check_points(&file, args)?;
         // With --preview a wrong layout is there to be seen.
@@ -107,16 +108,16 @@ impl Job {
         {
             return Err(error.context(not_usable(&args.landmarks)));
         }
-        let source = Source::open(&args.photos)
+        let source = at_url::source(session, &args.photos, None)
             .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
-        if !args.preview && is_inside(&args.output, &args.photos) {
+        if !args.preview && is_inside(&args.output, &args.photos)? {
             bail!(
                 "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
                 args.output.display(),
                 args.photos.display()
             );
         }
-        let (faces, without_landmarks) = match_photos(&source, file.rows, args)?;
+        let (faces, without_landmarks) = match_photos(session, &source, file.rows, args)?;
         if without_landmarks > 0 {
             let photos = count(without_landmarks as u64, "photo");
             session.notes.note(format!("{photos} without a landmark row left aside"));
@@ -152,14 +153,15 @@ impl Job {
 }
 
 /// True when `output`, which need not exist, is `folder` or below it.
-pub(crate) fn is_inside(output: &Path, folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return false };
+pub(crate) fn is_inside(output: &Path, folder: &Path) -> anyhow::Result<bool> {
+    if at_url::is_within(output, folder)? {
+        return Ok(true);
+    }
+    let Ok(folder) = folder.canonicalize() else { return Ok(false) };
     let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     // The part that exists, links resolved.
-    absolute
-        .ancestors()
-        .find_map(|part| part.canonicalize().ok())
-        .is_some_and(|part| part.starts_with(&folder))
+    let existing = absolute.ancestors().find_map(|part| part.canonicalize().ok());
+    Ok(existing.is_some_and(|part| part.starts_with(&folder)))
 }
 
 fn not_usable(path: &Path) -> String {
@@ -182,8 +184,9 @@ fn check_points(file: &LandmarkFile, args: &AlignArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_landmarks(path: &Path) -> anyhow::Result<LandmarkFile> {
-    let bytes = fs::read(path).with_context(|| {
+fn read_landmarks(session: &Session, path: &Path) -> anyhow::Result<LandmarkFile> {
+    let read = || anyhow::Ok(fs::read(at_url::file(session, path)?)?);
+    let bytes = read().with_context(|| {
         format!(
             "cannot read {} (--landmarks): give the file with the five points of each photo",
             path.display()
@@ -197,6 +200,7 @@ fn read_landmarks(path: &Path) -> anyhow::Result<LandmarkFile> {
 
 /// The faces to align, sorted by file name, and the number of photos without a row.
 fn match_photos(
+    session: &Session,
     source: &Source,
     rows: Vec<LandmarkRow>,
     args: &AlignArgs,
@@ -226,7 +230,7 @@ fn match_photos(
     let without_landmarks = source.items().len() - named.len();
     faces.sort_by(|a, b| a.row.file.as_bytes().cmp(b.row.file.as_bytes()));
     if let Some(path) = &args.ids {
-        keep_ids(&mut faces, path)?;
+        keep_ids(session, &mut faces, path)?;
     }
     if let Some(limit) = args.limit {
         if limit == 0 {
@@ -238,8 +242,9 @@ fn match_photos(
 }
 
 /// Keeps the faces named in the file, by file name or by its stem.
-fn keep_ids(faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {} (--ids)", path.display()))?;
+fn keep_ids(session: &Session, faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
+    let read = || anyhow::Ok(fs::read_to_string(at_url::file(session, path)?)?);
+    let text = read().with_context(|| format!("cannot read {} (--ids)", path.display()))?;
     let known: HashSet<&str> = faces.iter().flat_map(|f| [f.row.file.as_str(), stem(&f.row.file)]).collect();
     let mut wanted = HashSet::new();
     for (i, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
