@@ -10,7 +10,7 @@ mod swd;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use pg_cli::CommonArgs;
+use pg_cli::{CloudArgs, CommonArgs};
 
 pub(crate) use gate::GateArgs;
 pub(crate) use images::ImageArgs;
@@ -50,6 +50,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
 }
 
 #[derive(Debug, Subcommand)]

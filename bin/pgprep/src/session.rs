@@ -86,16 +86,16 @@ impl Session {
         self.interrupt.check(advice)
     }
 
-    /// Whether items fail for no fault of their own: a signal came, or the connection was lost.
+    /// Whether items fail for no fault of their own: a signal came, or the storage failed.
     pub(crate) fn is_ending(&self) -> bool {
         self.interrupted() || self.cloud.is_in_trouble()
     }
 
-    /// The error of a build that was ended so, with what was `kept`; a lost connection comes first.
+    /// The error of a build that was ended so, with what was `kept`; a failure comes first.
     pub(crate) fn check_ending(&self, kept: impl Fn() -> String) -> anyhow::Result<()> {
         match self.cloud.take_trouble() {
             Some(CloudError::Interrupted { .. }) | None => Ok(self.check_interrupt(kept)?),
-            Some(error) => Err(anyhow::Error::new(error).context(format!("the connection was lost: {}", kept()))),
+            Some(error) => Err(anyhow::Error::new(error).context(format!("the object storage failed: {}", kept()))),
         }
     }
 

@@ -24,4 +24,4 @@ pub use level_choice::LevelChoice;
 pub use output::{Output, StderrNotes};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;
-pub use scratch_names::{hide_scratch, shown};
+pub use scratch_names::{hide_scratch, is_in_scratch, shown};

@@ -12,6 +12,12 @@ pub fn hide_scratch(scratch: &Path) {
     let _ = START.set(format!("{}/", scratch.display()));
 }
 
+/// Whether `path` lies in the scratch folder.
+#[must_use]
+pub fn is_in_scratch(path: &Path) -> bool {
+    START.get().is_some_and(|start| path.as_os_str().as_encoded_bytes().starts_with(start.as_bytes()))
+}
+
 /// `text` as it is to be shown.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {

@@ -22,6 +22,8 @@ mod output;
 mod photos;
 mod remote;
 mod scratch;
+#[cfg(all(test, feature = "object-store"))]
+mod tests;
 
 pub use cloud::{Cloud, Settings, Stop};
 pub use dataset::RemoteDataset;

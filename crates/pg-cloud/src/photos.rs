@@ -123,7 +123,7 @@ impl Photos {
 
     fn check(&self) -> io::Result<()> {
         if self.remote.cloud().is_in_trouble() {
-            return Err(io::Error::other("the connection was lost before"));
+            return Err(io::Error::other("the object storage failed before"));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, 
 use serde_json::{Value, json};
 
 use crate::args::StatsArgs;
+use crate::at_url::shown_value;
 use crate::described::{check_size, compared_levels, describe};
 use crate::features::{Network, of_images as warnings_of};
 use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
@@ -55,7 +56,7 @@ fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Int
         .setting("network", network.as_ref().map_or(Value::Null, |network| network.described.clone()))
         .count("images_read", count);
     let writer =
-        StatsWriter::create(&args.output, protocol, count, json!(provenance)).with_context(cannot_write)?;
+        StatsWriter::create(&args.output, protocol, count, shown_value(json!(provenance))).with_context(cannot_write)?;
     let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
     let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
     describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
@@ -103,7 +104,7 @@ fn of_npz(path: &Path, args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .setting("network", network.described.clone());
     let protocol = StatsProtocol { swd: None, network: Some(of) };
     let writer =
-        StatsWriter::create(&args.output, protocol, 0, json!(provenance)).with_context(cannot_write)?;
+        StatsWriter::create(&args.output, protocol, 0, shown_value(json!(provenance))).with_context(cannot_write)?;
     writer.finish_moments(gaussian).with_context(cannot_write)
 }
 
