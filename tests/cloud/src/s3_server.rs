@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hyper::service::Service as _;
 use hyper::{Method, Response, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -63,7 +62,7 @@ impl S3Server {
                 if fails {
                     return broken();
                 }
-                match s3.call(request).await {
+                match hyper::service::Service::call(&s3, request).await {
                     Ok(response) => response,
                     Err(_) => broken(),
                 }
