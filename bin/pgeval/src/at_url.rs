@@ -190,7 +190,9 @@ pub(crate) fn shown_value(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(shown(&text).into_owned()),
         Value::Array(values) => values.into_iter().map(shown_value).collect(),
-        Value::Object(members) => members.into_iter().map(|(name, value)| (name, shown_value(value))).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, shown_value(value))).collect()
+        }
         other => other,
     }
 }

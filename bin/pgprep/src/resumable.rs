@@ -381,8 +381,7 @@ impl FileJob<'_> {
                 serde_json::to_writer(&mut lines, item)?;
                 lines.push(b'\n');
             }
-            write_atomically(&work.join(FAILED_FILE), |file| file.write_all(&lines))
-                .with_context(context)?;
+            write_atomically(&work.join(FAILED_FILE), |file| file.write_all(&lines)).with_context(context)?;
         }
         let (files, failed) = (written as u64, failed.len() as u64);
         let json = json!({

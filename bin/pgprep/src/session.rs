@@ -95,7 +95,9 @@ impl Session {
     pub(crate) fn check_ending(&self, kept: impl Fn() -> String) -> anyhow::Result<()> {
         match self.cloud.take_trouble() {
             Some(CloudError::Interrupted { .. }) | None => Ok(self.check_interrupt(kept)?),
-            Some(error) => Err(anyhow::Error::new(error).context(format!("the object storage failed: {}", kept()))),
+            Some(error) => {
+                Err(anyhow::Error::new(error).context(format!("the object storage failed: {}", kept())))
+            }
         }
     }
 

@@ -30,8 +30,6 @@ impl Cloud {
     pub fn dataset(&self, location: &Location) -> Result<Option<RemoteDataset>, CloudError> {
         let remote = self.remote(location)?;
         let folder = self.scratch_path(location)?;
-        fs::create_dir_all(&folder).map_err(scratch_error("create", &folder))?;
-        let path = folder.join(MANIFEST_FILE);
         let Some(text) = remote.read_if_there(MANIFEST_FILE, MAX_MANIFEST_BYTES)? else {
             // Of its plan it is enough that it is there.
             if remote.size(BUILD_FILE)?.is_some() {
@@ -39,6 +37,8 @@ impl Cloud {
             }
             return Ok(None);
         };
+        let path = folder.join(MANIFEST_FILE);
+        fs::create_dir_all(&folder).map_err(scratch_error("create", &folder))?;
         fs::write(&path, text).map_err(scratch_error("write", &path))?;
         if !Manifest::is_in(&folder) {
             // Another program's: part of a folder of images.

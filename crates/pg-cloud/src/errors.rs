@@ -28,7 +28,9 @@ pub enum CloudError {
         detail: String,
     },
     /// Nothing is there.
-    #[error("{url} does not exist: check the spelling, and that the endpoint (AWS_ENDPOINT) is the right one")]
+    #[error(
+        "{url} does not exist: check the spelling, and that the endpoint (AWS_ENDPOINT) is the right one"
+    )]
     Missing {
         /// The object, or the name that nothing lies below.
         url: String,

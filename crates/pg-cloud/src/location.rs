@@ -48,10 +48,8 @@ impl Location {
         if !Self::is_url(argument) {
             return Ok(None);
         }
-        let wrong = |detail: &str| CloudError::Url {
-            url: argument.display().to_string(),
-            detail: detail.to_owned(),
-        };
+        let wrong =
+            |detail: &str| CloudError::Url { url: argument.display().to_string(), detail: detail.to_owned() };
         let text = argument.to_str().ok_or_else(|| wrong("it is no UTF-8 text"))?;
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
@@ -76,7 +74,9 @@ impl Location {
                 return Err(wrong("it holds a user name, which is not sent"));
             }
             if key.contains(['?', '#']) {
-                return Err(wrong("it has a query or fragment, which is not sent: signed URLs cannot be used"));
+                return Err(wrong(
+                    "it has a query or fragment, which is not sent: signed URLs cannot be used",
+                ));
             }
         }
         Ok(Some(Self { service, bucket: bucket.to_owned(), key: key.to_owned(), scheme }))
@@ -166,7 +166,10 @@ mod tests {
             ("http://127.0.0.1:80/x/y", "http://127.0.0.1:80/x/y", "127.0.0.1:80", "x/y"),
         ] {
             let found = of(text);
-            assert_eq!((found.to_string().as_str(), found.bucket.as_str(), found.key()), (shown, bucket, key));
+            assert_eq!(
+                (found.to_string().as_str(), found.bucket.as_str(), found.key()),
+                (shown, bucket, key)
+            );
         }
     }
 

@@ -54,7 +54,13 @@ impl Cloud {
             fs::write(&path, bytes).map_err(scratch_error("write", &path))
         })?;
         // In another's folder one stranger is enough to be refused for.
-        let told = if done { 0 } else if begun { objects.len() } else { 1 };
+        let told = if done {
+            0
+        } else if begun {
+            objects.len()
+        } else {
+            1
+        };
         for object in objects.iter().filter(|object| !is_copied(object)).take(told) {
             remote.check_name(&object.name)?;
             let path = folder.join(&object.name);
@@ -146,8 +152,7 @@ impl RemoteOutput {
     /// # Errors
     /// [`CloudError`], whatever keeps it from being removed.
     pub fn clean_up(&self) -> Result<(), CloudError> {
-        let names: Vec<String> =
-            held(&self.there).iter().filter(|name| is_of_build(name)).cloned().collect();
+        let names: Vec<String> = held(&self.there).iter().filter(|name| is_of_build(name)).cloned().collect();
         for_each(&names, |name| self.remote.delete(name))?;
         // The plan last: a build without it would be a stranger's folder.
         let plan = held(&self.there).contains(BUILD_FILE);

@@ -27,7 +27,8 @@ impl Scratch {
         let mut number = 0_u32;
         loop {
             // Under its final name it is locked from the first moment: nobody takes it for abandoned.
-            let (new, path) = (parent.join(format!("{NEW}{number:04}")), parent.join(format!("{PREFIX}{number:04}")));
+            let (new, path) =
+                (parent.join(format!("{NEW}{number:04}")), parent.join(format!("{PREFIX}{number:04}")));
             number += 1;
             match fs::create_dir(&new) {
                 Ok(()) => {}

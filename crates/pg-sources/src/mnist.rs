@@ -62,7 +62,8 @@ fn image_files(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     for entry in std::fs::read_dir(folder).map_err(io_error(folder))? {
         let path = entry.map_err(io_error(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.contains(IMAGES_NAME) && first_bytes(&path).is_ok_and(|head| head.starts_with(&IMAGES_MAGIC)) {
+        if name.contains(IMAGES_NAME) && first_bytes(&path).is_ok_and(|head| head.starts_with(&IMAGES_MAGIC))
+        {
             found.push(path);
         }
     }

@@ -149,7 +149,10 @@ mod tests {
         ("notes.txt", b"hello"),
         (".hidden/x.png", b"x"),
         ("half.png.partial", b"\x89PNG\r\n\x1a\n"),
-        ("dataset.json", br#"{"labels": [["a.jpg", 0], ["a/z.png", 1], ["a-b/a.png", 0], ["b/nested.dat", 1]]}"#),
+        (
+            "dataset.json",
+            br#"{"labels": [["a.jpg", 0], ["a/z.png", 1], ["a-b/a.png", 0], ["b/nested.dat", 1]]}"#,
+        ),
     ];
 
     fn remote(files: &[(&str, &[u8])]) -> Result<Source, SourceError> {
@@ -168,7 +171,10 @@ mod tests {
         }
         let (on_disk, remote) = (Source::open(folder.path()).unwrap(), remote(&FILES).unwrap());
         assert_eq!(remote.items(), on_disk.items());
-        assert_eq!((remote.format(), remote.labels().unwrap()), (on_disk.format(), on_disk.labels().unwrap()));
+        assert_eq!(
+            (remote.format(), remote.labels().unwrap()),
+            (on_disk.format(), on_disk.labels().unwrap())
+        );
         assert!(remote.labels().unwrap().is_some());
         let limits = DecodeLimits::default();
         for i in 0..remote.items().len() {

@@ -147,7 +147,13 @@ mod tests {
 
     #[test]
     fn collections_are_suspected_by_the_names_of_their_files() {
-        for path in ["sources/cifar10_binary", "sources/cifar100_python", "sources/mnist", "sources/lsun_lmdb", "lod/tfr"] {
+        for path in [
+            "sources/cifar10_binary",
+            "sources/cifar100_python",
+            "sources/mnist",
+            "sources/lsun_lmdb",
+            "lod/tfr",
+        ] {
             let files = std::fs::read_dir(fixture(path)).unwrap();
             let names: Vec<String> =
                 files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();

@@ -180,9 +180,7 @@ pub fn built_binary(name: &str) -> PathBuf {
         if ["pgprep", "pgeval"].contains(&name) {
             build.args(["--features", "cloud"]);
         }
-        let output = build
-            .output()
-            .expect("cargo starts");
+        let output = build.output().expect("cargo starts");
         assert!(
             output.status.success(),
             "cargo build -p {name} failed:\n{}",

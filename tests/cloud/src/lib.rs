@@ -1,5 +1,9 @@
 //! Servers on the loopback for the tests of object storage: S3 over a folder, and a plain web server.
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "tests only: what cannot start has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "tests only: what cannot start has failed"
+)]
 
 mod s3_server;
 mod serving;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hyper::{Method, Response, StatusCode};
 use s3s::auth::SimpleAuth;
@@ -42,8 +42,7 @@ impl S3Server {
         let mut builder = S3ServiceBuilder::new(FileSystem::new(root).expect("a folder to serve"));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let s3 = builder.build();
-        let writes =
-            Arc::new(Writes { seen: AtomicUsize::new(0), held_from: AtomicUsize::new(usize::MAX) });
+        let writes = Arc::new(Writes { seen: AtomicUsize::new(0), held_from: AtomicUsize::new(usize::MAX) });
         let counted = Arc::clone(&writes);
         let unreadable = Arc::new(Mutex::new(None::<String>));
         let bad = Arc::clone(&unreadable);

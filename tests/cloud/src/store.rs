@@ -79,7 +79,10 @@ impl Store {
     /// Runs the tool `binary` with arguments that hold no spaces.
     #[must_use]
     pub fn run(&self, binary: &str, arguments: &str) -> Finished {
-        Finished::of(self.command(binary, arguments).output().expect("the tool starts"), self.sandbox.folder())
+        Finished::of(
+            self.command(binary, arguments).output().expect("the tool starts"),
+            self.sandbox.folder(),
+        )
     }
 }
 

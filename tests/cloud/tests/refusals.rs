@@ -30,8 +30,6 @@ fn a_wrong_bucket_a_wrong_key_and_an_empty_place_are_told_apart() {
     }
     let info = &mut store.command("pgprep", "info s3://data/faces");
     refused(&store, info, &["s3://data/faces is no dataset: expected a folder that holds dataset.json"]);
-    let bucket = &mut store.command("pgprep", "info s3://nowhere/faces");
-    refused(&store, bucket, &["the bucket of s3://nowhere/faces does not exist"]);
 }
 
 #[test]
@@ -47,7 +45,10 @@ fn wrong_credentials_and_none_are_errors_that_name_the_variables() {
     let parts = ["cannot write to s3://data/out (-o)", "no permission to", "AWS_SECRET_ACCESS_KEY"];
     refused(&store, &mut wrong("pack in/images --fit crop -o s3://data/out"), &parts);
     let unsigned = &mut store.command("pgprep", "pack s3://data/in/images -o out");
-    unsigned.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_SKIP_SIGNATURE", "true");
+    unsigned
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_SKIP_SIGNATURE", "true");
     refused(&store, unsigned, &["no permission to", "s3://data/in/images"]);
 }
 
@@ -58,7 +59,11 @@ fn a_server_that_is_not_there_is_an_error_that_names_the_endpoint() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let command = &mut store.command("pgprep", "pack s3://data/photos -o out");
     command.env("AWS_ENDPOINT", format!("http://{gone}"));
-    refused(&store, command, &["the server of s3://data/photos cannot be reached", "AWS_ENDPOINT"]);
+    refused(
+        &store,
+        command,
+        &["the server of s3://data/photos/dataset.json cannot be reached", "AWS_ENDPOINT"],
+    );
     let command = &mut store.command("pgprep", "pack s3://data/photos -o out");
     command.env_remove("AWS_ALLOW_HTTP");
     refused(&store, command, &["s3://data/photos", "AWS_ALLOW_HTTP=true"]);
@@ -67,22 +72,28 @@ fn a_server_that_is_not_there_is_an_error_that_names_the_endpoint() {
 #[test]
 fn a_server_that_goes_away_stops_the_build_and_fails_no_photo() {
     let store = Store::with_portraits(8);
-    // Half of the photos can be read, of the others the server says that it is broken.
-    let command = format!(
-        "align s3://data/in/images --landmarks s3://data/in/list_landmarks.txt {ALIGN_SHARDS} -o s3://data/out --threads 1"
-    );
+    let command = "pack s3://data/in/images --fit crop --resolution 16 --images-per-shard 4 -o s3://data/out --threads 1";
     store.server.fail_reads_of(Some("000006"));
-    let broken = &mut store.command("pgprep", &command);
-    refused(&store, broken, &["the object storage failed: 1 of 2 shards are finished; run the same command again", "000006.jpg: status 500"]);
+    let broken = &mut store.command("pgprep", command);
+    refused(
+        &store,
+        broken,
+        &[
+            "the object storage failed: 1 of 2 shards are finished; run the same command again",
+            "000006.jpg: status 500",
+        ],
+    );
     store.server.fail_reads_of(None);
-    let done = store.run("pgprep", &command).with_status(0);
+    let done = store.run("pgprep", command).with_status(0);
     assert!(done.stdout.contains("8 images"), "{}", done.stdout);
 }
 
 #[test]
 fn a_damaged_dataset_is_refused_by_the_name_of_the_file_and_verify_tells_all() {
     let store = Store::with_portraits(5);
-    let _ = store.run("pgprep", &format!("align in/images --landmarks in/list_landmarks.txt {ALIGN_SHARDS} -o ds")).with_status(0);
+    let _ = store
+        .run("pgprep", &format!("align in/images --landmarks in/list_landmarks.txt {ALIGN_SHARDS} -o ds"))
+        .with_status(0);
     let file = store.sandbox.path("ds/r0016/shard-00001.safetensors");
     let mut bytes = std::fs::read(&file).unwrap();
     let last = bytes.len() - 1;
@@ -90,7 +101,8 @@ fn a_damaged_dataset_is_refused_by_the_name_of_the_file_and_verify_tells_all() {
     std::fs::write(&file, &bytes).unwrap();
     store.upload("ds");
     let extract = &mut store.command("pgprep", "extract s3://data/ds --resolution 16 -o out");
-    let parts = ["s3://data/ds/r0016/shard-00001.safetensors is not what the manifest says", "expected BLAKE3"];
+    let parts =
+        ["s3://data/ds/r0016/shard-00001.safetensors is not what the manifest says", "expected BLAKE3"];
     refused(&store, extract, &parts);
     // The other levels can be used.
     let _ = store.run("pgprep", "extract s3://data/ds --resolution 32 -o out").with_status(0);
@@ -109,5 +121,9 @@ fn a_damaged_dataset_is_refused_by_the_name_of_the_file_and_verify_tells_all() {
 fn an_output_inside_the_photos_is_refused() {
     let store = Store::with_portraits(1);
     let align = "align s3://data/in --landmarks in/list_landmarks.txt -o s3://data/in/aligned";
-    refused(&store, &mut store.command("pgprep", align), &["s3://data/in/aligned (-o) lies inside s3://data/in"]);
+    refused(
+        &store,
+        &mut store.command("pgprep", align),
+        &["s3://data/in/aligned (-o) lies inside s3://data/in"],
+    );
 }

@@ -11,7 +11,8 @@ use tests_cloud::Store;
 #[test]
 fn a_dataset_built_from_and_in_a_bucket_is_the_one_built_on_disk() {
     let store = Store::with_portraits(13);
-    let _ = store.run("pgprep", &format!("align in/images --landmarks in/list_landmarks.txt {ALIGN_SHARDS} -o out"));
+    let _ = store
+        .run("pgprep", &format!("align in/images --landmarks in/list_landmarks.txt {ALIGN_SHARDS} -o out"));
     let remote = store.run(
         "pgprep",
         &format!(
@@ -29,7 +30,8 @@ fn a_dataset_built_from_and_in_a_bucket_is_the_one_built_on_disk() {
             store.run("pgprep", &format!("{command} s3://data/out")).with_status(0),
         );
         // All but the command line.
-        let told = |text: &str| text.lines().filter(|l| !l.starts_with("made by")).collect::<Vec<_>>().join("\n");
+        let told =
+            |text: &str| text.lines().filter(|l| !l.starts_with("made by")).collect::<Vec<_>>().join("\n");
         assert_eq!(told(&local.stdout), told(&remote.stdout));
     }
     let same = store.run("pgprep", "compare out s3://data/out").with_status(0);
@@ -80,7 +82,8 @@ fn folders_zips_collections_and_datasets_are_packed_from_a_bucket_as_from_a_disk
     support::fixture(&store, "sources/mnist");
     support::fixture(&store, "sources/cifar10_python.tar.gz");
     support::fixture(&store, "sources/stylegan.zip");
-    let labels = "file,label\n000001.jpg,a\n000002.jpg,b\n000003.jpg,a\n000004.jpg,b\n000005.jpg,a\n000006.jpg,b\n";
+    let labels =
+        "file,label\n000001.jpg,a\n000002.jpg,b\n000003.jpg,a\n000004.jpg,b\n000005.jpg,a\n000006.jpg,b\n";
     store.sandbox.write("labels.csv", labels);
     store.upload("labels.csv");
     for (source, flags) in [
@@ -124,7 +127,9 @@ fn selections_exports_and_sheets_go_to_a_bucket_too() {
     store.upload("ds");
     let _ = store.run("pgprep", "export ds --format zip -o out.zip").with_status(0);
     let _ = store.run("pgprep", "export s3://data/ds --format zip -o s3://data/out.zip").with_status(0);
-    assert!(fs::read(store.sandbox.path("out.zip")).unwrap() == fs::read(store.bucket().join("out.zip")).unwrap());
+    assert!(
+        fs::read(store.sandbox.path("out.zip")).unwrap() == fs::read(store.bucket().join("out.zip")).unwrap()
+    );
     let _ = store.run("pgprep", "export s3://data/ds --format tfrecord -o s3://data/tf").with_status(0);
     let _ = store.run("pgprep", "export ds --format tfrecord -o tf").with_status(0);
     let records = |files: Vec<(String, Vec<u8>)>| -> Vec<_> {
@@ -135,7 +140,8 @@ fn selections_exports_and_sheets_go_to_a_bucket_too() {
     let viewed = store.run("pgprep", "view s3://data/ds -o s3://data/sheet.png").with_status(0);
     assert!(viewed.stdout.contains("4 images in s3://data/sheet.png"), "{}", viewed.stdout);
     assert!(
-        fs::read(store.sandbox.path("sheet.png")).unwrap() == fs::read(store.bucket().join("sheet.png")).unwrap()
+        fs::read(store.sandbox.path("sheet.png")).unwrap()
+            == fs::read(store.bucket().join("sheet.png")).unwrap()
     );
     assert!(is_empty(&store.sandbox.path("scratch")));
 }

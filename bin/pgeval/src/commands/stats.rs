@@ -55,8 +55,8 @@ fn of_images(real: &Path, args: &StatsArgs, common: &CommonArgs, interrupt: &Int
         .setting("real", described)
         .setting("network", network.as_ref().map_or(Value::Null, |network| network.described.clone()))
         .count("images_read", count);
-    let writer =
-        StatsWriter::create(&args.output, protocol, count, shown_value(json!(provenance))).with_context(cannot_write)?;
+    let writer = StatsWriter::create(&args.output, protocol, count, shown_value(json!(provenance)))
+        .with_context(cannot_write)?;
     let progress = Progress::new(common.progress_style(), "describe", "images", count as u64);
     let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
     describe(&writer, &set, extractor, &progress, interrupt, &|_, _| Ok(()))?;
@@ -103,8 +103,8 @@ fn of_npz(path: &Path, args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .setting("real", json!({ "path": path.display().to_string(), "kind": "npz" }))
         .setting("network", network.described.clone());
     let protocol = StatsProtocol { swd: None, network: Some(of) };
-    let writer =
-        StatsWriter::create(&args.output, protocol, 0, shown_value(json!(provenance))).with_context(cannot_write)?;
+    let writer = StatsWriter::create(&args.output, protocol, 0, shown_value(json!(provenance)))
+        .with_context(cannot_write)?;
     writer.finish_moments(gaussian).with_context(cannot_write)
 }
 

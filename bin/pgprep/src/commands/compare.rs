@@ -49,7 +49,8 @@ pub(crate) fn run(session: &Session, args: &CompareArgs) -> anyhow::Result<ExitS
     // Of datasets at URLs, first what the manifests tell, then the levels that both have.
     let manifest = |path: &Path| at_url::dataset(session, path, |_| Ok(Vec::new()));
     let (a, b) = (manifest(&args.a)?, manifest(&args.b)?);
-    let both: Vec<Resolution> = a.resolutions().iter().copied().filter(|r| b.resolutions().contains(r)).collect();
+    let both: Vec<Resolution> =
+        a.resolutions().iter().copied().filter(|r| b.resolutions().contains(r)).collect();
     let with_levels = |path: &Path| at_url::dataset(session, path, |_| Ok(both.clone()));
     let (a, b) = (with_levels(&args.a)?, with_levels(&args.b)?);
     let mut differences = facts(&a, &b);

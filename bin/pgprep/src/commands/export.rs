@@ -187,7 +187,8 @@ impl Export<'_> {
 
     /// The finest level as PNG files, encoded in parallel, written in order.
     fn to_zip(&self) -> anyhow::Result<ExitStatus> {
-        let outgoing = self.session.cloud.outgoing(self.output).with_context(|| output_context(self.output))?;
+        let outgoing =
+            self.session.cloud.outgoing(self.output).with_context(|| output_context(self.output))?;
         if outgoing.is_there()? {
             bail!("{} (-o) exists already: choose another file", self.output.display());
         }

@@ -24,7 +24,11 @@ const SHOWN_NAMES: usize = 3;
 pub(crate) fn run(session: &Session, args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let context = || format!("cannot open the dataset {}", args.dataset.display());
     if args.repair {
-        at_url::refuse_url(&args.dataset, "DATASET", "--repair works on disks; copy it here, repair it, upload what was repaired")?;
+        at_url::refuse_url(
+            &args.dataset,
+            "DATASET",
+            "--repair works on disks; copy it here, repair it, upload what was repaired",
+        )?;
     }
     let copy = match Location::of(&args.dataset)? {
         Some(location) => Some(session.cloud.dataset_copy(&location).with_context(context)?),

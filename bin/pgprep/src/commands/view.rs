@@ -19,8 +19,11 @@ use crate::session::{Session, reason, resolution};
 const DEFAULT_PX: u32 = 128;
 
 pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStatus> {
-    let (pictures, failed) =
-        if at_url::is_dataset(session, &args.source)? { (from_dataset(session, args)?, 0) } else { from_source(session, args)? };
+    let (pictures, failed) = if at_url::is_dataset(session, &args.source)? {
+        (from_dataset(session, args)?, 0)
+    } else {
+        from_source(session, args)?
+    };
     let sheet = contact_sheet(&pictures, args.cols as usize)
         .ok_or_else(|| anyhow!("{} holds no image that can be shown", args.source.display()))?;
     let output = session.cloud.outgoing(&args.output).context("cannot write the sheet (-o)")?;
@@ -75,8 +78,8 @@ fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster
     if !(1..=4096).contains(&side) {
         bail!("--resolution {side} cannot be used: expected 1 to 4096 pixels");
     }
-    let source =
-        at_url::source(session, &args.source, None).with_context(|| format!("cannot show {}", args.source.display()))?;
+    let source = at_url::source(session, &args.source, None)
+        .with_context(|| format!("cannot show {}", args.source.display()))?;
     let shown = source.items().len().min(args.count as usize);
     let results: Vec<Result<Raster, String>> = (0..shown)
         .into_par_iter()

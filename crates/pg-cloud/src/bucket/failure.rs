@@ -4,6 +4,17 @@ use std::error::Error;
 
 use crate::{CloudError, Location};
 
+/// What servers call it when they know who asks, or not, and say no.
+const DENIED: [&str; 7] = [
+    "AccessDenied",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "ExpiredToken",
+    "InvalidToken",
+    "AllAccessDisabled",
+    "AccountProblem",
+];
+
 /// `error`, met while trying to `action` what lies at `location`.
 pub(super) fn explained(error: object_store::Error, action: &'static str, location: &Location) -> CloudError {
     use object_store::Error as E;
@@ -14,19 +25,25 @@ pub(super) fn explained(error: object_store::Error, action: &'static str, locati
     if code == Some("NoSuchBucket") {
         return CloudError::NoBucket { url };
     }
-    if text.contains("169.254.169.254") || text.contains("169.254.170.2") || text.contains("metadata.google") {
+    if text.contains("169.254.169.254") || text.contains("169.254.170.2") || text.contains("metadata.google")
+    {
         return CloudError::NoCredentials { url, detail: "this machine has none of its own".to_owned() };
     }
+    // Not every request's error says so by its type.
+    let is_denied = code.is_some_and(|code| DENIED.contains(&code))
+        || ["status code: 401", "status code: 403"].iter().any(|status| text.contains(status));
     match error {
         E::NotFound { .. } => CloudError::Missing { url },
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
             CloudError::Denied { action, url, detail: said() }
         }
+        _ if is_denied => CloudError::Denied { action, url, detail: said() },
         _ if text.contains("scheme is not allowed") || text.contains("BadScheme") => CloudError::Failed {
             action,
             url,
-            detail: "the endpoint (AWS_ENDPOINT) is http://, not https://: set AWS_ALLOW_HTTP=true to allow it"
-                .to_owned(),
+            detail:
+                "the endpoint (AWS_ENDPOINT) is http://, not https://: set AWS_ALLOW_HTTP=true to allow it"
+                    .to_owned(),
         },
         _ if text.contains("status code") || code.is_some() => {
             CloudError::Failed { action, url, detail: said() }

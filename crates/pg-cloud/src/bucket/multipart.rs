@@ -46,8 +46,10 @@ async fn send(upload: &mut dyn MultipartUpload, mut file: &File, bytes: u64) -> 
     let mut left = bytes;
     while left > 0 {
         let mut part = vec![0; part_bytes.min(left) as usize];
-        file.read_exact(&mut part)
-            .map_err(|source| object_store::Error::Generic { store: "scratch file", source: source.into() })?;
+        file.read_exact(&mut part).map_err(|source| object_store::Error::Generic {
+            store: "scratch file",
+            source: source.into(),
+        })?;
         left -= part.len() as u64;
         if under_way.len() >= AT_ONCE {
             joined(under_way.join_next().await)?;

@@ -168,7 +168,8 @@ impl Bucket {
             }
             Ok(Ok((expected, found)))
         })?;
-        let failed = |detail: String| CloudError::Failed { action: "read", url: location.to_string(), detail };
+        let failed =
+            |detail: String| CloudError::Failed { action: "read", url: location.to_string(), detail };
         match taken {
             Ok((expected, found)) if expected == found => Ok(()),
             Ok((expected, found)) => Err(failed(format!("it ends after {found} of {expected} bytes"))),
@@ -195,12 +196,12 @@ impl Bucket {
         }
         let key = key(location)?;
         let stop = self.stop.clone();
-        self.runtime
-            .block_on(put_in_parts(&*self.objects, &key, &file, bytes, until_stopped(stop)))
-            .map_err(|error| match error {
+        self.runtime.block_on(put_in_parts(&*self.objects, &key, &file, bytes, until_stopped(stop))).map_err(
+            |error| match error {
                 Some(error) => explained(error, "write", location),
                 None => CloudError::Interrupted { url: location.to_string() },
-            })
+            },
+        )
     }
 
     /// Removes an object; one that is not there is no error.

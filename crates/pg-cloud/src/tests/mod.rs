@@ -171,7 +171,10 @@ fn a_large_file_goes_in_parts_and_shows_only_when_all_are_there() {
     fs::write(sheet.path(), &large).unwrap();
     setup.store.fail_parts_after(1);
     let error = sheet.send().unwrap_err();
-    assert!(error.to_string().contains("cannot write s3://b/large: Operation not supported: told to fail"), "{error}");
+    assert!(
+        error.to_string().contains("cannot write s3://b/large: Operation not supported: told to fail"),
+        "{error}"
+    );
     assert_eq!((setup.store.contents().len(), setup.store.aborted()), (0, 1));
     setup.store.fail_parts_after(usize::MAX);
     sheet.send().unwrap();
@@ -209,7 +212,10 @@ fn a_body_cut_short_is_asked_for_again_and_then_an_error_that_says_where() {
     let dataset = again.cloud.dataset(&at("s3://b/ds")).unwrap().unwrap();
     setup.store.cut_reads_of("r0008/shard-00001.safetensors", usize::MAX);
     let error = dataset.open(&[whole]).unwrap_err().to_string();
-    assert!(error.starts_with("cannot read s3://b/ds/r0008/shard-00001.safetensors: it ends after"), "{error}");
+    assert!(
+        error.starts_with("cannot read s3://b/ds/r0008/shard-00001.safetensors: it ends after"),
+        "{error}"
+    );
 }
 
 #[test]
