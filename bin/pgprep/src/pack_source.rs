@@ -87,6 +87,13 @@ impl PackSource {
         }
     }
 
+    /// Says in which order items will be loaded.
+    pub(crate) fn will_load(&self, order: &[usize]) {
+        if let Self::Collection(source) = self {
+            source.will_read(order);
+        }
+    }
+
     /// The name that `--source-format` takes.
     pub(crate) fn format_name(&self) -> &'static str {
         match self {

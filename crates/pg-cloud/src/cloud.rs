@@ -145,22 +145,22 @@ impl Cloud {
     /// What lies at `location`; asks nobody yet.
     pub(crate) fn remote(&self, location: &Location) -> Result<Remote, CloudError> {
         let mut buckets = held(&self.0.buckets);
-        let bucket = match buckets.get(&location.root()) {
-            Some(bucket) => Arc::clone(bucket),
-            None => {
-                let network = match self.0.network.get() {
-                    Some(network) => network,
-                    None => {
-                        let started = Network::start(&self.0.settings)?;
-                        self.0.network.get_or_init(|| started)
-                    }
-                };
-                let bucket = Arc::new(network.bucket(location)?);
-                buckets.insert(location.root(), Arc::clone(&bucket));
-                bucket
-            }
+        let bucket = if let Some(bucket) = buckets.get(&location.root()) {
+            Arc::clone(bucket)
+        } else {
+            let bucket = Arc::new(self.network()?.bucket(location)?);
+            buckets.insert(location.root(), Arc::clone(&bucket));
+            bucket
         };
         Ok(Remote::new(self.clone(), bucket, location.clone()))
+    }
+
+    fn network(&self) -> Result<&Network, CloudError> {
+        if let Some(network) = self.0.network.get() {
+            return Ok(network);
+        }
+        let started = Network::start(&self.0.settings)?;
+        Ok(self.0.network.get_or_init(|| started))
     }
 
     /// Puts `store` in the place of the bucket of `location`.

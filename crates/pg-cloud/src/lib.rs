@@ -20,6 +20,7 @@ mod location;
 mod outgoing;
 mod output;
 mod photos;
+mod read_ahead;
 mod remote;
 mod scratch;
 #[cfg(all(test, feature = "object-store"))]

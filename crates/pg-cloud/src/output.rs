@@ -10,7 +10,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE, MAX_MANIFEST_BYTES, index_path, record_path};
+use pg_shard::format::{
+    BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE, MAX_MANIFEST_BYTES, SEAL_FILE, index_path, record_path,
+};
 use pg_shard::{ShardError, ShardRecord};
 
 use crate::bucket::Object;
@@ -18,6 +20,9 @@ use crate::cloud::{Cloud, held};
 use crate::errors::scratch_error;
 use crate::remote::{Remote, for_each};
 use crate::{CloudError, Location};
+
+/// Written at the end of a run, and not always alike: failures may be others, a seal is that of a manifest.
+const REWRITTEN: [&str; 2] = [FAILED_FILE, SEAL_FILE];
 
 /// An output in the hands of this process; shared between threads by reference.
 #[derive(Debug)]
@@ -61,7 +66,9 @@ impl Cloud {
         } else {
             1
         };
-        for object in objects.iter().filter(|object| !is_copied(object)).take(told) {
+        let is_rewritten = |object: &Object| begun && REWRITTEN.contains(&object.name.as_str());
+        let is_told = |object: &&Object| !is_copied(object) && !is_rewritten(object);
+        for object in objects.iter().filter(is_told).take(told) {
             remote.check_name(&object.name)?;
             let path = folder.join(&object.name);
             create_parent(&path)?;
@@ -79,11 +86,17 @@ impl RemoteOutput {
         &self.folder
     }
 
-    /// Makes the claim known: sends the plan, unless an earlier run did. Call it once the folder is claimed.
+    /// Makes the claim known: sends the plan, unless an earlier run did, and removes what the end of a run
+    /// writes anew. Call it once the folder is claimed.
     ///
     /// # Errors
     /// [`CloudError`], whatever keeps it from being written.
     pub fn begin(&self) -> Result<(), CloudError> {
+        for name in REWRITTEN {
+            if held(&self.there).remove(name) {
+                self.remote.delete(name)?;
+            }
+        }
         if held(&self.there).contains(BUILD_FILE) {
             return Ok(());
         }

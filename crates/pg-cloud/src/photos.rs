@@ -2,21 +2,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use pg_sources::{FileStore, Item, Source, SourceFormat};
 
 use crate::bucket::Object;
 use crate::cloud::{Cloud, size_text};
+use crate::read_ahead::ReadAhead;
 use crate::remote::{Remote, for_each};
 use crate::{CloudError, Location};
-
-/// Most bytes of a file of a folder: `Source::read` has its own limit, which is asked before.
-const MOST_BYTES: u64 = 1 << 40;
 
 /// The objects of a folder as they are asked for.
 #[derive(Debug)]
 struct Photos {
     remote: Remote,
+    ahead: OnceLock<ReadAhead>,
 }
 
 impl Cloud {
@@ -47,7 +47,11 @@ impl Cloud {
             }
         }
         let files = objects.into_iter().map(|object| (object.name, object.bytes));
-        Ok(Source::of_files(Path::new(&location.to_string()), files, Photos { remote })?)
+        Ok(Source::of_files(
+            Path::new(&location.to_string()),
+            files,
+            Photos { remote, ahead: OnceLock::new() },
+        )?)
     }
 
     /// Brings everything below `location` to the scratch folder, or the object itself; its path there.
@@ -132,7 +136,11 @@ impl Photos {
 impl FileStore for Photos {
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.check()?;
-        self.remote.read(name, MOST_BYTES).map_err(|error| self.said(error))
+        let read = match self.ahead.get() {
+            Some(ahead) => ahead.read(&self.remote, name),
+            None => self.remote.read(name, u64::MAX),
+        };
+        read.map_err(|error| self.said(error))
     }
 
     fn read_start(&self, name: &str, bytes: usize) -> io::Result<Vec<u8>> {
@@ -140,5 +148,8 @@ impl FileStore for Photos {
         self.remote.read_start(name, bytes).map_err(|error| self.said(error))
     }
 
-    fn will_read(&self, _order: &[usize], _items: &[Item]) {}
+    fn will_read(&self, order: &[usize], items: &[Item]) {
+        // Said once: later words change nothing.
+        let _ = self.ahead.set(ReadAhead::new(order, items));
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::bucket::{Bucket, Object};
+use crate::bucket::{Bucket, Object, Started};
 use crate::cloud::Cloud;
 use crate::errors::scratch_error;
 use crate::{CloudError, Location};
@@ -79,6 +79,16 @@ impl Remote {
             return Err(CloudError::TooLarge { url: location.to_string(), bytes, limit });
         }
         read.map(|()| bytes)
+    }
+
+    /// Begins to read all of an object.
+    pub(crate) fn start(&self, name: &str) -> Started {
+        self.bucket.begin(&self.location.join(name))
+    }
+
+    /// All bytes of the object that was begun to be read.
+    pub(crate) fn wait(&self, name: &str, started: Started) -> Result<Vec<u8>, CloudError> {
+        self.bucket.wait(&self.location.join(name), started)
     }
 
     /// As [`read`](Self::read); `None` when it is not there.

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::{Method, Response, StatusCode};
 use s3s::auth::SimpleAuth;
@@ -36,9 +37,9 @@ struct Writes {
 }
 
 impl S3Server {
-    /// Serves `root` on `port`; 0 is any that is free.
+    /// Serves `root` on `port`; 0 is any that is free. Every answer takes `latency` longer than it must.
     #[must_use]
-    pub fn start(root: &Path, port: u16) -> Self {
+    pub fn start(root: &Path, port: u16, latency: Duration) -> Self {
         let mut builder = S3ServiceBuilder::new(FileSystem::new(root).expect("a folder to serve"));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let s3 = builder.build();
@@ -55,6 +56,9 @@ impl S3Server {
             let fails = request.method() == Method::GET
                 && bad.lock().is_ok_and(|name| name.as_ref().is_some_and(|name| path.contains(name)));
             async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
                 if held {
                     pending::<()>().await;
                 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use pg_testkit::sandbox::{Finished, Sandbox};
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ impl Store {
     #[must_use]
     pub fn new() -> Self {
         let root = TempDir::new().expect("a temporary folder");
-        let server = S3Server::start(root.path(), 0);
+        let server = S3Server::start(root.path(), 0, Duration::ZERO);
         server.make_bucket("data");
         let sandbox = Sandbox::new();
         fs::create_dir(sandbox.path("scratch")).expect("a scratch folder");

@@ -56,6 +56,8 @@ pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitSta
     if args.preview {
         return align_preview::run(session, args, &job, wrong.as_ref());
     }
+    let order: Vec<usize> = job.faces.iter().filter_map(|face| face.item).collect();
+    job.source.will_read(&order);
     match args.format {
         Format::Png => job.to_png_files(session, args),
         Format::Shards => job.to_dataset(session, args),

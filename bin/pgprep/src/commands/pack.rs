@@ -46,6 +46,7 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         stop_at_failure: false,
         labels: pack.label_names().map(|names| LabelRows { names, row: &row }),
     };
+    pack.source.will_load(&pack.order);
     let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
     let ended = job.run(session, provenance, |i| pack.make(i))?;
     finished_dataset(session, ended, &args.output)

@@ -246,6 +246,7 @@ fn score_all(
     let progress = session.progress("score", "images", items);
     let (mut scored, mut failed) = (Vec::new(), Vec::new());
     let all: Vec<usize> = (0..items).collect();
+    source.will_load(&all);
     for (part, indices) in all.chunks(SCORED_AT_ONCE).enumerate() {
         let name = format!("scores-{part:05}.jsonl");
         let path = state.join(&name);

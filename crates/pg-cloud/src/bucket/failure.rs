@@ -16,10 +16,14 @@ const DENIED: [&str; 7] = [
 ];
 
 /// `error`, met while trying to `action` what lies at `location`.
-pub(super) fn explained(error: object_store::Error, action: &'static str, location: &Location) -> CloudError {
+pub(super) fn explained(
+    error: &object_store::Error,
+    action: &'static str,
+    location: &Location,
+) -> CloudError {
     use object_store::Error as E;
     let url = location.to_string();
-    let text = whole_text(&error);
+    let text = whole_text(error);
     let code = between(&text, "<Code>", "</Code>");
     let said = || said(&text, code);
     if code == Some("NoSuchBucket") {
@@ -48,7 +52,7 @@ pub(super) fn explained(error: object_store::Error, action: &'static str, locati
         _ if text.contains("status code") || code.is_some() => {
             CloudError::Failed { action, url, detail: said() }
         }
-        _ if is_of_the_network(&text) => CloudError::Unreachable { url, detail: last_cause(&error) },
+        _ if is_of_the_network(&text) => CloudError::Unreachable { url, detail: last_cause(error) },
         _ => CloudError::Failed { action, url, detail: said() },
     }
 }

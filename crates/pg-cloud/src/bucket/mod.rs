@@ -10,9 +10,9 @@ mod network;
 mod nobody;
 
 #[cfg(feature = "object-store")]
-pub(crate) use network::{Bucket, Network};
+pub(crate) use network::{Bucket, Network, Started};
 #[cfg(not(feature = "object-store"))]
-pub(crate) use nobody::{Bucket, Network};
+pub(crate) use nobody::{Bucket, Network, Started};
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]

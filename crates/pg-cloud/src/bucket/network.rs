@@ -25,9 +25,9 @@ use crate::{CloudError, Location, Settings};
 /// Files up to this length are put in one request.
 const WHOLE_BYTES: u64 = 16 << 20;
 /// Nothing heard for so long is no answer.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// No request is tried again after so long: credentials and signatures grow old.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How often it is looked whether to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -46,6 +46,19 @@ pub(crate) struct Bucket {
     stop: Stop,
 }
 
+/// A read that goes on while others do; dropped, it ends.
+#[derive(Debug)]
+pub(crate) struct Started(AbortOnDrop);
+
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::JoinHandle<object_store::Result<Vec<u8>>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Network {
     pub(crate) fn start(settings: &Settings) -> Result<Self, CloudError> {
         // Whoever was first stays: the only error there is.
@@ -61,7 +74,7 @@ impl Network {
     }
 
     pub(crate) fn bucket(&self, location: &Location) -> Result<Bucket, CloudError> {
-        let objects = self.store(location).map_err(|error| explained(error, "open", location))?;
+        let objects = self.store(location).map_err(|error| explained(&error, "open", location))?;
         Ok(self.bucket_of(objects))
     }
 
@@ -177,6 +190,33 @@ impl Bucket {
         }
     }
 
+    /// Begins to read all of an object.
+    pub(crate) fn begin(&self, location: &Location) -> Started {
+        let (objects, key) = (Arc::clone(&self.objects), key(location));
+        Started(AbortOnDrop(self.runtime.spawn(async move {
+            let key =
+                key.map_err(|error| object_store::Error::Generic { store: "URL", source: error.into() })?;
+            let object = objects.get(&key).await?;
+            let expected = object.meta.size;
+            let bytes = object.bytes().await?;
+            if bytes.len() as u64 == expected {
+                return Ok(bytes.to_vec());
+            }
+            let source = format!("it ends after {} of {expected} bytes", bytes.len()).into();
+            Err(object_store::Error::Generic { store: "body", source })
+        })))
+    }
+
+    /// The object that was begun to be read.
+    pub(crate) fn wait(&self, location: &Location, mut started: Started) -> Result<Vec<u8>, CloudError> {
+        self.run("read", location, async {
+            match (&mut started.0.0).await {
+                Ok(read) => read,
+                Err(source) => Err(object_store::Error::JoinError { source }),
+            }
+        })
+    }
+
     /// Puts an object whole.
     pub(crate) fn put(&self, location: &Location, bytes: Vec<u8>) -> Result<(), CloudError> {
         let key = key(location)?;
@@ -198,7 +238,7 @@ impl Bucket {
         let stop = self.stop.clone();
         self.runtime.block_on(put_in_parts(&*self.objects, &key, &file, bytes, until_stopped(stop))).map_err(
             |error| match error {
-                Some(error) => explained(error, "write", location),
+                Some(error) => explained(&error, "write", location),
                 None => CloudError::Interrupted { url: location.to_string() },
             },
         )
@@ -224,7 +264,7 @@ impl Bucket {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                done = work => done.map_err(|error| explained(error, action, location)),
+                done = work => done.map_err(|error| explained(&error, action, location)),
                 () = until_stopped(stop) => Err(CloudError::Interrupted { url: location.to_string() }),
             }
         })

@@ -146,6 +146,22 @@ fn a_build_broken_off_at_any_write_goes_on_and_ends_with_the_bytes_of_a_local_on
 }
 
 #[test]
+fn what_the_end_of_a_broken_off_run_wrote_is_written_anew_by_the_next() {
+    let setup = Setup::new();
+    // All but the manifest.
+    setup.store.fail_writes_after(1 + 3 * 4 + 2);
+    build_there(&setup).unwrap_err();
+    setup.store.fail_writes_after(usize::MAX);
+    setup.store.insert("ds/dataset.blake3", b"of a manifest that never was");
+    setup.store.insert("ds/failed.jsonl", b"of other failures");
+    build_there(&setup.again()).unwrap();
+    assert!(setup.store.contents() == local_files());
+    let reader = setup.again();
+    let copy = reader.cloud.dataset_copy(&at("s3://b/ds")).unwrap();
+    assert_eq!(pg_shard::check_seal(copy.folder()).unwrap(), []);
+}
+
+#[test]
 fn what_was_sent_takes_no_room_on_this_disk() {
     use std::os::unix::fs::MetadataExt as _;
     let setup = Setup::new();
@@ -276,6 +292,28 @@ fn photos_are_read_one_by_one_and_trouble_is_told_from_a_photo_that_is_gone() {
     source.read(2, &limits).unwrap_err();
     let trouble = setup.cloud.take_trouble().unwrap();
     assert!(trouble.to_string().starts_with("cannot read s3://b/photos/c.png: Operation not"), "{trouble}");
+}
+
+#[test]
+fn photos_in_a_known_order_are_fetched_ahead_and_each_once() {
+    const PHOTOS: usize = 60;
+    let setup = Setup::new();
+    for i in 0..PHOTOS {
+        setup.store.insert(&format!("photos/{i:03}.png"), format!("photo {i}").as_bytes());
+    }
+    let source = setup.cloud.source(&at("s3://b/photos"), None).unwrap();
+    let order: Vec<usize> = (0..PHOTOS).map(|i| i * 7 % PHOTOS).collect();
+    source.will_read(&order);
+    let limits = DecodeLimits::default();
+    let mut most_ahead = 0;
+    for (read, &i) in order.iter().enumerate() {
+        assert_eq!(source.read(i, &limits).unwrap(), Content::Encoded(format!("photo {i}").into_bytes()));
+        most_ahead = most_ahead.max(setup.store.reads_of("photos/") - read - 1);
+    }
+    assert_eq!(setup.store.reads_of("photos/"), PHOTOS);
+    assert!((2..=16).contains(&most_ahead), "{most_ahead}");
+    // Out of turn it is read all the same.
+    assert_eq!(source.read(0, &limits).unwrap(), Content::Encoded(b"photo 0".to_vec()));
 }
 
 #[test]
