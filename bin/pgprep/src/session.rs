@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
 use pg_cloud::{Cloud, CloudError};
 use pg_image::Resolution;
-use pg_shard::{Codec, Storage};
+use pg_shard::{Codec, Manifest, Storage};
 use serde_json::Value;
 
 use crate::args::{CodecChoice, LimitArgs, StorageArgs};
@@ -141,6 +141,19 @@ pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
 /// A resolution from the flag `flag`.
 pub(crate) fn resolution(pixels: u32, flag: &str) -> anyhow::Result<Resolution> {
     Resolution::new(pixels.into()).with_context(|| format!("{flag} {pixels} cannot be used"))
+}
+
+/// The level that `--resolution` asks for, or the finest.
+pub(crate) fn level_asked_for(
+    manifest: &Manifest,
+    pixels: Option<u32>,
+    dataset: &Path,
+) -> anyhow::Result<Resolution> {
+    if let Some(pixels) = pixels {
+        return resolution(pixels, "--resolution");
+    }
+    let finest = manifest.levels().last().copied();
+    finest.with_context(|| format!("{} has no level", dataset.display()))
 }
 
 /// What to store of images of side `packed`.

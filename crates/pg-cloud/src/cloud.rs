@@ -166,7 +166,7 @@ impl Cloud {
     /// Puts `store` in the place of the bucket of `location`.
     #[cfg(all(test, feature = "object-store"))]
     pub(crate) fn stand_in(&self, location: &Location, store: Arc<dyn object_store::ObjectStore>) {
-        let network = self.0.network.get_or_init(|| Network::start(&self.0.settings).unwrap());
+        let network = self.0.network.get_or_init(|| Network::start(&self.0.settings).expect("a thread"));
         held(&self.0.buckets).insert(location.root(), Arc::new(network.bucket_of(store)));
     }
 }

@@ -8,7 +8,11 @@
 //! file's path ends with its URL, so that messages name it.
 #![cfg_attr(
     not(feature = "object-store"),
-    allow(dead_code, reason = "nobody is there to be asked: what only the network uses is unused")
+    allow(
+        dead_code,
+        clippy::zero_sized_map_values,
+        reason = "nobody is there to be asked: what only the network uses is unused"
+    )
 )]
 
 mod bucket;

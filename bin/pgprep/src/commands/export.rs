@@ -18,7 +18,7 @@ use crate::commands::TOOL;
 use crate::commands::view::picture;
 use crate::dataset_labels::labels_of;
 use crate::resumable::FileJob;
-use crate::session::{Session, count, output_context, resolution};
+use crate::session::{Session, count, level_asked_for, output_context};
 
 /// Written last into a folder of TFRecords.
 const DONE_FILE: &str = "export.json";
@@ -33,13 +33,7 @@ struct Export<'a> {
 }
 
 pub(crate) fn run(session: &Session, args: &ExportArgs) -> anyhow::Result<ExitStatus> {
-    let chosen = |manifest: &Manifest| match args.resolution {
-        Some(pixels) => resolution(pixels, "--resolution"),
-        None => {
-            let finest = manifest.levels().last().copied();
-            finest.with_context(|| format!("{} has no level", args.dataset.display()))
-        }
-    };
+    let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);
     let dataset = at_url::dataset(session, &args.dataset, |manifest| {
         let finest = chosen(manifest)?;
         Ok(match args.format {

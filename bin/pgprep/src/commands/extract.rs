@@ -12,16 +12,10 @@ use crate::commands::TOOL;
 use crate::commands::align::{failed_note, status};
 use crate::commands::view::picture;
 use crate::resumable::{Ended, FileJob};
-use crate::session::{Session, count, reason, resolution};
+use crate::session::{Session, count, level_asked_for, reason};
 
 pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
-    let chosen = |manifest: &Manifest| match args.resolution {
-        Some(pixels) => resolution(pixels, "--resolution"),
-        None => {
-            let finest = manifest.levels().last().copied();
-            finest.with_context(|| format!("{} has no level", args.dataset.display()))
-        }
-    };
+    let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);
     let dataset = at_url::dataset(session, &args.dataset, |manifest| Ok(vec![chosen(manifest)?]))?;
     let r = chosen(dataset.manifest())?;
     let level = dataset.level(r).context("--resolution cannot be used")?;

@@ -53,8 +53,8 @@ impl Bucket {
         match self.0 {}
     }
 
-    pub(crate) fn wait(&self, _location: &Location, started: Started) -> Result<Vec<u8>, CloudError> {
-        match started.0 {}
+    pub(crate) fn wait(&self, _location: &Location, _started: Started) -> Result<Vec<u8>, CloudError> {
+        match self.0 {}
     }
 
     pub(crate) fn put(&self, _location: &Location, _bytes: Vec<u8>) -> Result<(), CloudError> {

@@ -1,4 +1,5 @@
 //! Against a store in memory that fails when it is told to.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod faulty_store;
 
