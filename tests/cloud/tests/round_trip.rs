@@ -76,6 +76,17 @@ fn aligned_png_files_and_failures_are_those_of_the_same_folder_on_disk() {
 }
 
 #[test]
+fn portraits_are_drawn_into_a_bucket_as_onto_a_disk() {
+    let store = Store::with_portraits(3);
+    let drawn = store.run("pgprep", "synth -o s3://data/drawn --count 3 --seed 5").with_status(0);
+    assert!(drawn.stdout.contains("3 portraits in s3://data/drawn/images"), "{}", drawn.stdout);
+    let without_done = |files: Vec<(String, Vec<u8>)>| -> Vec<_> {
+        files.into_iter().filter(|(name, _)| name != "synth.json").collect()
+    };
+    assert!(without_done(store.objects("in")) == without_done(store.objects("drawn")));
+}
+
+#[test]
 fn folders_zips_collections_and_datasets_are_packed_from_a_bucket_as_from_a_disk() {
     let store = Store::with_portraits(6);
     support::fixture(&store, "sources/lsun_lmdb");

@@ -69,3 +69,39 @@ impl Bucket {
         match self.0 {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Cloud;
+
+    #[test]
+    fn without_the_feature_every_url_is_refused_by_its_name_and_nothing_is_written() {
+        let parent = tempfile::tempdir().unwrap();
+        let cloud = Cloud::new(Settings {
+            options: Vec::new(),
+            scratch: parent.path().to_owned(),
+            retries: 0,
+            stop: Settings::stop_when(|| false),
+            note: Arc::new(|_| {}),
+            scratch_made: Arc::new(|_| {}),
+        });
+        let url = Path::new("s3://bucket/photos");
+        let location = Location::of(url).unwrap().unwrap();
+        let expected = "s3://bucket/photos is a URL, and this program was built without object storage: build it with `--features cloud`";
+        for error in [
+            cloud.source(&location, None).unwrap_err(),
+            cloud.dataset(&location).unwrap_err(),
+            cloud.dataset_copy(&location).unwrap_err(),
+            cloud.output(&location, "dataset.json").unwrap_err(),
+            cloud.fetch(&location).unwrap_err(),
+            cloud.fetch_all(&location).unwrap_err(),
+            cloud.outgoing(url).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+}
