@@ -8,6 +8,9 @@ use crate::process::{self, Verdict};
 use crate::setup;
 use crate::workspace::Workspace;
 
+/// The tests run binaries that reach object storage; they are the same for all.
+const WITH_CLOUD: &[&str] = &["--features", "pgprep/cloud,pgeval/cloud"];
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Passed on to the test runner: a filter, `-p <crate>`, …; only what they name is run
@@ -28,7 +31,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
 
     // The tests of the tools run the binaries, which cargo does not build for another package's tests.
     // Built here once; with arguments (another profile?) each test sees to its own.
-    if everything && !process::succeeds(&mut cargo(&["build", "--workspace", "--bins"]))? {
+    let build = [&["build", "--workspace", "--bins"], WITH_CLOUD].concat();
+    if everything && !process::succeeds(&mut cargo(&build))? {
         return Ok(Verdict::Bad);
     }
     // Both are tried whatever the first says, and this one first: the summary of the tests is the end.
@@ -44,10 +48,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         println!("parts under Slurm are not tested: no Slurm (cargo xtask setup --slurm)");
     }
     let slurm_tests: &[&str] = if with_slurm { &["--features", "tests-pgprep/slurm"] } else { &[] };
+    let without_cloud_holds = !everything || {
+        println!("URLs in a build without object storage");
+        process::succeeds(&mut cargo(&["test", "--quiet", "-p", "pg-cloud", "--lib"]))?
+    };
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);
         if !names_packages(&arguments.passed_on) {
-            command.arg("--workspace");
+            command.arg("--workspace").args(WITH_CLOUD);
         }
         command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(slurm_tests);
         command.args(&arguments.passed_on);
@@ -56,7 +64,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         // Below cargo's own runner a filter comes before `--`, and no test found is no failure.
         let mut command = cargo(&["test", "--tests"]);
         if !names_packages(&arguments.passed_on) {
-            command.arg("--workspace");
+            command.arg("--workspace").args(WITH_CLOUD);
         }
         command.args(slurm_tests).args(&arguments.passed_on);
         if !arguments.passed_on.iter().any(|argument| argument == "--") {
@@ -76,7 +84,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     if !lapack_holds {
         eprintln!("error: the tests with the feature lapack failed (see above)");
     }
-    Ok(Verdict::from(examples_hold && lapack_holds && tests_hold))
+    if !without_cloud_holds {
+        eprintln!("error: the tests of pg-cloud without its feature failed (see above)");
+    }
+    Ok(Verdict::from(examples_hold && lapack_holds && without_cloud_holds && tests_hold))
 }
 
 /// Whether the user chose packages, so that `--workspace` must not widen the choice.

@@ -10,7 +10,7 @@ mod swd;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use pg_cli::CommonArgs;
+use pg_cli::{CloudArgs, CommonArgs};
 
 pub(crate) use gate::GateArgs;
 pub(crate) use images::ImageArgs;
@@ -36,13 +36,17 @@ or as a dataset written by pgprep, of which DATASET@64 picks the level of 64 pix
 finest). REAL may be a statistics file too, made once by `pgeval stats`. Metrics of features need a network, an
 ONNX file: --model.
 
+Paths may be URLs (s3://, gs://, http://) where the tool was built with its feature `cloud`; credentials and endpoint
+come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT, GOOGLE_SERVICE_ACCOUNT and the like.
+
 Examples:
   pgeval swd celeba-128 samples/
   pgeval ms-ssim samples/ --consecutive
   pgeval swd celeba-128@64 samples-64/ --json
   pgeval all celeba-128 samples/ -o result.json --report report.html
   pgeval fid celeba-128 samples/ --model inception.onnx
-  pgeval stats celeba-128 --model inception.onnx -o celeba-128.pgstats"
+  pgeval stats celeba-128 --model inception.onnx -o celeba-128.pgstats
+  pgeval swd s3://bucket/faces@64 s3://bucket/samples"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -50,6 +54,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
 }
 
 #[derive(Debug, Subcommand)]

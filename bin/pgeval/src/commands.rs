@@ -15,28 +15,36 @@ mod stats;
 mod swd;
 
 use anyhow::{Context as _, Result};
-use pg_cli::{ExitStatus, Interrupt};
+use pg_cli::{ExitStatus, Interrupt, StderrNotes};
 
 use crate::args::{Args, Command};
+use crate::at_url::{AtUrls, with_interruption};
 
 /// Runs the command that was typed.
-pub(crate) fn run(args: &Args) -> Result<ExitStatus> {
+pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(args.common.threads)
         .build_global()
         .with_context(|| format!("start {} worker threads; try a smaller --threads", args.common.threads))?;
     let interrupt = Interrupt::install().context("install the handlers of Ctrl-C and SIGTERM")?;
+    let mut at_urls = AtUrls::new(&args.cloud, &interrupt, StderrNotes::new(args.common.quiet));
+    let ended = at_urls.bring(&mut args.command).and_then(|()| carry_out(&args, &interrupt));
+    let ended = ended.and_then(|status| at_urls.send().map(|()| status));
+    with_interruption(ended, &interrupt)
+}
+
+fn carry_out(args: &Args, interrupt: &Interrupt) -> Result<ExitStatus> {
     match &args.command {
-        Command::Swd(swd) => swd::run(swd, &args.common, &interrupt),
-        Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, &interrupt),
-        Command::Is(is) => is::run(is, &args.common, &interrupt),
-        Command::Fid(fid) => fid::run(fid, &args.common, &interrupt),
-        Command::Kid(kid) => kid::run(kid, &args.common, &interrupt),
-        Command::Pr(pr) => pr::run(pr, &args.common, &interrupt),
-        Command::Ppl(ppl) => ppl::run(ppl, &args.common, &interrupt),
-        Command::Ls(ls) => ls::run(ls, &args.common, &interrupt),
-        Command::All(all) => all::run(all, &args.common, &interrupt),
-        Command::Stats(stats) => stats::run(stats, &args.common, &interrupt),
+        Command::Swd(swd) => swd::run(swd, &args.common, interrupt),
+        Command::MsSsim(ms_ssim) => ms_ssim::run(ms_ssim, &args.common, interrupt),
+        Command::Is(is) => is::run(is, &args.common, interrupt),
+        Command::Fid(fid) => fid::run(fid, &args.common, interrupt),
+        Command::Kid(kid) => kid::run(kid, &args.common, interrupt),
+        Command::Pr(pr) => pr::run(pr, &args.common, interrupt),
+        Command::Ppl(ppl) => ppl::run(ppl, &args.common, interrupt),
+        Command::Ls(ls) => ls::run(ls, &args.common, interrupt),
+        Command::All(all) => all::run(all, &args.common, interrupt),
+        Command::Stats(stats) => stats::run(stats, &args.common, interrupt),
         Command::Gate(gate) => gate::run(gate),
     }
 }

@@ -2,6 +2,7 @@
 //! are from each other.
 
 mod args;
+mod at_url;
 mod commands;
 mod described;
 mod features;
@@ -18,5 +19,5 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    pg_cli::run_to_exit(commands::run(&args))
+    pg_cli::run_to_exit(commands::run(args))
 }

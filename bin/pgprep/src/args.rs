@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::{CommonArgs, FitChoice, LevelChoice, PartArgs};
+use pg_cli::{CloudArgs, CommonArgs, FitChoice, LevelChoice, PartArgs};
 
 const EXAMPLES: &str = "\
+Paths of sources, datasets and outputs may be URLs (s3://, gs://, http://) where the tool was built with its \
+feature `cloud`; credentials and endpoint come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT, \
+GOOGLE_SERVICE_ACCOUNT and the like.
+
 Examples:
   pgprep synth -o in --count 1000
   pgprep align in/images --landmarks in/list_landmarks.txt --size 64 --format shards -o faces
   pgprep pack cifar-10-python.tar.gz -o cifar10
   pgprep info faces
-  pgprep view faces -o sheet.png";
+  pgprep view faces -o sheet.png
+  pgprep align s3://bucket/photos --landmarks points.csv --format shards -o s3://bucket/faces";
 
 /// Builds CelebA-HQ-style multi-resolution datasets
 #[derive(Debug, Parser)]
@@ -19,6 +24,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
 
     /// Print the result as one JSON object on stdout
     #[arg(long, global = true, help_heading = "Common options")]

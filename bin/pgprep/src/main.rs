@@ -1,6 +1,7 @@
 //! `pgprep`: builds CelebA-HQ-style multi-resolution datasets.
 
 mod args;
+mod at_url;
 mod commands;
 mod dataset_labels;
 mod disk_space;

@@ -5,14 +5,16 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use pg_image::files::DecodeLimits;
 use pg_image::{Planar, Resolution};
-use pg_shard::{Dataset, IndexLine, Level, Manifest};
+use pg_shard::{IndexLine, Level, Manifest};
 use pg_sources::{Item, Labels, Source, SourceFormat};
 use serde_json::Value;
 
 use crate::args::SourceFormatChoice;
+use crate::at_url;
 use crate::commands::view::{picture, planes};
 use crate::dataset_labels::labels_of;
 use crate::image_items::{Photo, load};
+use crate::session::Session;
 
 /// What is packed.
 pub(crate) enum PackSource {
@@ -33,14 +35,15 @@ pub(crate) struct DatasetSource {
 impl PackSource {
     /// Opens `path`, of a dataset the level of side `wanted` if it has one, else the finest.
     pub(crate) fn open(
+        session: &Session,
         path: &Path,
         format: Option<SourceFormatChoice>,
         wanted: Option<u32>,
     ) -> anyhow::Result<Self> {
         let format = match format {
-            None if Manifest::is_in(path) => return Self::open_dataset(path, wanted),
-            None => return Ok(Self::Collection(Source::open(path)?)),
-            Some(SourceFormatChoice::Dataset) => return Self::open_dataset(path, wanted),
+            None if at_url::is_dataset(session, path)? => return Self::open_dataset(session, path, wanted),
+            None => return Ok(Self::Collection(at_url::source(session, path, None)?)),
+            Some(SourceFormatChoice::Dataset) => return Self::open_dataset(session, path, wanted),
             Some(SourceFormatChoice::Folder) => SourceFormat::Folder,
             Some(SourceFormatChoice::Zip) => SourceFormat::Zip,
             Some(SourceFormatChoice::Cifar) => SourceFormat::Cifar,
@@ -48,17 +51,20 @@ impl PackSource {
             Some(SourceFormatChoice::Lmdb) => SourceFormat::Lmdb,
             Some(SourceFormatChoice::Tfrecord) => SourceFormat::Tfrecord,
         };
-        let source = Source::open_as(path, format)
+        let source = at_url::source(session, path, Some(format))
             .with_context(|| format!("it does not read as {format} (--source-format)"))?;
         Ok(Self::Collection(source))
     }
 
-    fn open_dataset(path: &Path, wanted: Option<u32>) -> anyhow::Result<Self> {
-        let dataset = Dataset::open(path)?;
+    fn open_dataset(session: &Session, path: &Path, wanted: Option<u32>) -> anyhow::Result<Self> {
         let wanted = wanted.and_then(|pixels| Resolution::new(pixels.into()).ok());
-        let level =
-            dataset.resolutions().iter().find(|&&r| Some(r) == wanted).or(dataset.resolutions().last());
-        let Some(&resolution) = level else { bail!("{} has no level", path.display()) };
+        let chosen = |manifest: &Manifest| {
+            let levels = manifest.levels();
+            let level = levels.iter().find(|&&r| Some(r) == wanted).or(levels.last()).copied();
+            level.with_context(|| format!("{} has no level", path.display()))
+        };
+        let dataset = at_url::dataset(session, path, |manifest| Ok(vec![chosen(manifest)?]))?;
+        let resolution = chosen(dataset.manifest())?;
         let level = dataset.level(resolution)?;
         if level.is_empty() {
             bail!("{} holds no images", path.display());
@@ -78,6 +84,13 @@ impl PackSource {
         match self {
             Self::Collection(source) => source.items(),
             Self::Dataset(dataset) => &dataset.items,
+        }
+    }
+
+    /// Says in which order items will be loaded.
+    pub(crate) fn will_load(&self, order: &[usize]) {
+        if let Self::Collection(source) = self {
+            source.will_read(order);
         }
     }
 

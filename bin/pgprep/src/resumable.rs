@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 
 use anyhow::{Context as _, anyhow};
 use pg_cli::{Interrupted, Part, Provenance};
+use pg_cloud::RemoteOutput;
 use pg_image::Planar;
 use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
 use pg_shard::{
@@ -16,6 +18,7 @@ use pg_shard::{
 };
 use serde_json::{Value, json};
 
+use crate::at_url;
 use crate::disk_space::{BuildSize, explained};
 use crate::files_part::{FilesPart, FilesPartItem};
 use crate::pipeline::in_order;
@@ -93,19 +96,29 @@ impl DatasetJob<'_> {
         let size = BuildSize::of(&of_part, &storage, columns, |i| {
             make(first + i).and_then(encode).ok().map(|(image, _)| image)
         });
-        if ![MANIFEST_FILE, PART_FILE].iter().any(|done| output.join(done).is_file()) {
+        let remote = at_url::output(session, output, MANIFEST_FILE)?;
+        let folder = remote.as_ref().map_or(output, |remote| remote.folder());
+        // At a URL shards leave this disk as they are finished.
+        let is_done = [MANIFEST_FILE, PART_FILE].iter().any(|done| output.join(done).is_file());
+        if remote.is_none() && !is_done {
             size.check(session, output, &storage)?;
         }
-        let builder = match open(output, part, plan, storage).with_context(context)? {
+        let builder = match open(folder, part, plan, storage).with_context(context)? {
             OpenedBuild::Building(builder) => match &labels {
                 Some(labels) => builder.with_labels(labels.names.clone()).with_context(context)?,
                 None => *builder,
             },
             OpenedBuild::Complete(built) => {
+                if let Some(remote) = &remote {
+                    remote.clean_up().with_context(context)?;
+                }
                 session.notes.note(format!("{} is complete already, nothing was done", output.display()));
                 return Ok(Ended::Complete(built));
             }
         };
+        if let Some(remote) = &remote {
+            remote.begin().with_context(context)?;
+        }
         let shards = builder.shards().len();
         let progress = session.progress(label, "images", items);
         let unfinished = || builder.shards().filter(|&s| !builder.is_finished(s));
@@ -115,20 +128,24 @@ impl DatasetJob<'_> {
             session.notes.note(format!("going on after {resumed} of {items} images"));
             progress.resume_at(resumed as u64);
         }
-        let mut shelf = Shelf::new(&builder);
+        let mut shelf = Shelf::new(&builder, remote.clone());
         let mut failures = 0;
         let made_item = |i: usize| -> Made {
-            (!session.interrupted()).then(|| {
-                let made = make(i).and_then(encode);
-                if made.is_err() {
-                    progress.fail();
+            if session.is_ending() {
+                return None;
+            }
+            let made = make(i).and_then(encode);
+            if made.is_err() {
+                if session.is_ending() {
+                    return None;
                 }
-                progress.advance(1);
-                made
-            })
+                progress.fail();
+            }
+            progress.advance(1);
+            Some(made)
         };
         let written = in_order(session.threads(), &todo, made_item, |item, made| {
-            let Some(made) = made else { return Err(anyhow!(Halt::Signal)) };
+            let Some(made) = made else { return Err(anyhow!(Halt::Ending)) };
             match made {
                 Ok((image, line)) => {
                     let row = labels.as_ref().map_or_else(Vec::new, |labels| (labels.row)(item));
@@ -157,11 +174,12 @@ impl DatasetJob<'_> {
         if let Err(error) = written {
             match error.downcast_ref() {
                 Some(Halt::Failure) => return Ok(Ended::StoppedByFailure),
-                Some(Halt::Signal) => session.check_interrupt(kept)?,
+                Some(Halt::Ending) => session.check_ending(kept)?,
+                None if session.interrupted() => session.check_interrupt(kept)?,
                 None => {}
             }
             let left = size.after(resumed + done * builder.plan().items_per_shard);
-            return Err(explained(error, output, left, &kept()));
+            return Err(explained(error, folder, left, &kept()));
         }
         progress.finish();
         let (images, failed) = builder.counts();
@@ -170,8 +188,12 @@ impl DatasetJob<'_> {
             Some(_) => builder.complete_part(provenance).map(Built::Part),
             None => builder.complete(provenance).map(|manifest| Built::Dataset(Box::new(manifest))),
         };
-        let none_left = |error| explained(error, output, 0, "run the same command again to go on");
-        Ok(Ended::Complete(complete.with_context(context).map_err(none_left)?))
+        let none_left = |error| explained(error, folder, 0, "run the same command again to go on");
+        let built = complete.with_context(context).map_err(none_left)?;
+        if let Some(remote) = &remote {
+            remote.complete(MANIFEST_FILE).with_context(context)?;
+        }
+        Ok(Ended::Complete(built))
     }
 }
 
@@ -208,14 +230,15 @@ fn open(
 /// Why a build stops in the middle without an error.
 #[derive(Debug, Clone, Copy)]
 enum Halt {
-    Signal,
+    /// A signal came, or the connection was lost.
+    Ending,
     Failure,
 }
 
 impl std::fmt::Display for Halt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Signal => "interrupted",
+            Self::Ending => "ended early",
             Self::Failure => "stopped at a failure",
         })
     }
@@ -226,14 +249,16 @@ impl std::error::Error for Halt {}
 /// The shard in hand, and the one before it, which waits for the disk on a thread of its own.
 struct Shelf<'a> {
     builder: &'a DatasetBuilder,
+    /// Where finished shards are sent.
+    remote: Option<Arc<RemoteOutput>>,
     in_hand: Option<ShardWriter>,
-    finishing: Option<JoinHandle<Result<(), ShardError>>>,
+    finishing: Option<JoinHandle<anyhow::Result<()>>>,
     done: usize,
 }
 
 impl<'a> Shelf<'a> {
-    fn new(builder: &'a DatasetBuilder) -> Self {
-        Self { builder, in_hand: None, finishing: None, done: 0 }
+    fn new(builder: &'a DatasetBuilder, remote: Option<Arc<RemoteOutput>>) -> Self {
+        Self { builder, remote, in_hand: None, finishing: None, done: 0 }
     }
 
     /// The writer of the shard that `item` belongs to; another one in hand is completed first.
@@ -252,13 +277,18 @@ impl<'a> Shelf<'a> {
         Ok(self.in_hand.insert(writer))
     }
 
-    fn finish(&mut self, writer: ShardWriter) -> Result<(), ShardError> {
+    fn finish(&mut self, writer: ShardWriter) -> anyhow::Result<()> {
         self.wait()?;
-        self.finishing = Some(spawn(move || writer.finish()));
+        let remote = self.remote.clone();
+        self.finishing = Some(spawn(move || {
+            let shard = writer.number();
+            writer.finish()?;
+            remote.map_or(Ok(()), |remote| Ok(remote.send_shard(shard)?))
+        }));
         Ok(())
     }
 
-    fn wait(&mut self) -> Result<(), ShardError> {
+    fn wait(&mut self) -> anyhow::Result<()> {
         if let Some(thread) = self.finishing.take() {
             match thread.join() {
                 Ok(finished) => finished?,
@@ -324,14 +354,28 @@ impl FileJob<'_> {
             Some(part) => (FilesPart::claim(part, &self.plan), PART_FILE),
             None => (self.plan.clone(), self.done_file),
         };
-        let folder = match OutputFolder::claim(output, &claim, done_file).with_context(context)? {
+        let remote = at_url::output(session, output, done_file)?;
+        let work = remote.as_ref().map_or(output, |remote| remote.folder());
+        let folder = match OutputFolder::claim(work, &claim, done_file).with_context(context)? {
             Claimed::Begun(folder) => folder,
-            Claimed::Done => return self.already_done(session).map(Ended::Complete),
+            Claimed::Done => {
+                let done = self.already_done(session, work)?;
+                if let Some(remote) = &remote {
+                    remote.clean_up().with_context(context)?;
+                }
+                return Ok(Ended::Complete(done));
+            }
         };
+        if let Some(remote) = &remote {
+            remote.begin().with_context(context)?;
+        }
+        if let Some(parent) = work.join(name(0)).parent() {
+            std::fs::create_dir_all(parent).with_context(context)?;
+        }
         let covered = self.part.map_or(0..self.plan.items, |part| part.range(self.plan.items));
         let items = covered.len();
         let progress = session.progress(self.label, self.unit, items);
-        let there = |i: usize| folder.is_resumed() && output.join(name(i)).is_file();
+        let there = |i: usize| folder.is_resumed() && work.join(name(i)).is_file();
         let todo: Vec<usize> = covered.clone().filter(|&i| !there(i)).collect();
         if todo.len() < items {
             session.notes.note(format!("going on after {} of {items} {}", items - todo.len(), self.unit));
@@ -340,21 +384,27 @@ impl FileJob<'_> {
         let mut failed: BTreeMap<usize, FailedItem> = BTreeMap::new();
         let mut written = items - todo.len();
         let made_item = |i: usize| {
-            (!session.interrupted()).then(|| {
-                let made = make(i).map(|bytes| {
-                    let path = output.join(name(i));
-                    write_atomically(&path, |file| file.write_all(&bytes))
-                        .with_context(|| format!("cannot write {} (-o)", path.display()))
-                });
-                if made.is_err() {
-                    progress.fail();
+            if session.is_ending() {
+                return None;
+            }
+            let made = make(i).map(|bytes| {
+                let (name, path) = (name(i), work.join(name(i)));
+                write_atomically(&path, |file| file.write_all(&bytes))
+                    .map_err(anyhow::Error::new)
+                    .and_then(|()| remote.as_ref().map_or(Ok(()), |remote| Ok(remote.send(&name)?)))
+                    .with_context(|| format!("cannot write {} (-o)", path.display()))
+            });
+            if made.is_err() {
+                if session.is_ending() {
+                    return None;
                 }
-                progress.advance(1);
-                made
-            })
+                progress.fail();
+            }
+            progress.advance(1);
+            Some(made)
         };
         let ended = in_order(session.threads(), &todo, made_item, |i, made| match made {
-            None => Err(anyhow!(Halt::Signal)),
+            None => Err(anyhow!(Halt::Ending)),
             Some(Ok(outcome)) => {
                 outcome?;
                 written += 1;
@@ -367,19 +417,21 @@ impl FileJob<'_> {
             }
         });
         if let Err(error) = ended {
+            let kept = || {
+                let unit = self.unit;
+                format!("{written} of {items} {unit} are written; run the same command again to go on")
+            };
             match error.downcast_ref() {
                 Some(Halt::Failure) => return Ok(Ended::StoppedByFailure),
-                Some(Halt::Signal) => session.check_interrupt(|| {
-                    let unit = self.unit;
-                    format!("{written} of {items} {unit} are written; run the same command again to go on")
-                })?,
+                Some(Halt::Ending) => session.check_ending(kept)?,
+                None if session.interrupted() => session.check_interrupt(kept)?,
                 None => {}
             }
             return Err(error);
         }
         progress.finish();
-        finish(output)?;
-        write_failed(output, failed.values()).with_context(context)?;
+        finish(work)?;
+        write_failed(work, failed.values()).with_context(context)?;
         let counts = (written as u64, failed.len() as u64);
         let provenance = provenance(counts.0, counts.1);
         let json = match self.part {
@@ -393,17 +445,20 @@ impl FileJob<'_> {
             }
             None => done_json(counts, &self.plan, &provenance),
         };
-        write_json(&output.join(done_file), &json).with_context(context)?;
+        write_json(&work.join(done_file), &json).with_context(context)?;
         folder.release().with_context(context)?;
+        if let Some(remote) = &remote {
+            remote.complete(done_file).with_context(context)?;
+        }
         Ok(Ended::Complete(FilesSummary { files: counts.0, failed: counts.1, json }))
     }
 
-    /// The summary of the finished output, if it is of this plan.
-    pub(crate) fn already_done(&self, session: &Session) -> anyhow::Result<FilesSummary> {
+    /// The summary of the finished output, whose files are in `folder`, if it is of this plan.
+    pub(crate) fn already_done(&self, session: &Session, folder: &Path) -> anyhow::Result<FilesSummary> {
         if let Some(part) = self.part {
-            return self.part_already_done(session, part);
+            return self.part_already_done(session, part, folder);
         }
-        let path = self.output.join(self.done_file);
+        let path = folder.join(self.done_file);
         let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let json: Value = serde_json::from_slice(&text)
             .with_context(|| format!("{} is malformed: expected JSON as pgprep writes it", path.display()))?;
@@ -419,8 +474,13 @@ impl FileJob<'_> {
         Ok(FilesSummary { files: number("files"), failed: number("failed"), json })
     }
 
-    fn part_already_done(&self, session: &Session, part: Part) -> anyhow::Result<FilesSummary> {
-        let found = FilesPart::read(self.output)?;
+    fn part_already_done(
+        &self,
+        session: &Session,
+        part: Part,
+        folder: &Path,
+    ) -> anyhow::Result<FilesSummary> {
+        let found = FilesPart::read(folder)?;
         if !found.is(part, &self.plan) {
             anyhow::bail!(
                 "{} was already filled by another command (see {PART_FILE} there): choose another output folder (-o)",

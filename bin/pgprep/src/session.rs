@@ -4,12 +4,14 @@ use std::error::Error;
 use std::path::Path;
 
 use anyhow::Context as _;
-use pg_cli::{CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
+use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
+use pg_cloud::{Cloud, CloudError};
 use pg_image::Resolution;
-use pg_shard::{Codec, Storage};
+use pg_shard::{Codec, Manifest, Storage};
 use serde_json::Value;
 
 use crate::args::{CodecChoice, LimitArgs, StorageArgs};
+use crate::at_url;
 
 /// Failures shown one by one before only their number is.
 const SHOWN_FAILURES: usize = 10;
@@ -17,6 +19,7 @@ const SHOWN_FAILURES: usize = 10;
 /// The surroundings of a command.
 pub(crate) struct Session {
     pub(crate) notes: StderrNotes,
+    pub(crate) cloud: Cloud,
     style: ProgressStyle,
     json: bool,
     interrupt: Interrupt,
@@ -24,16 +27,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn start(common: &CommonArgs, json: bool) -> anyhow::Result<Self> {
+    pub(crate) fn start(common: &CommonArgs, cloud: &CloudArgs, json: bool) -> anyhow::Result<Self> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(common.threads)
             .build_global()
             .with_context(|| format!("cannot start {} threads (--threads)", common.threads))?;
+        let notes = StderrNotes::new(common.quiet);
+        let interrupt = Interrupt::install().context("cannot watch for Ctrl-C")?;
         Ok(Self {
-            notes: StderrNotes::new(common.quiet),
+            notes,
+            cloud: at_url::cloud(cloud, &interrupt, notes),
             style: common.progress_style(),
             json,
-            interrupt: Interrupt::install().context("cannot watch for Ctrl-C")?,
+            interrupt,
             threads: common.threads,
         })
     }
@@ -80,6 +86,32 @@ impl Session {
         self.interrupt.check(advice)
     }
 
+    /// Whether items fail for no fault of their own: a signal came, or the storage failed.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.interrupted() || self.cloud.is_in_trouble()
+    }
+
+    /// The error of a build that was ended so, with what was `kept`; a failure comes first.
+    pub(crate) fn check_ending(&self, kept: impl Fn() -> String) -> anyhow::Result<()> {
+        match self.cloud.take_trouble() {
+            Some(CloudError::Interrupted { .. }) | None => Ok(self.check_interrupt(kept)?),
+            Some(error) => {
+                Err(anyhow::Error::new(error).context(format!("the object storage failed: {}", kept())))
+            }
+        }
+    }
+
+    /// `result`, where a signal ended a transfer as the interruption that it is.
+    pub(crate) fn with_interruption<T>(&self, result: anyhow::Result<T>) -> anyhow::Result<T> {
+        let by_signal = |error: &anyhow::Error| {
+            error.chain().any(|c| matches!(c.downcast_ref(), Some(CloudError::Interrupted { .. })))
+        };
+        if result.as_ref().is_err_and(by_signal) {
+            self.check_interrupt(|| "what was finished is kept; run the same command again".to_owned())?;
+        }
+        result
+    }
+
     /// Items worked on between two looks at the clock: enough for all threads, few in memory.
     pub(crate) fn batch_size(&self) -> usize {
         4 * self.threads
@@ -109,6 +141,19 @@ pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
 /// A resolution from the flag `flag`.
 pub(crate) fn resolution(pixels: u32, flag: &str) -> anyhow::Result<Resolution> {
     Resolution::new(pixels.into()).with_context(|| format!("{flag} {pixels} cannot be used"))
+}
+
+/// The level that `--resolution` asks for, or the finest.
+pub(crate) fn level_asked_for(
+    manifest: &Manifest,
+    pixels: Option<u32>,
+    dataset: &Path,
+) -> anyhow::Result<Resolution> {
+    if let Some(pixels) = pixels {
+        return resolution(pixels, "--resolution");
+    }
+    let finest = manifest.levels().last().copied();
+    finest.with_context(|| format!("{} has no level", dataset.display()))
 }
 
 /// What to store of images of side `packed`.

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::Interrupted;
+use crate::{Interrupted, shown};
 
 /// What a tool's process ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,15 +77,15 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[expect(clippy::print_stderr, reason = "the one place that reports an error")]
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error}");
-    let mut shown = error.to_string();
+    eprintln!("error: {}", shown(&error.to_string()));
+    let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
         // thiserror's `transparent` and context chains may repeat a text: say each once.
-        if !shown.contains(&text) {
-            eprintln!("  caused by: {text}");
+        if !said.contains(&text) {
+            eprintln!("  caused by: {}", shown(&text));
         }
-        shown = text;
+        said = text;
     }
 }
 

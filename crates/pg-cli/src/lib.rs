@@ -4,6 +4,7 @@
 //! The libraries below never print, never read the environment and never parse arguments; this crate
 //! and the binaries do.
 
+mod cloud_args;
 mod common_args;
 mod exit;
 mod fit_choice;
@@ -13,7 +14,9 @@ mod output;
 mod part;
 mod progress;
 mod provenance;
+mod scratch_names;
 
+pub use cloud_args::CloudArgs;
 pub use common_args::CommonArgs;
 pub use exit::{ExitStatus, WorkFailed, run_to_exit};
 pub use fit_choice::FitChoice;
@@ -23,3 +26,4 @@ pub use output::{Output, StderrNotes};
 pub use part::{Part, PartArgs, PartChoice};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;
+pub use scratch_names::{hide_scratch, is_in_scratch, shown};

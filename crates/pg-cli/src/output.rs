@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::shown;
+
 /// The results of a command, on stdout.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Output;
@@ -15,7 +17,7 @@ impl Output {
     /// # Errors
     /// Write errors; a broken pipe ends the tool quietly.
     pub fn line(self, text: impl Display) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{text}")
+        writeln!(io::stdout().lock(), "{}", shown(&text.to_string()))
     }
 
     /// Prints exactly one JSON object, indented, with a final newline.
@@ -23,9 +25,9 @@ impl Output {
     /// # Errors
     /// Write errors, or a value that JSON cannot hold.
     pub fn json(self, value: &impl Serialize) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(value)?;
-        text.push(b'\n');
-        io::stdout().lock().write_all(&text)
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        io::stdout().lock().write_all(shown(&text).as_bytes())
     }
 }
 
@@ -46,12 +48,12 @@ impl StderrNotes {
     /// Something the user may like to know.
     pub fn note(self, text: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", shown(&text.to_string()));
         }
     }
 
     /// Something that may be wrong; shown under `--quiet` too.
     pub fn warning(self, text: impl Display) {
-        let _ = writeln!(io::stderr().lock(), "warning: {text}");
+        let _ = writeln!(io::stderr().lock(), "warning: {}", shown(&text.to_string()));
     }
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
+use crate::shown;
+
 /// How progress shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressStyle {
@@ -111,10 +113,10 @@ impl Progress {
     /// Prints `text` on a line of its own without tearing the bar; nothing when hidden.
     pub fn note(&self, text: &str) {
         match (&self.bar, self.style) {
-            (Some(bar), _) => bar.println(text),
+            (Some(bar), _) => bar.println(shown(text)),
             (None, ProgressStyle::Hidden) => {}
             (None, _) => {
-                let _ = writeln!(io::stderr().lock(), "{text}");
+                let _ = writeln!(io::stderr().lock(), "{}", shown(text));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// Tool, version, command line, seed, settings and counts of a result.
 ///
 /// It holds nothing that may differ between two runs that must give the same bytes: no clock, no
-/// host, and the command line without `--threads`, `--quiet`, and what cuts the work into parts.
+/// host, and the command line without `--threads`, `--scratch`, `--quiet`, and what cuts the work into parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// `pgprep`, `pgeval` or `pgtrain`.
@@ -72,14 +72,17 @@ impl Provenance {
     }
 }
 
+/// Flags with their values that cannot change a result.
+const IMMATERIAL: [&str; 4] = ["--threads=", "--scratch=", "--part=", "--parts="];
+
 fn result_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--threads" | "--part" | "--parts" => drop(arguments.next()),
+            "--threads" | "--scratch" | "--part" | "--parts" => drop(arguments.next()),
             "--quiet" | "-q" => {}
-            a if ["--threads=", "--part=", "--parts="].iter().any(|flag| a.starts_with(flag)) => {}
+            a if IMMATERIAL.iter().any(|flag| a.starts_with(flag)) => {}
             _ => kept.push(argument),
         }
     }
@@ -92,7 +95,8 @@ mod tests {
 
     #[test]
     fn flags_that_cannot_change_the_result_are_left_out() {
-        let arguments = ["align", "photos", "--threads", "2", "-q", "--threads=3", "-o", "out"];
+        let arguments =
+            ["align", "photos", "--threads", "2", "-q", "--threads=3", "--scratch", "/tmp", "-o", "out"];
         let of_part = ["--part", "auto", "--parts=4"];
         let kept = result_arguments(arguments.iter().chain(&of_part).map(|&a| a.to_owned()));
         assert_eq!(kept, ["align", "photos", "-o", "out"]);

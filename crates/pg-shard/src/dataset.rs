@@ -30,7 +30,7 @@ struct Inner {
     folder: PathBuf,
     manifest: Manifest,
     resolutions: Vec<Resolution>,
-    /// One per resolution, ascending.
+    /// Those opened, ascending: one per resolution unless a part was opened.
     levels: Vec<Level>,
     /// Where there are labels: one per shard with images.
     labels: Vec<MappedShard>,
@@ -89,6 +89,25 @@ impl Dataset {
             resolutions.iter().map(|&r| Level::open(path, &manifest, r)).collect::<Result<Vec<_>, _>>()?;
         let labels = open_labels(path, &manifest)?;
         let inner = Inner { folder: path.to_owned(), manifest, resolutions, levels, labels };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// As [`open`](Self::open), of a folder that holds the manifest and, of the other files, only those of
+    /// [`Manifest::files_of_levels`]. With no level only what the manifest tells can be asked for; a level
+    /// that is not among `levels` is as if it did not exist.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_part(path: &Path, levels: &[Resolution]) -> Result<Self, ShardError> {
+        let manifest = Manifest::read(path)?;
+        for file in manifest.files_of_levels(levels) {
+            check_length(path, file)?;
+        }
+        let resolutions = manifest.levels();
+        let opened = resolutions.iter().filter(|r| levels.contains(r));
+        let opened = opened.map(|&r| Level::open(path, &manifest, r)).collect::<Result<Vec<_>, _>>()?;
+        let labels = if levels.is_empty() { Vec::new() } else { open_labels(path, &manifest)? };
+        let inner = Inner { folder: path.to_owned(), manifest, resolutions, levels: opened, labels };
         Ok(Self { inner: Arc::new(inner) })
     }
 

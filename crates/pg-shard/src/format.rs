@@ -41,6 +41,8 @@ pub const OFFSETS_TENSOR: &str = "offsets";
 pub const COMPRESSED_FROM_PX: usize = 32;
 /// The name of the one tensor of a label shard.
 pub const LABELS_TENSOR: &str = "labels";
+/// The folder of the index files.
+pub const INDEX_FOLDER: &str = "index";
 /// The folder of label shards.
 pub const LABELS_FOLDER: &str = "labels";
 
@@ -73,7 +75,7 @@ pub fn shard_path(resolution: Resolution, shard: usize) -> String {
 /// `index/shard-00003.jsonl`.
 #[must_use]
 pub fn index_path(shard: usize) -> String {
-    format!("index/shard-{shard:05}.jsonl")
+    format!("{INDEX_FOLDER}/shard-{shard:05}.jsonl")
 }
 
 /// `labels/shard-00003.safetensors`.

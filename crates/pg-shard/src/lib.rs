@@ -33,6 +33,6 @@ pub use part::{PartPlan, PartSummary, is_part};
 pub use pg_image::files::write_atomically;
 pub use repair::{Repair, Replaced};
 pub use seal::{check_seal, renew_seal};
-pub use shard_writer::ShardWriter;
+pub use shard_writer::{ShardRecord, ShardWriter};
 pub use storage::{EncodedImage, Storage};
 pub use verify::{Damage, DamageKind, check_file};

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::format::{
-    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, MANIFEST_FILE, MAX_IMAGES,
-    MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, index_path, labels_path, shard_path,
+    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, INDEX_FOLDER, LABELS_FOLDER,
+    MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, index_path, labels_path,
+    level_folder, shard_path,
 };
 use crate::part::is_part;
 use crate::{Codec, ShardError, seal};
@@ -217,6 +218,21 @@ impl Manifest {
             return Err(ShardError::Malformed { path, detail });
         }
         Ok(lines)
+    }
+
+    /// The files that reading these levels takes: theirs, the labels and the index; none without a level.
+    pub fn files_of_levels(&self, levels: &[Resolution]) -> impl Iterator<Item = &FileEntry> {
+        let folders: Vec<String> = match levels {
+            [] => Vec::new(),
+            levels => {
+                let others = [LABELS_FOLDER, INDEX_FOLDER].map(str::to_owned);
+                levels.iter().map(|&r| level_folder(r)).chain(others).collect()
+            }
+        };
+        self.files.iter().filter(move |file| {
+            let folder = file.path.split('/').next().unwrap_or_default();
+            folders.iter().any(|wanted| wanted == folder)
+        })
     }
 
     /// The number of the shard that `path`, a file of the manifest, belongs to.

@@ -14,10 +14,13 @@ use crate::{Codec, EncodedImage, FailedItem, FileEntry, IndexLine, ShardError};
 
 /// What a finished shard leaves in `build/` until the manifest is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ShardRecord {
-    pub(crate) images: usize,
-    pub(crate) files: Vec<FileEntry>,
-    pub(crate) failed: Vec<FailedItem>,
+pub struct ShardRecord {
+    /// Images in it.
+    pub images: usize,
+    /// Its files, sorted by path.
+    pub files: Vec<FileEntry>,
+    /// Items that were left out.
+    pub failed: Vec<FailedItem>,
 }
 
 /// One shard being written. Dropping it without [`finish`](Self::finish) removes what it wrote.

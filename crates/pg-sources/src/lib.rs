@@ -14,6 +14,7 @@ mod lmdb;
 mod mnist;
 mod npy;
 mod positioned_file;
+mod remote_folder;
 mod source_format;
 mod stylegan_labels;
 mod stylegan_zip;
@@ -29,6 +30,7 @@ use pg_image::files::DecodeLimits;
 pub use errors::SourceError;
 pub use label_files::{labels_from_file, labels_from_folders};
 pub use labels::{Labels, MAX_LABELS, one_hot_class};
+pub use remote_folder::FileStore;
 pub use source_format::SourceFormat;
 pub use stylegan_zip::StyleganZip;
 pub use tfrecord::TfRecordFile;
@@ -85,6 +87,9 @@ pub(crate) trait Collection: Send + Sync {
     fn labels(&self, _items: &[Item]) -> Result<Option<Labels>, SourceError> {
         Ok(None)
     }
+
+    /// Says in which order the items will be read.
+    fn will_read(&self, _order: &[usize]) {}
 }
 
 impl Source {
@@ -148,6 +153,12 @@ impl Source {
     /// [`SourceError::Io`].
     pub fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError> {
         self.opened.collection.read(index, limits)
+    }
+
+    /// Says in which order items will be read, by their places in the list: one that lies elsewhere may be
+    /// fetched ahead of its turn. Nothing depends on it but time.
+    pub fn will_read(&self, order: &[usize]) {
+        self.opened.collection.will_read(order);
     }
 
     /// The labels that come with the source, one row per item; `None` where there are none.

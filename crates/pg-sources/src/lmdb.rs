@@ -13,7 +13,7 @@ use crate::little_endian::{u16_at, u32_at, u64_at};
 use crate::positioned_file::PositionedFile;
 use crate::{Collection, Content, Item, Opened, SourceError};
 
-const DATA_FILE: &str = "data.mdb";
+pub(crate) const DATA_FILE: &str = "data.mdb";
 const MAGIC: u32 = 0xBEEF_C0DE;
 const VERSION: u32 = 1;
 /// Page number, padding, flags, and either the bounds of the free space or a number of pages.

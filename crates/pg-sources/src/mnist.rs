@@ -16,6 +16,8 @@ use crate::{Collection, Content, Item, Labels, Opened, SourceError};
 
 /// The first bytes of an idx file of images: u8, three dimensions.
 pub(crate) const IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 3];
+/// Part of the name of every file of images.
+pub(crate) const IMAGES_NAME: &str = "idx3";
 const LABELS_MAGIC: [u8; 4] = [0, 0, 8, 1];
 /// Most bytes of a file, unpacked.
 const MAX_BYTES: u64 = 2 << 30;
@@ -60,7 +62,8 @@ fn image_files(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     for entry in std::fs::read_dir(folder).map_err(io_error(folder))? {
         let path = entry.map_err(io_error(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.contains("idx3") && first_bytes(&path).is_ok_and(|head| head.starts_with(&IMAGES_MAGIC)) {
+        if name.contains(IMAGES_NAME) && first_bytes(&path).is_ok_and(|head| head.starts_with(&IMAGES_MAGIC))
+        {
             found.push(path);
         }
     }

@@ -53,6 +53,18 @@ impl SourceFormat {
         if metadata.is_dir() { Ok(Self::of_folder(path)) } else { Self::of_file(path) }
     }
 
+    /// Whether a folder with files of these names may hold an LMDB, TFRecords, CIFAR or MNIST, whose files are read
+    /// at random. What they hold decides: see [`detect`](Self::detect).
+    #[must_use]
+    pub fn may_be_collection(names: &[&str]) -> bool {
+        names.iter().any(|name| {
+            *name == lmdb::DATA_FILE
+                || tfrecord::name_and_level(name).is_some()
+                || cifar::archive::is_training_batch(name)
+                || name.contains(mnist::IMAGES_NAME)
+        })
+    }
+
     fn of_folder(path: &Path) -> Self {
         if lmdb::is_in(path) {
             Self::Lmdb
@@ -131,6 +143,24 @@ mod tests {
         ] {
             assert_eq!(SourceFormat::detect(&fixture(path)).unwrap(), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn collections_are_suspected_by_the_names_of_their_files() {
+        for path in [
+            "sources/cifar10_binary",
+            "sources/cifar100_python",
+            "sources/mnist",
+            "sources/lsun_lmdb",
+            "lod/tfr",
+        ] {
+            let files = std::fs::read_dir(fixture(path)).unwrap();
+            let names: Vec<String> =
+                files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            assert!(SourceFormat::may_be_collection(&names), "{path}: {names:?}");
+        }
+        assert!(!SourceFormat::may_be_collection(&["a.png", "dataset.json", "batch_1.jpg"]));
     }
 
     #[test]

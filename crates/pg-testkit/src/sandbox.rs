@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -82,11 +82,7 @@ impl Sandbox {
     /// When it cannot be started.
     pub fn run(&self, binary: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
         let output = self.command(binary).args(arguments).output().expect("the tool starts");
-        let text = |bytes: Vec<u8>| {
-            let folder = self.folder().display().to_string();
-            String::from_utf8_lossy(&bytes).replace(&folder, "[FOLDER]")
-        };
-        Finished { status: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Finished::of(output, self.folder())
     }
 
     /// All files below `relative`, with their bytes, sorted by path: to compare two outputs.
@@ -121,6 +117,14 @@ impl Default for Sandbox {
 }
 
 impl Finished {
+    /// What a command left that ran in the sandbox at `folder`.
+    #[must_use]
+    pub fn of(output: Output, folder: &Path) -> Self {
+        let folder = folder.display().to_string();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace(&folder, "[FOLDER]");
+        Self { status: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
     /// The same, after checking the exit status.
     ///
     /// # Panics
@@ -167,12 +171,16 @@ pub fn built_binary(name: &str) -> PathBuf {
             Some(other) => other,
         };
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
+        let mut build = Command::new(cargo);
+        build
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--quiet", "--package", name, "--profile", profile, "--target-dir"])
-            .arg(target)
-            .output()
-            .expect("cargo starts");
+            .arg(target);
+        // All tests run the same binary: some of them need object storage.
+        if ["pgprep", "pgeval"].contains(&name) {
+            build.args(["--features", "cloud"]);
+        }
+        let output = build.output().expect("cargo starts");
         assert!(
             output.status.success(),
             "cargo build -p {name} failed:\n{}",

@@ -133,6 +133,8 @@ fn clippy_all(workspace: &Workspace) -> Result<Outcome> {
         "--quiet",
         "--workspace",
         "--all-targets",
+        "--features",
+        "pgprep/cloud,pgeval/cloud",
         "--",
         "-D",
         "warnings",

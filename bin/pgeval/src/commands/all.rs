@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Provenance, StderrNotes};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Provenance, StderrNotes, shown};
 use pg_image::Planar;
 use pg_image::files::write_atomically;
 use pg_metrics::{Side, consecutive_pairs, diversity, ms_ssim};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::all_features::FeaturePass;
 use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
+use crate::at_url::shown_value;
 use crate::features::Network;
 use crate::metric_result::{FloorValue, MetricResult, members, provenance};
 use crate::report_data::{ReportPictures, report};
@@ -74,7 +75,7 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         provenance = provenance.setting("network", network.described.clone());
         metrics.extend(features.scores(described, common, interrupt, notes)?);
     }
-    let result = json!({ "metrics": metrics, "provenance": provenance });
+    let result = shown_value(json!({ "metrics": metrics, "provenance": provenance }));
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;
         file.write_all(b"\n")
@@ -113,6 +114,7 @@ fn provenance_of(args: &AllArgs, sides: &swd::Sides) -> Provenance {
 
 fn page(args: &AllArgs, result: &Value, pictures: &ReportPictures) -> Result<String> {
     let title = format!("{} against {}", args.swd.fake.display(), args.swd.real.display());
+    let title = shown(&title);
     Ok(report(&title, result, pictures).context("make the page of --report")?.to_html())
 }
 

@@ -11,6 +11,7 @@ use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, 
 use serde_json::{Value, json};
 
 use crate::args::StatsArgs;
+use crate::at_url::shown_value;
 use crate::described::{check_size, compared_levels, describe};
 use crate::features::{Network, of_images as warnings_of};
 use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
@@ -84,7 +85,7 @@ fn of_images(
         provenance = provenance.setting(parts::SETTING, parts::setting(part, &set, count));
     }
     let output = part.map_or_else(|| args.output.clone(), |part| part.file(&args.output));
-    let writer = StatsWriter::create(&output, protocol, covered.len(), json!(provenance))
+    let writer = StatsWriter::create(&output, protocol, covered.len(), shown_value(json!(provenance)))
         .with_context(cannot_write)?;
     let progress = Progress::new(common.progress_style(), "describe", "images", covered.len() as u64);
     let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
@@ -132,8 +133,8 @@ fn of_npz(path: &Path, args: &StatsArgs, common: &CommonArgs) -> Result<Stats> {
         .setting("real", json!({ "path": path.display().to_string(), "kind": "npz" }))
         .setting("network", network.described.clone());
     let protocol = StatsProtocol { swd: None, network: Some(of) };
-    let writer =
-        StatsWriter::create(&args.output, protocol, 0, json!(provenance)).with_context(cannot_write)?;
+    let writer = StatsWriter::create(&args.output, protocol, 0, shown_value(json!(provenance)))
+        .with_context(cannot_write)?;
     writer.finish_moments(gaussian).with_context(cannot_write)
 }
 

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use pg_cli::is_in_scratch;
 use pg_image::Resolution;
 use pg_image::files::list_images;
 use pg_shard::format::BUILD_FILE;
@@ -68,7 +69,7 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
     if path.is_dir() {
         // An unfinished dataset has its own error, better than "no images".
         if Manifest::is_in(path) || path.join(BUILD_FILE).is_file() {
-            let dataset = open_dataset(role, path)?;
+            let dataset = open_dataset(role, path, None)?;
             let finest = dataset.resolutions().last().copied();
             let finest = finest.with_context(|| format!("{role} {} has no levels", path.display()))?;
             let opened = DatasetLevel::open(&dataset, finest);
@@ -104,7 +105,7 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
             path.display()
         );
     };
-    let dataset = open_dataset(role, folder)?;
+    let dataset = open_dataset(role, folder, Some(resolution))?;
     let opened = DatasetLevel::open(&dataset, resolution);
     Ok(Source::Dataset(opened.with_context(|| format!("open {role} {}", path.display()))?))
 }
@@ -146,6 +147,14 @@ fn open_zip(role: &str, path: &Path) -> Result<Source> {
     Ok(Source::Zip(zip.with_context(|| format!("open {role} {} as a zip", path.display()))?))
 }
 
-fn open_dataset(role: &str, path: &Path) -> Result<Dataset> {
-    Dataset::open(path).with_context(|| format!("open {role} {} as a dataset", path.display()))
+/// Of a dataset at a URL only the level that is needed was brought here.
+fn open_dataset(role: &str, path: &Path, level: Option<Resolution>) -> Result<Dataset> {
+    let open = || {
+        if !is_in_scratch(path) {
+            return Dataset::open(path);
+        }
+        let level = level.or(Manifest::read(path)?.levels().last().copied());
+        Dataset::open_part(path, level.as_slice())
+    };
+    open().with_context(|| format!("open {role} {} as a dataset", path.display()))
 }

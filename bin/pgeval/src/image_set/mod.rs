@@ -7,6 +7,7 @@ mod sizes;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use pg_cli::shown;
 use pg_image::files::{DecodeLimits, FilesError, decode_bytes, read_bytes};
 use pg_image::{Fit, Planar, Raster, fit};
 use pg_sources::{Content, SourceError};
@@ -51,7 +52,7 @@ impl ImageSet {
     /// brought to by `--fit`. `side_px` says that size where another set decides it.
     pub(crate) fn open(role: &str, path: &Path, input: ImageArgs, side_px: Option<usize>) -> Result<Self> {
         let mut set = Self {
-            argument: path.display().to_string(),
+            argument: shown(&path.display().to_string()).into_owned(),
             source: locate(role, path)?,
             limits: input.limits(),
             width_px: 0,

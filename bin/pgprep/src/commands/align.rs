@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
 use pg_align::{AlignSettings, Aligned, FinalFilter, RandomShift, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Part, Provenance};
+use pg_cloud::Location;
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 use serde_json::{Map, json};
 
 use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
@@ -55,6 +57,8 @@ pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitSta
     if args.preview {
         return align_preview::run(session, args, &job, wrong.as_ref());
     }
+    let order: Vec<usize> = job.faces.iter().filter_map(|face| face.item).collect();
+    job.source.will_read(&order);
     match args.format {
         Format::Png => job.to_png_files(session, args),
         Format::Shards => job.to_dataset(session, args),
@@ -83,7 +87,7 @@ impl Job {
             Preset::Celeba => pg_align::Preset::Celeba,
             Preset::Ffhq => pg_align::Preset::Ffhq,
         };
-        let file = read_landmarks(&args.landmarks)?;
+        let file = read_landmarks(session, &args.landmarks)?;
         let layout = file.layout;
         check_points(&file, args)?;
         // With --preview a wrong layout is there to be seen.
@@ -107,16 +111,16 @@ impl Job {
         {
             return Err(error.context(not_usable(&args.landmarks)));
         }
-        let source = Source::open(&args.photos)
+        let source = at_url::source(session, &args.photos, None)
             .with_context(|| format!("cannot use {} as PHOTOS", args.photos.display()))?;
-        if !args.preview && is_inside(&args.output, &args.photos) {
+        if !args.preview && is_inside(&args.output, &args.photos)? {
             bail!(
                 "{} (-o) lies inside {}: what is written there would be taken for photos, choose a folder outside",
                 args.output.display(),
                 args.photos.display()
             );
         }
-        let (faces, without_landmarks) = match_photos(&source, file.rows, args)?;
+        let (faces, without_landmarks) = match_photos(session, &source, file.rows, args)?;
         if without_landmarks > 0 {
             let photos = count(without_landmarks as u64, "photo");
             session.notes.note(format!("{photos} without a landmark row left aside"));
@@ -152,14 +156,15 @@ impl Job {
 }
 
 /// True when `output`, which need not exist, is `folder` or below it.
-pub(crate) fn is_inside(output: &Path, folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return false };
+pub(crate) fn is_inside(output: &Path, folder: &Path) -> anyhow::Result<bool> {
+    if at_url::is_within(output, folder)? {
+        return Ok(true);
+    }
+    let Ok(folder) = folder.canonicalize() else { return Ok(false) };
     let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     // The part that exists, links resolved.
-    absolute
-        .ancestors()
-        .find_map(|part| part.canonicalize().ok())
-        .is_some_and(|part| part.starts_with(&folder))
+    let existing = absolute.ancestors().find_map(|part| part.canonicalize().ok());
+    Ok(existing.is_some_and(|part| part.starts_with(&folder)))
 }
 
 fn not_usable(path: &Path) -> String {
@@ -182,8 +187,9 @@ fn check_points(file: &LandmarkFile, args: &AlignArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_landmarks(path: &Path) -> anyhow::Result<LandmarkFile> {
-    let bytes = fs::read(path).with_context(|| {
+fn read_landmarks(session: &Session, path: &Path) -> anyhow::Result<LandmarkFile> {
+    let read = || anyhow::Ok(fs::read(at_url::file(session, path)?)?);
+    let bytes = read().with_context(|| {
         format!(
             "cannot read {} (--landmarks): give the file with the five points of each photo",
             path.display()
@@ -197,6 +203,7 @@ fn read_landmarks(path: &Path) -> anyhow::Result<LandmarkFile> {
 
 /// The faces to align, sorted by file name, and the number of photos without a row.
 fn match_photos(
+    session: &Session,
     source: &Source,
     rows: Vec<LandmarkRow>,
     args: &AlignArgs,
@@ -226,7 +233,7 @@ fn match_photos(
     let without_landmarks = source.items().len() - named.len();
     faces.sort_by(|a, b| a.row.file.as_bytes().cmp(b.row.file.as_bytes()));
     if let Some(path) = &args.ids {
-        keep_ids(&mut faces, path)?;
+        keep_ids(session, &mut faces, path)?;
     }
     if let Some(limit) = args.limit {
         if limit == 0 {
@@ -238,8 +245,9 @@ fn match_photos(
 }
 
 /// Keeps the faces named in the file, by file name or by its stem.
-fn keep_ids(faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {} (--ids)", path.display()))?;
+fn keep_ids(session: &Session, faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
+    let read = || anyhow::Ok(fs::read_to_string(at_url::file(session, path)?)?);
+    let text = read().with_context(|| format!("cannot read {} (--ids)", path.display()))?;
     let known: HashSet<&str> = faces.iter().flat_map(|f| [f.row.file.as_str(), stem(&f.row.file)]).collect();
     let mut wanted = HashSet::new();
     for (i, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
@@ -386,7 +394,7 @@ impl Job {
         }
         let plan = self.plan(args, 1);
         let part = args.parts.chosen()?;
-        let output = output_of(part, &args.output);
+        let output = output_of(part, &args.output)?;
         let file_job = FileJob {
             output: &output,
             part,
@@ -426,7 +434,7 @@ impl Job {
     fn to_dataset(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
         let plan = self.dataset_plan(args);
         let part = args.parts.chosen()?;
-        let output = output_of(part, &args.output);
+        let output = output_of(part, &args.output)?;
         let job = DatasetJob {
             output: &output,
             part,
@@ -443,8 +451,15 @@ impl Job {
 }
 
 /// Where a command writes: of a part, a folder of its own below `output`.
-pub(crate) fn output_of(part: Option<Part>, output: &Path) -> PathBuf {
-    part.map_or_else(|| output.to_owned(), |part| part.folder(output))
+pub(crate) fn output_of(part: Option<Part>, output: &Path) -> anyhow::Result<PathBuf> {
+    let Some(part) = part else { return Ok(output.to_owned()) };
+    if Location::of(output)?.is_some() {
+        bail!(
+            "--part {part}: {} (-o) is a URL, where parts cannot be merged: give a folder of a file system that all parts share",
+            output.display()
+        );
+    }
+    Ok(part.folder(output))
 }
 
 /// What to do once all parts are there.

@@ -59,7 +59,9 @@ pub(crate) fn run(
     }
     let sheet = contact_sheet(&pictures, COLUMNS)
         .ok_or_else(|| anyhow!("none of the {} can be shown", count(shown.len() as u64, "photo")))?;
-    write_png(&args.output, &sheet).context("cannot write the sheet (-o)")?;
+    let output = session.cloud.outgoing(&args.output).context("cannot write the sheet (-o)")?;
+    write_png(output.path(), &sheet).context("cannot write the sheet (-o)")?;
+    output.send().context("cannot write the sheet (-o)")?;
     if let Some(error) = wrong {
         session.notes.warning(format!(
             "{} (--landmarks) would be refused: {}",

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::CompareArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::resumable::stopped;
 use crate::session::{Session, count};
@@ -45,7 +46,13 @@ impl LevelDifference {
 }
 
 pub(crate) fn run(session: &Session, args: &CompareArgs) -> anyhow::Result<ExitStatus> {
-    let (a, b) = (open(&args.a)?, open(&args.b)?);
+    // Of datasets at URLs, first what the manifests tell, then the levels that both have.
+    let manifest = |path: &Path| at_url::dataset(session, path, |_| Ok(Vec::new()));
+    let (a, b) = (manifest(&args.a)?, manifest(&args.b)?);
+    let both: Vec<Resolution> =
+        a.resolutions().iter().copied().filter(|r| b.resolutions().contains(r)).collect();
+    let with_levels = |path: &Path| at_url::dataset(session, path, |_| Ok(both.clone()));
+    let (a, b) = (with_levels(&args.a)?, with_levels(&args.b)?);
     let mut differences = facts(&a, &b);
     let images = a.len().min(b.len());
     let labels = labels_that_differ(&a, &b, images)?;
@@ -102,10 +109,6 @@ pub(crate) fn run(session: &Session, args: &CompareArgs) -> anyhow::Result<ExitS
     }
     session.result(&json, differences)?;
     Ok(if same { ExitStatus::Done } else { ExitStatus::SomeFailed })
-}
-
-fn open(path: &Path) -> anyhow::Result<Dataset> {
-    Dataset::open(path).with_context(|| format!("cannot open the dataset {}", path.display()))
 }
 
 fn images_text(n: usize) -> String {

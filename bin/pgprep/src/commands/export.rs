@@ -7,17 +7,18 @@ use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Progress, Provenance};
 use pg_image::Resolution;
 use pg_image::files::{encode_png, write_atomically};
-use pg_shard::{BuildPlan, Claimed, Dataset, Level, OutputFolder};
+use pg_shard::{BuildPlan, Claimed, Dataset, Level, Manifest, OutputFolder};
 use pg_sources::{Labels, StyleganZip, TfRecordFile};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::args::{ExportArgs, ExportFormat};
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::view::picture;
 use crate::dataset_labels::labels_of;
 use crate::resumable::FileJob;
-use crate::session::{Session, count, output_context, resolution};
+use crate::session::{Session, count, level_asked_for, output_context};
 
 /// Written last into a folder of TFRecords.
 const DONE_FILE: &str = "export.json";
@@ -32,15 +33,15 @@ struct Export<'a> {
 }
 
 pub(crate) fn run(session: &Session, args: &ExportArgs) -> anyhow::Result<ExitStatus> {
-    let dataset = Dataset::open(&args.dataset)
-        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
-    let finest = match args.resolution {
-        Some(pixels) => resolution(pixels, "--resolution")?,
-        None => match dataset.resolutions().last() {
-            Some(&finest) => finest,
-            None => bail!("{} has no level", args.dataset.display()),
-        },
-    };
+    let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);
+    let dataset = at_url::dataset(session, &args.dataset, |manifest| {
+        let finest = chosen(manifest)?;
+        Ok(match args.format {
+            ExportFormat::Tfrecord => manifest.levels().into_iter().filter(|&r| r <= finest).collect(),
+            ExportFormat::Zip => vec![finest],
+        })
+    })?;
+    let finest = chosen(dataset.manifest())?;
     dataset.level(finest).context("--resolution cannot be used")?;
     if dataset.is_empty() {
         bail!("{} holds no images", args.dataset.display());
@@ -98,29 +99,40 @@ impl Export<'_> {
             stop_at_failure: false,
         };
         let context = || output_context(self.output);
-        let folder = match OutputFolder::claim(self.output, &job.plan, DONE_FILE).with_context(context)? {
+        let remote = at_url::output(self.session, self.output, DONE_FILE)?;
+        let work = remote.as_ref().map_or(self.output, |remote| remote.folder());
+        let folder = match OutputFolder::claim(work, &job.plan, DONE_FILE).with_context(context)? {
             Claimed::Begun(folder) => folder,
             Claimed::Done => {
-                let summary = job.already_done(self.session)?;
+                let summary = job.already_done(self.session, work)?;
+                if let Some(remote) = &remote {
+                    remote.clean_up().with_context(context)?;
+                }
                 return self.finish(&summary.json, &levels);
             }
         };
+        if let Some(remote) = &remote {
+            remote.begin().with_context(context)?;
+        }
         let progress = self.session.progress(job.label, job.unit, levels.len() * self.dataset.len());
         let mut files: Vec<String> =
             levels.iter().map(|&r| TfRecordFile::<Vec<u8>>::file_name(&name, r)).collect();
         let there: Vec<bool> =
-            files.iter().map(|file| folder.is_resumed() && self.output.join(file).is_file()).collect();
+            files.iter().map(|file| folder.is_resumed() && work.join(file).is_file()).collect();
         let finished = there.iter().filter(|&&there| there).count();
         if finished > 0 {
             self.session.notes.note(format!("going on after {finished} of {} levels", levels.len()));
             progress.resume_at((finished * self.dataset.len()) as u64);
         }
         for ((&r, file), _) in levels.iter().zip(&files).zip(&there).filter(|(_, there)| !**there) {
-            self.write_level(&self.dataset.level(r)?, &self.output.join(file), &progress)?;
+            self.write_level(&self.dataset.level(r)?, &work.join(file), &progress)?;
+            if let Some(remote) = &remote {
+                remote.send(file).with_context(context)?;
+            }
         }
         if let Some(labels) = &self.labels {
             let file = TfRecordFile::<Vec<u8>>::labels_file_name(&name);
-            let path = self.output.join(&file);
+            let path = work.join(&file);
             write_atomically(&path, |out| TfRecordFile::write_labels(out, labels))
                 .with_context(|| output_context(&path))?;
             files.push(file);
@@ -139,9 +151,12 @@ impl Export<'_> {
         });
         let mut text = serde_json::to_vec_pretty(&json)?;
         text.push(b'\n');
-        write_atomically(&self.output.join(DONE_FILE), |out| io::Write::write_all(out, &text))
+        write_atomically(&work.join(DONE_FILE), |out| io::Write::write_all(out, &text))
             .with_context(context)?;
         folder.release().with_context(context)?;
+        if let Some(remote) = &remote {
+            remote.complete(DONE_FILE).with_context(context)?;
+        }
         self.finish(&json, &levels)
     }
 
@@ -167,13 +182,15 @@ impl Export<'_> {
 
     /// The finest level as PNG files, encoded in parallel, written in order.
     fn to_zip(&self) -> anyhow::Result<ExitStatus> {
-        if self.output.exists() {
+        let outgoing =
+            self.session.cloud.outgoing(self.output).with_context(|| output_context(self.output))?;
+        if outgoing.is_there()? {
             bail!("{} (-o) exists already: choose another file", self.output.display());
         }
         let level = self.dataset.level(self.finest)?;
         let progress = self.session.progress("export", "images", level.len());
         let images: Vec<usize> = (0..level.len()).collect();
-        let written = write_atomically(self.output, |out| {
+        let written = write_atomically(outgoing.path(), |out| {
             let mut zip = StyleganZip::new(out);
             for batch in images.chunks(self.session.batch_size()) {
                 if self.session.interrupted() {
@@ -192,6 +209,7 @@ impl Export<'_> {
             self.session.check_interrupt(|| "nothing was kept; run the same command again".to_owned())?;
         }
         written.with_context(|| output_context(self.output))?;
+        outgoing.send().with_context(|| output_context(self.output))?;
         progress.finish();
         let json = json!({
             "format": "zip",

@@ -1,28 +1,23 @@
 //! `pgprep extract`: a dataset's images as PNG files.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::encode_png;
-use pg_shard::{BuildPlan, Dataset, FailedItem};
+use pg_shard::{BuildPlan, FailedItem, Manifest};
 use serde_json::{Map, json};
 
 use crate::args::ExtractArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{failed_note, status};
 use crate::commands::view::picture;
 use crate::resumable::{Ended, FileJob};
-use crate::session::{Session, count, reason, resolution};
+use crate::session::{Session, count, level_asked_for, reason};
 
 pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
-    let dataset = Dataset::open(&args.dataset)
-        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
-    let r = match args.resolution {
-        Some(pixels) => resolution(pixels, "--resolution")?,
-        None => match dataset.resolutions().last() {
-            Some(&finest) => finest,
-            None => bail!("{} has no level", args.dataset.display()),
-        },
-    };
+    let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);
+    let dataset = at_url::dataset(session, &args.dataset, |manifest| Ok(vec![chosen(manifest)?]))?;
+    let r = chosen(dataset.manifest())?;
     let level = dataset.level(r).context("--resolution cannot be used")?;
     let mut settings = Map::new();
     settings.insert("command".to_owned(), json!("extract"));

@@ -1,17 +1,16 @@
 //! `pgprep info`: what a dataset holds.
 
-use anyhow::Context as _;
 use pg_cli::ExitStatus;
 use pg_shard::format::image_bytes;
-use pg_shard::{Codec, Dataset, Manifest};
+use pg_shard::{Codec, Manifest};
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
+use crate::at_url;
 use crate::session::{Session, count};
 
 pub(crate) fn run(session: &Session, args: &InfoArgs) -> anyhow::Result<ExitStatus> {
-    let dataset = Dataset::open(&args.dataset)
-        .with_context(|| format!("cannot open the dataset {}", args.dataset.display()))?;
+    let dataset = at_url::dataset(session, &args.dataset, |_| Ok(Vec::new()))?;
     let manifest = dataset.manifest();
     let bytes: u64 = manifest.files.iter().map(|f| f.bytes).sum();
     let shards = manifest.shards.iter().filter(|s| s.images > 0).count();

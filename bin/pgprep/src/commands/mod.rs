@@ -23,8 +23,8 @@ use crate::session::Session;
 pub(crate) const TOOL: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let session = Session::start(&args.common, args.json)?;
-    match args.command {
+    let session = Session::start(&args.common, &args.cloud, args.json)?;
+    let ended = match args.command {
         Command::Align(args) => align::run(&session, &args),
         Command::Pack(args) => pack::run(&session, &args),
         Command::Merge(args) => merge::run(&session, &args),
@@ -36,5 +36,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Extract(args) => extract::run(&session, &args),
         Command::Export(args) => export::run(&session, &args),
         Command::Synth(args) => synth::run(&session, &args),
-    }
+    };
+    session.with_interruption(ended)
 }

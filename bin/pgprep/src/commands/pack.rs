@@ -12,6 +12,7 @@ use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
 use crate::args::PackArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{finished_dataset, output_of};
 use crate::dataset_labels::labels_blake3;
@@ -35,10 +36,10 @@ pub(crate) struct PackJob {
 }
 
 pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStatus> {
-    let pack = PackJob::prepare(args)?;
+    let pack = PackJob::prepare(session, args)?;
     let row = |i: usize| pack.row(i);
     let part = args.parts.chosen()?;
-    let output = output_of(part, &args.output);
+    let output = output_of(part, &args.output)?;
     let job = DatasetJob {
         output: &output,
         part,
@@ -48,17 +49,18 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         stop_at_failure: false,
         labels: pack.label_names().map(|names| LabelRows { names, row: &row }),
     };
+    pack.source.will_load(&pack.order);
     let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
     let ended = job.run(session, provenance, |i| pack.make(i))?;
     finished_dataset(session, ended, part, &args.output)
 }
 
 impl PackJob {
-    pub(crate) fn prepare(args: &PackArgs) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(session: &Session, args: &PackArgs) -> anyhow::Result<Self> {
         let limits = DecodeLimits::from(&args.limits);
-        let source = PackSource::open(&args.source, args.source_format, args.resolution)
+        let source = PackSource::open(session, &args.source, args.source_format, args.resolution)
             .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
-        let labels = labels(&source, args)?;
+        let labels = labels(session, &source, args)?;
         let first = first_readable(&source, &limits)?;
         let (how, how_name) = (args.fit.fit(), args.fit.name());
         let size = match args.resolution {
@@ -159,7 +161,7 @@ impl PackJob {
 }
 
 /// What `--labels` asks for; without it, what the source has.
-fn labels(source: &PackSource, args: &PackArgs) -> anyhow::Result<Option<Labels>> {
+fn labels(session: &Session, source: &PackSource, args: &PackArgs) -> anyhow::Result<Option<Labels>> {
     let Some(choice) = &args.labels else {
         return source.labels().context(
             "the labels of SOURCE cannot be used; --labels none packs without, --labels FILE gives others",
@@ -181,8 +183,9 @@ fn labels(source: &PackSource, args: &PackArgs) -> anyhow::Result<Option<Labels>
             .map(Some)
             .context("--labels folders cannot be used");
     }
-    labels_from_file(choice, source.items())
-        .with_context(|| format!("--labels {} cannot be used", choice.display()))
+    let context = || format!("--labels {} cannot be used", choice.display());
+    let file = at_url::file(session, choice).with_context(context)?;
+    labels_from_file(&file, source.items()).with_context(context)
 }
 
 /// The first image that can be decoded: it decides the channels, and the resolution by default.

@@ -112,7 +112,8 @@ impl Sources {
                 if let Some(source) = &args.source {
                     pack.source.clone_from(source);
                 }
-                let job = PackJob::prepare(&pack).context("the sources cannot be used (--source)")?;
+                let job =
+                    PackJob::prepare(session, &pack).context("the sources cannot be used (--source)")?;
                 let (plan, storage) = (job.plan.clone(), job.storage.clone());
                 (Job::Pack(Box::new(job)), plan, storage)
             }

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
+use pg_cloud::RemoteOutput;
 use pg_image::files::{DecodeLimits, encode_png, write_png};
 use pg_image::{Fit, Raster, contact_sheet, fit, frequency_quality};
 use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE};
@@ -15,6 +16,7 @@ use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::args::SelectArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{failed_note, is_inside, status};
 use crate::image_items::list_blake3;
@@ -43,9 +45,9 @@ struct Scored {
 
 pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitStatus> {
     let limits = DecodeLimits::from(&args.limits);
-    let source = PackSource::open(&args.source, args.source_format, None)
+    let source = PackSource::open(session, &args.source, args.source_format, None)
         .with_context(|| format!("cannot select from {}", args.source.display()))?;
-    if is_inside(&args.output, &args.source) {
+    if is_inside(&args.output, &args.source)? {
         bail!(
             "{} (-o) lies inside {}: what is put there would be selected from next time, choose a folder outside",
             args.output.display(),
@@ -56,12 +58,23 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     check_names(&names, &args.source)?;
     let plan = plan(args, &source);
     let context = || output_context(&args.output);
-    let folder = match OutputFolder::claim(&args.output, &plan, DONE_FILE).with_context(context)? {
+    let remote = at_url::output(session, &args.output, DONE_FILE)?;
+    let work = remote.as_ref().map_or(args.output.as_path(), |remote| remote.folder());
+    let folder = match OutputFolder::claim(work, &plan, DONE_FILE).with_context(context)? {
         Claimed::Begun(folder) => folder,
-        Claimed::Done => return already_done(session, args, plan),
+        Claimed::Done => {
+            let ended = already_done(session, args, work, plan)?;
+            if let Some(remote) = &remote {
+                remote.clean_up().with_context(context)?;
+            }
+            return Ok(ended);
+        }
     };
+    if let Some(remote) = &remote {
+        remote.begin().with_context(context)?;
+    }
 
-    let (mut scored, failed) = score_all(session, args, &source, &names, &limits)?;
+    let (mut scored, failed) = score_all(session, args, &source, &names, remote.as_deref(), &limits)?;
     // Best first, equal ones in the order of the source.
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
     let kept = scored.len().min(args.keep as usize);
@@ -75,18 +88,27 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     let progress = session.progress("select", "files", kept);
     for (done, best) in scored[..kept].iter().enumerate() {
         stopped(session, done, kept, "files")?;
-        let to = args.output.join(&names[best.item]);
+        let name = &names[best.item];
+        let to = work.join(name);
         put(&source, best.item, &to, &limits)
+            .and_then(|new| match &remote {
+                Some(remote) if new => Ok(remote.send(name)?),
+                _ => Ok(()),
+            })
             .with_context(|| format!("cannot write {} (-o)", to.display()))?;
         progress.advance(1);
     }
     progress.finish();
     if let Some(report) = &args.report {
-        write_report(report, &source, &scored, kept, &limits)
-            .with_context(|| format!("cannot write the report to {} (--report)", report.display()))?;
+        let write = || {
+            let report = session.cloud.outgoing(report)?;
+            write_report(report.path(), &source, &scored, kept, &limits)?;
+            anyhow::Ok(report.send()?)
+        };
+        write().with_context(|| format!("cannot write the report to {} (--report)", report.display()))?;
     }
     let failed_lines: Vec<Value> = failed.iter().map(|item| json!(item)).collect();
-    write_lines(&args.output.join(FAILED_FILE), &failed_lines).with_context(context)?;
+    write_lines(&work.join(FAILED_FILE), &failed_lines).with_context(context)?;
 
     let scores = |scored: Option<&Scored>| scored.map(|s| s.score);
     let json = json!({
@@ -106,8 +128,11 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     });
     let mut text = serde_json::to_vec_pretty(&json)?;
     text.push(b'\n');
-    write_atomically(&args.output.join(DONE_FILE), |file| file.write_all(&text)).with_context(context)?;
+    write_atomically(&work.join(DONE_FILE), |file| file.write_all(&text)).with_context(context)?;
     folder.release().with_context(context)?;
+    if let Some(remote) = &remote {
+        remote.complete(DONE_FILE).with_context(context)?;
+    }
     finish(session, args, &json)
 }
 
@@ -130,7 +155,12 @@ fn finish(session: &Session, args: &SelectArgs, json: &Value) -> anyhow::Result<
     Ok(status(failed))
 }
 
-fn already_done(session: &Session, args: &SelectArgs, plan: BuildPlan) -> anyhow::Result<ExitStatus> {
+fn already_done(
+    session: &Session,
+    args: &SelectArgs,
+    work: &Path,
+    plan: BuildPlan,
+) -> anyhow::Result<ExitStatus> {
     let job = FileJob {
         output: &args.output,
         part: None,
@@ -140,7 +170,7 @@ fn already_done(session: &Session, args: &SelectArgs, plan: BuildPlan) -> anyhow
         unit: "images",
         stop_at_failure: false,
     };
-    let summary = job.already_done(session)?;
+    let summary = job.already_done(session, work)?;
     finish(session, args, &summary.json)
 }
 
@@ -208,16 +238,19 @@ fn score_all(
     args: &SelectArgs,
     source: &PackSource,
     names: &[String],
+    remote: Option<&RemoteOutput>,
     limits: &DecodeLimits,
 ) -> anyhow::Result<(Vec<Scored>, Vec<FailedItem>)> {
-    let state = args.output.join(BUILD_FOLDER);
+    let state = remote.map_or(args.output.as_path(), RemoteOutput::folder).join(BUILD_FOLDER);
     fs::create_dir_all(&state).with_context(|| output_context(&args.output))?;
     let items = names.len();
     let progress = session.progress("score", "images", items);
     let (mut scored, mut failed) = (Vec::new(), Vec::new());
     let all: Vec<usize> = (0..items).collect();
+    source.will_load(&all);
     for (part, indices) in all.chunks(SCORED_AT_ONCE).enumerate() {
-        let path = state.join(format!("scores-{part:05}.jsonl"));
+        let name = format!("scores-{part:05}.jsonl");
+        let path = state.join(&name);
         let lines = if let Some(lines) = read_lines(&path, indices.len()) {
             lines
         } else {
@@ -237,7 +270,14 @@ fn score_all(
                     .collect();
                 lines.extend(of_batch);
             }
+            if session.is_ending() {
+                session.check_ending(|| "what was scored is kept; run the same command again".to_owned())?;
+            }
             write_lines(&path, &lines).with_context(|| output_context(&args.output))?;
+            if let Some(remote) = remote {
+                let sent = remote.send_and_keep(&format!("{BUILD_FOLDER}/{name}"));
+                sent.with_context(|| output_context(&args.output))?;
+            }
             lines
         };
         for (&item, line) in indices.iter().zip(lines) {
@@ -298,24 +338,26 @@ fn write_lines(path: &Path, lines: &[Value]) -> anyhow::Result<()> {
 }
 
 /// Puts item `i` at `to`: a hard link where the file system allows it, else a copy of the same bytes; a PNG
-/// file where the source stores pixels.
-fn put(source: &PackSource, i: usize, to: &Path, limits: &DecodeLimits) -> anyhow::Result<()> {
+/// file where the source stores pixels. False when an earlier run did.
+fn put(source: &PackSource, i: usize, to: &Path, limits: &DecodeLimits) -> anyhow::Result<bool> {
     if to.is_file() {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
     let PackSource::Collection(collection) = source else {
-        return put_pixels(&source.load(i, limits).map_err(|e| anyhow!(e))?.raster, to);
+        put_pixels(&source.load(i, limits).map_err(|e| anyhow!(e))?.raster, to)?;
+        return Ok(true);
     };
     if linked(collection, i, to) {
-        return Ok(());
+        return Ok(true);
     }
     match collection.read(i, limits)? {
-        Content::Encoded(bytes) => Ok(write_atomically(to, |file| file.write_all(&bytes))?),
-        Content::Pixels(raster) => put_pixels(&raster, to),
+        Content::Encoded(bytes) => write_atomically(to, |file| file.write_all(&bytes))?,
+        Content::Pixels(raster) => put_pixels(&raster, to)?,
     }
+    Ok(true)
 }
 
 fn put_pixels(raster: &Raster, to: &Path) -> anyhow::Result<()> {

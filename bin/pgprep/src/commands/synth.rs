@@ -1,6 +1,5 @@
 //! `pgprep synth`: synthetic portraits with known landmarks and attributes.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -53,7 +52,6 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         |i| format!("images/{}", file_name(i, args.noise)),
         |i| {
             let failed = |reason: String| FailedItem { path: file_name(i, args.noise), reason };
-            fs::create_dir_all(&images).map_err(|e| failed(reason(&e)))?;
             if let Some(px) = args.noise {
                 let picture = pg_synth::uniform_noise(args.seed, i as u64, px as usize);
                 return encode_png(&picture).map_err(|e| failed(reason(&e)));

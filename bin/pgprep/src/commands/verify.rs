@@ -5,12 +5,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use pg_cli::{ExitStatus, Provenance};
-use pg_shard::format::{MANIFEST_FILE, SEAL_FILE};
-use pg_shard::{Damage, Manifest, ShardError, check_file, check_seal};
+use pg_cloud::{DatasetCopy, Location};
+use pg_shard::format::{INDEX_FOLDER, MANIFEST_FILE, SEAL_FILE};
+use pg_shard::{Damage, FileEntry, Manifest, ShardError, check_file, check_seal};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::VerifyArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::repair::{Outcome, repair};
 use crate::resumable::stopped;
@@ -20,8 +22,19 @@ use crate::session::{Session, count, reason};
 const SHOWN_NAMES: usize = 3;
 
 pub(crate) fn run(session: &Session, args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
-    let folder = &args.dataset;
-    let context = || format!("cannot open the dataset {}", folder.display());
+    let context = || format!("cannot open the dataset {}", args.dataset.display());
+    if args.repair {
+        at_url::refuse_url(
+            &args.dataset,
+            "DATASET",
+            "--repair works on disks; copy it here, repair it, upload what was repaired",
+        )?;
+    }
+    let copy = match Location::of(&args.dataset)? {
+        Some(location) => Some(session.cloud.dataset_copy(&location).with_context(context)?),
+        None => None,
+    };
+    let folder = copy.as_ref().map_or(args.dataset.as_path(), DatasetCopy::folder);
     let mut damaged = match check_seal(folder) {
         Ok(damaged) => damaged,
         // Whether it is an unfinished build is for the manifest's reader to say.
@@ -40,7 +53,7 @@ pub(crate) fn run(session: &Session, args: &VerifyArgs) -> anyhow::Result<ExitSt
             damage.images = 0..manifest.images;
         }
     }
-    damaged.extend(check_files(session, folder, &manifest)?);
+    damaged.extend(check_files(session, folder, copy.as_ref(), &manifest)?);
     let outcomes = if args.repair && !damaged.is_empty() {
         repair(session, args, &manifest, &damaged)?
     } else {
@@ -49,24 +62,35 @@ pub(crate) fn run(session: &Session, args: &VerifyArgs) -> anyhow::Result<ExitSt
     report(session, folder, &manifest, &damaged, &outcomes)
 }
 
-fn check_files(session: &Session, folder: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Damage>> {
+/// Of a copy of what is elsewhere each file is brought here when it is its turn.
+fn check_files(
+    session: &Session,
+    folder: &Path,
+    copy: Option<&DatasetCopy>,
+    manifest: &Manifest,
+) -> anyhow::Result<Vec<Damage>> {
     let files = manifest.files.len();
     let progress = session.progress("verify", "files", files);
     let mut damaged: Vec<Damage> = Vec::new();
     for (done, batch) in manifest.files.chunks(session.batch_size()).enumerate() {
         stopped(session, done * session.batch_size(), files, "files")?;
-        let found: Vec<Damage> = batch
-            .par_iter()
-            .filter_map(|file| {
-                let damage = check_file(folder, manifest, file);
-                if damage.is_some() {
-                    progress.fail();
-                }
-                progress.advance(1);
-                damage
-            })
-            .collect();
-        damaged.extend(found);
+        let check = |file: &FileEntry| -> anyhow::Result<Option<Damage>> {
+            if let Some(copy) = copy {
+                copy.bring(&file.path)?;
+            }
+            let damage = check_file(folder, manifest, file);
+            if damage.is_some() {
+                progress.fail();
+            }
+            // The index tells the names of images that are hit.
+            if let Some(copy) = copy.filter(|_| !file.path.starts_with(INDEX_FOLDER)) {
+                copy.let_go(&file.path);
+            }
+            progress.advance(1);
+            Ok(damage)
+        };
+        let found = batch.par_iter().map(check).collect::<anyhow::Result<Vec<_>>>()?;
+        damaged.extend(found.into_iter().flatten());
     }
     progress.finish();
     Ok(damaged)

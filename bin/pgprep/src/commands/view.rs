@@ -4,12 +4,12 @@ use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, write_png};
 use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
-use pg_shard::{Dataset, Level, Manifest};
-use pg_sources::Source;
+use pg_shard::{Level, Manifest};
 use rayon::prelude::*;
 use serde_json::json;
 
 use crate::args::ViewArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::status;
 use crate::image_items::load;
@@ -19,11 +19,16 @@ use crate::session::{Session, reason, resolution};
 const DEFAULT_PX: u32 = 128;
 
 pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStatus> {
-    let (pictures, failed) =
-        if Manifest::is_in(&args.source) { (from_dataset(args)?, 0) } else { from_source(session, args)? };
+    let (pictures, failed) = if at_url::is_dataset(session, &args.source)? {
+        (from_dataset(session, args)?, 0)
+    } else {
+        from_source(session, args)?
+    };
     let sheet = contact_sheet(&pictures, args.cols as usize)
         .ok_or_else(|| anyhow!("{} holds no image that can be shown", args.source.display()))?;
-    write_png(&args.output, &sheet).with_context(|| "cannot write the sheet (-o)")?;
+    let output = session.cloud.outgoing(&args.output).context("cannot write the sheet (-o)")?;
+    write_png(output.path(), &sheet).context("cannot write the sheet (-o)")?;
+    output.send().context("cannot write the sheet (-o)")?;
     let size = [sheet.width(), sheet.height()];
     let json = json!({
         "images": pictures.len(),
@@ -36,17 +41,18 @@ pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStat
     Ok(status(failed))
 }
 
-fn from_dataset(args: &ViewArgs) -> anyhow::Result<Vec<Raster>> {
-    let dataset = Dataset::open(&args.source)
-        .with_context(|| format!("cannot open the dataset {}", args.source.display()))?;
-    let level = if let Some(pixels) = args.resolution {
-        dataset.level(resolution(pixels, "--resolution")?).context("--resolution cannot be used")?
-    } else {
-        let all = dataset.resolutions();
+fn from_dataset(session: &Session, args: &ViewArgs) -> anyhow::Result<Vec<Raster>> {
+    let chosen = |manifest: &Manifest| {
+        if let Some(pixels) = args.resolution {
+            return resolution(pixels, "--resolution");
+        }
+        let all = manifest.levels();
         let fitting = all.iter().rfind(|r| r.pixels() <= DEFAULT_PX as usize);
-        let Some(&r) = fitting.or(all.first()) else { bail!("{} has no level", args.source.display()) };
-        dataset.level(r)?
+        let level = fitting.or(all.first()).copied();
+        level.with_context(|| format!("{} has no level", args.source.display()))
     };
+    let dataset = at_url::dataset(session, &args.source, |manifest| Ok(vec![chosen(manifest)?]))?;
+    let level = dataset.level(chosen(dataset.manifest())?).context("--resolution cannot be used")?;
     (0..level.len().min(args.count as usize)).map(|i| picture(&level, i)).collect()
 }
 
@@ -72,8 +78,8 @@ fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster
     if !(1..=4096).contains(&side) {
         bail!("--resolution {side} cannot be used: expected 1 to 4096 pixels");
     }
-    let source =
-        Source::open(&args.source).with_context(|| format!("cannot show {}", args.source.display()))?;
+    let source = at_url::source(session, &args.source, None)
+        .with_context(|| format!("cannot show {}", args.source.display()))?;
     let shown = source.items().len().min(args.count as usize);
     let results: Vec<Result<Raster, String>> = (0..shown)
         .into_par_iter()

@@ -33,7 +33,7 @@ struct Level {
 }
 
 /// NAME and NN of `NAME-rNN.tfrecords`.
-fn name_and_level(file_name: &str) -> Option<(&str, u32)> {
+pub(crate) fn name_and_level(file_name: &str) -> Option<(&str, u32)> {
     let (name, level) = file_name.strip_suffix(EXTENSION)?.rsplit_once("-r")?;
     (level.len() == 2).then(|| level.parse().ok()).flatten().map(|level| (name, level))
 }

@@ -57,7 +57,10 @@ fn only_metrics_that_exist_are_offered() {
     let commands =
         help.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["swd", "ms-ssim", "is", "fid", "kid", "pr", "ppl", "ls", "all", "stats", "gate", "help"]);
+    assert_eq!(
+        names,
+        ["swd", "ms-ssim", "is", "fid", "kid", "pr", "ppl", "ls", "all", "stats", "gate", "help"]
+    );
 }
 
 #[test]

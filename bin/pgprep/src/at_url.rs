@@ -1,0 +1,93 @@
+//! Arguments that may be URLs: sources, datasets and files brought here, outputs sent there.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch};
+use pg_cloud::{Cloud, Location, RemoteOutput, Settings};
+use pg_image::Resolution;
+use pg_shard::{Dataset, Manifest};
+use pg_sources::{Source, SourceFormat};
+
+use crate::session::{Session, output_context};
+
+/// The way to object storage; nothing happens before a URL is met.
+pub(crate) fn cloud(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes) -> Cloud {
+    let interrupt = interrupt.clone();
+    Cloud::new(Settings {
+        options: args.options(),
+        scratch: args.scratch_folder(),
+        retries: args.retries(),
+        stop: Settings::stop_when(move || interrupt.requested()),
+        note: Arc::new(move |text| notes.note(text)),
+        scratch_made: Arc::new(hide_scratch),
+    })
+}
+
+/// The images at `path`; their format is told from the content unless it is given.
+pub(crate) fn source(session: &Session, path: &Path, format: Option<SourceFormat>) -> anyhow::Result<Source> {
+    if let Some(location) = Location::of(path)? {
+        return Ok(session.cloud.source(&location, format)?);
+    }
+    Ok(match format {
+        Some(format) => Source::open_as(path, format)?,
+        None => Source::open(path)?,
+    })
+}
+
+/// Whether there is a finished dataset at `path`.
+pub(crate) fn is_dataset(session: &Session, path: &Path) -> anyhow::Result<bool> {
+    match Location::of(path)? {
+        Some(location) => Ok(session.cloud.dataset(&location)?.is_some()),
+        None => Ok(Manifest::is_in(path)),
+    }
+}
+
+/// The dataset at `path`; at a URL only the levels that `needed` picks by the manifest.
+pub(crate) fn dataset(
+    session: &Session,
+    path: &Path,
+    needed: impl FnOnce(&Manifest) -> anyhow::Result<Vec<Resolution>>,
+) -> anyhow::Result<Dataset> {
+    let open = || {
+        let Some(location) = Location::of(path)? else { return anyhow::Ok(Dataset::open(path)?) };
+        let remote = session.cloud.expect_dataset(&location)?;
+        Ok(remote.open(&needed(remote.manifest())?)?)
+    };
+    open().with_context(|| format!("cannot open the dataset {}", path.display()))
+}
+
+/// Where to read the file at `path`, which is brought here if it is elsewhere.
+pub(crate) fn file<'a>(session: &Session, path: &'a Path) -> anyhow::Result<Cow<'a, Path>> {
+    Ok(match Location::of(path)? {
+        Some(location) => Cow::Owned(session.cloud.fetch(&location)?),
+        None => Cow::Borrowed(path),
+    })
+}
+
+/// The output at `path`, if it is a URL; `done_file` is written last.
+pub(crate) fn output(
+    session: &Session,
+    path: &Path,
+    done_file: &str,
+) -> anyhow::Result<Option<Arc<RemoteOutput>>> {
+    let Some(location) = Location::of(path).with_context(|| output_context(path))? else { return Ok(None) };
+    let output = session.cloud.output(&location, done_file).with_context(|| output_context(path))?;
+    Ok(Some(Arc::new(output)))
+}
+
+/// Whether `output` is at a URL that is `folder` or lies below it.
+pub(crate) fn is_within(output: &Path, folder: &Path) -> anyhow::Result<bool> {
+    let (output, folder) = (Location::of(output)?, Location::of(folder)?);
+    Ok(output.zip(folder).is_some_and(|(output, folder)| output.is_within(&folder)))
+}
+
+/// Refuses a URL for what is only written to disks.
+pub(crate) fn refuse_url(path: &Path, flag: &str, remedy: &str) -> anyhow::Result<()> {
+    if Location::is_url(path) {
+        bail!("{} ({flag}) is a URL: {remedy}", path.display());
+    }
+    Ok(())
+}
