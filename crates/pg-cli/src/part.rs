@@ -122,7 +122,7 @@ impl PartArgs {
         let part = match self.part {
             None => return Ok(None),
             Some(PartChoice::This(part)) => part,
-            Some(PartChoice::Auto) => self.from_environment(variable)?,
+            Some(PartChoice::Auto) => self.in_environment(variable)?,
         };
         if let Some(parts) = self.parts.filter(|&parts| parts != part.count) {
             bail!("--parts {parts} and part {part} do not go together: give one number of parts");
@@ -130,7 +130,7 @@ impl PartArgs {
         Ok(Some(part))
     }
 
-    fn from_environment(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Part> {
+    fn in_environment(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Part> {
         let number = |name: &'static str| -> Result<Option<usize>> {
             let Some(text) = variable(name) else { return Ok(None) };
             let parsed = text.trim().parse();

@@ -352,7 +352,7 @@ mod tests {
         let error = refused(&[folders[0].clone(), fifth]);
         assert!(error.contains("the number of parts"), "{error}");
         fs::remove_file(copy.join(PART_FILE)).unwrap();
-        assert!(matches!(PartSet::open(&[copy.clone()]), Err(ShardError::NotAPart { .. })));
+        assert!(matches!(PartSet::open(std::slice::from_ref(&copy)), Err(ShardError::NotAPart { .. })));
         fs::write(copy.join(BUILD_FILE), "{}").unwrap();
         assert!(matches!(PartSet::open(&[copy]), Err(ShardError::UnfinishedPart { .. })));
         assert!(matches!(PartSet::open(&[]), Err(ShardError::PartsMissing { .. })));

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
@@ -102,7 +103,7 @@ fn pack_in_parts_keeps_labels_order_and_codec() {
     let sandbox = with_portraits(13);
     let mut table = "file,label\n".to_owned();
     for number in 1..=13 {
-        table += &format!("{number:06}.jpg,{}\n", number % 3);
+        writeln!(table, "{number:06}.jpg,{}", number % 3).unwrap();
     }
     sandbox.write("labels.csv", table);
     let pack = "pack in/images --resolution 64 --fit crop --labels labels.csv --shuffle 5 --codec med-zstd --levels 8.. --images-per-shard 2";
