@@ -161,10 +161,9 @@ smoother. Paths are great circles in z, and straight in w; --sampling full looks
 their beginnings only. Published numbers of faces have --crop faces and 100000 paths.",
         after_help = "\
 Examples:
-  pgtrain export runs/faces -o g.onnx
-  python3 tools/export_lpips.py vgg16-397923af.pth -o lpips.onnx
   pgeval ppl g.onnx --lpips lpips.onnx --space w --sampling end --crop faces
-  pgeval ppl g.onnx --lpips lpips.onnx --space z --sampling full --samples 10000 --json > ppl.json"
+  pgeval ppl g.onnx --lpips lpips.onnx --space z --sampling full --samples 10000 --json > ppl.json
+  # g.onnx is of `pgtrain export runs/faces -o g.onnx`, lpips.onnx of tools/export_lpips.py"
     )]
     Ppl(PplArgs),
 

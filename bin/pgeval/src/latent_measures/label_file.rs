@@ -7,6 +7,9 @@ use ndarray::Array2;
 
 use crate::args::AnswersChoice;
 
+/// Log-odds of what is called certain: those of 1e12 to 1.
+const MOST_CERTAIN: f64 = 27.631_021_115_928_547;
+
 /// Names of the column that says which image a row is of.
 const WHICH: [&str; 3] = ["index", "file", "image"];
 
@@ -85,8 +88,7 @@ fn answer(text: &str, answers: AnswersChoice) -> Option<f32> {
     match answers {
         AnswersChoice::LogOdds => Some(number as f32),
         AnswersChoice::Probabilities if (0.0..=1.0).contains(&number) => {
-            let inside = number.clamp(1e-12, 1.0 - 1e-12);
-            Some((inside / (1.0 - inside)).ln() as f32)
+            Some((number / (1.0 - number)).ln().clamp(-MOST_CERTAIN, MOST_CERTAIN) as f32)
         }
         AnswersChoice::Probabilities => None,
     }
