@@ -154,6 +154,7 @@ Examples:
 
     /// Perceptual path length: how evenly images change on paths through a latent space
     #[command(
+        override_usage = "pgeval ppl [OPTIONS] <GENERATOR.onnx> --lpips <LPIPS.onnx> --space z|w --sampling full|end",
         long_about = "\
 Perceptual path length (StyleGAN, arXiv:1812.04948, section 4.1): the mean distance by LPIPS of images that \
 are a small step apart on a path through a generator's latent space, over the square of the step. Lower is \
@@ -169,6 +170,10 @@ Examples:
 
     /// Linear separability: how well planes in a latent space tell attributes of images
     #[command(
+        override_usage = "\
+pgeval ls [OPTIONS] <GENERATOR.onnx> --space z|w --classifier <C.onnx>...
+       pgeval ls [OPTIONS] <GENERATOR.onnx> --space z|w --labels <FILE.csv>
+       pgeval ls [OPTIONS] <GENERATOR.onnx> --space z|w --images-to <DIR>",
         long_about = "\
 Linear separability (StyleGAN, arXiv:1812.04948, section 4.2): 2 to the sum, over attributes, of the bits that \
 are still needed to tell an attribute of an image once a linear support vector machine has looked at its \
