@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use pg_cli::{Part, Provenance};
 use pg_shard::format::{MAX_MANIFEST_BYTES, PART_FILE};
-use pg_shard::{BuildPlan, FailedItem};
+use pg_shard::{BuildPlan, FailedItem, MAX_PARTS};
 use serde::{Deserialize, Serialize};
 
 const FORMAT: &str = "pgkit-files-part";
@@ -87,8 +87,9 @@ impl FilesPart {
             bail!("{} is malformed: {wrong:?} is no name of a file in its folder", path.display());
         }
         let part = Part { index: found.part, count: found.parts };
-        let fits =
-            (1..=part.count).contains(&part.index) && part.range(found.plan.items).len() == found.items.len();
+        let fits = part.count <= MAX_PARTS
+            && (1..=part.count).contains(&part.index)
+            && part.range(found.plan.items).len() == found.items.len();
         if found.format != FORMAT || found.format_version != VERSION || !fits {
             bail!(
                 "{} is malformed: expected format {FORMAT:?}, version {VERSION}, and all items of a part",

@@ -29,7 +29,7 @@ pub use errors::ShardError;
 pub use manifest::{FailedItem, FileEntry, IndexLine, Manifest, ShardEntry};
 pub use merge::{PartSet, Transfer};
 pub use output_folder::{BuildPlan, Claimed, OutputFolder};
-pub use part::{PartPlan, PartSummary, is_part};
+pub use part::{MAX_PARTS, PartPlan, PartSummary, all_parts, is_part};
 pub use pg_image::files::write_atomically;
 pub use repair::{Repair, Replaced};
 pub use seal::{check_seal, renew_seal};

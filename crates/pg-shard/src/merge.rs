@@ -1,15 +1,15 @@
 //! Parts of a dataset, made apart, as one dataset.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pg_image::files::write_atomically;
 use serde_json::Value;
 
 use crate::format::{BUILD_FILE, PART_FILE, index_path, record_path};
 use crate::manifest::write_json;
-use crate::part::{PartRecord, PartShard};
+use crate::part::{PartRecord, PartShard, all_parts};
 use crate::{DatasetBuilder, FileEntry, Manifest, Opened, PartSummary, ShardError};
 
 /// How files get from a part to the dataset.
@@ -43,38 +43,19 @@ impl PartSet {
     /// - [`ShardError::PartTwice`], [`ShardError::PartsMissing`]
     /// - [`ShardError::Io`]
     pub fn open(folders: &[PathBuf]) -> Result<Self, ShardError> {
-        let mut parts: BTreeMap<usize, (PathBuf, PartRecord)> = BTreeMap::new();
-        let mut first: Option<(PathBuf, PartRecord)> = None;
-        for folder in folders {
-            if !folder.join(PART_FILE).is_file() {
-                return Err(if folder.join(BUILD_FILE).is_file() {
-                    ShardError::UnfinishedPart { path: folder.clone() }
-                } else {
-                    ShardError::NotAPart { path: folder.clone() }
-                });
+        let read = |folder: &PathBuf| {
+            if folder.join(PART_FILE).is_file() {
+                return Ok((folder.clone(), PartRecord::read(folder)?));
             }
-            let record = PartRecord::read(folder)?;
-            let (first_folder, first) = first.get_or_insert_with(|| (folder.clone(), record.clone()));
-            let difference = difference(first, &record);
-            if !difference.is_empty() {
-                return Err(ShardError::ForeignPart {
-                    path: folder.clone(),
-                    first: first_folder.clone(),
-                    difference,
-                });
-            }
-            let part = record.part;
-            if let Some((other, _)) = parts.insert(part, (folder.clone(), record)) {
-                return Err(ShardError::PartTwice { part, first: other, second: folder.clone() });
-            }
-        }
-        let count = first.as_ref().map_or(1, |(_, first)| first.parts);
-        let missing: Vec<String> =
-            (1..=count).filter(|part| !parts.contains_key(part)).map(|part| part.to_string()).collect();
-        if !missing.is_empty() {
-            return Err(ShardError::PartsMissing { missing: missing.join(", "), count });
-        }
-        Ok(Self { parts: parts.into_values().collect() })
+            Err(if folder.join(BUILD_FILE).is_file() {
+                ShardError::UnfinishedPart { path: folder.clone() }
+            } else {
+                ShardError::NotAPart { path: folder.clone() }
+            })
+        };
+        let records = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let parts = all_parts(records, |record| (record.part, record.parts), difference)?;
+        Ok(Self { parts })
     }
 
     /// What each part holds, in their order.
@@ -178,27 +159,32 @@ fn bring(folder: &Path, output: &Path, file: &FileEntry, transfer: Transfer) -> 
         }
         Some(_) => {}
     }
-    let refused = |source| ShardError::Transfer { from: from.clone(), to: to.clone(), source };
-    match transfer {
-        Transfer::Link => fs::hard_link(&from, &to).map_err(refused),
-        Transfer::Move => fs::rename(&from, &to).map_err(refused),
-        Transfer::Copy => {
-            let mut temporary = to.clone().into_os_string();
-            temporary.push(".partial");
-            let temporary = PathBuf::from(temporary);
-            let copied = fs::copy(&from, &temporary)
-                .and_then(|_| File::open(&temporary)?.sync_all())
-                .and_then(|()| fs::rename(&temporary, &to));
-            if copied.is_err() {
-                let _ = fs::remove_file(&temporary);
+    transfer.carry(&from, &to)
+}
+
+impl Transfer {
+    /// Makes the file `to` of `from`; it is whole when it has its name.
+    ///
+    /// # Errors
+    /// [`ShardError::Transfer`] where the file system does not link or rename; [`ShardError::Io`].
+    pub fn carry(self, from: &Path, to: &Path) -> Result<(), ShardError> {
+        let refused = |source| ShardError::Transfer { from: from.to_owned(), to: to.to_owned(), source };
+        match self {
+            Self::Link => fs::hard_link(from, to).map_err(refused),
+            Self::Move => fs::rename(from, to).map_err(refused),
+            Self::Copy => {
+                let mut source = File::open(from).map_err(failure("read", from))?;
+                write_atomically(to, |file| io::copy(&mut source, file).map(drop))
+                    .map_err(failure("write", to))
             }
-            copied.map_err(failure("write", &to))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use pg_image::{Planar, Resolution};
     use serde_json::{Map, json};
 
@@ -383,6 +369,7 @@ mod tests {
             ("r0008/shard-00000.safetensors", "../../etc/passwd"),
             ("r0008/shard-00000.safetensors", "r0008/shard-00001.safetensors"),
             ("\"part\": 1", "\"part\": 4"),
+            ("\"parts\": 3", "\"parts\": 900000000000"),
             ("\"shard\": 0,", "\"shard\": 5,"),
             ("pgkit-part", "pgkit-dataset"),
         ] {

@@ -1,8 +1,9 @@
 //! `part.json`: a part of a dataset, some of its shards, made apart from the others.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,8 +94,11 @@ impl PartRecord {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.part == 0 || self.part > self.parts {
-            return Err(format!("part {} of {}, expected 1 to {0}", self.part, self.parts));
+        if self.part == 0 || self.part > self.parts || self.parts > MAX_PARTS {
+            return Err(format!(
+                "part {} of {}, expected 1 to {1} of at most {MAX_PARTS}",
+                self.part, self.parts
+            ));
         }
         if self.storage().is_none() {
             return Err(format!(
@@ -135,6 +139,48 @@ impl PartRecord {
             provenance: self.provenance.clone(),
         }
     }
+}
+
+/// Most parts of a whole.
+pub const MAX_PARTS: usize = 100_000;
+
+/// The parts `given`, each with where it lies, in their order: all of one whole, each once.
+///
+/// `place` says which part something is of how many, `difference` the names of what keeps two from being parts of one
+/// whole, empty for those that are.
+///
+/// # Errors
+/// [`ShardError::ForeignPart`], [`ShardError::PartTwice`], [`ShardError::PartsMissing`].
+pub fn all_parts<P>(
+    given: Vec<(PathBuf, P)>,
+    place: impl Fn(&P) -> (usize, usize),
+    difference: impl Fn(&P, &P) -> String,
+) -> Result<Vec<(PathBuf, P)>, ShardError> {
+    let mut count = 1;
+    if let Some((first_path, first)) = given.first() {
+        count = place(first).1;
+        for (path, other) in &given {
+            let difference = difference(first, other);
+            if !difference.is_empty() {
+                let (path, first) = (path.clone(), first_path.clone());
+                return Err(ShardError::ForeignPart { path, first, difference });
+            }
+        }
+    }
+    let mut parts: BTreeMap<usize, (PathBuf, P)> = BTreeMap::new();
+    for (path, other) in given {
+        let part = place(&other).0;
+        let second = path.clone();
+        if let Some((first, _)) = parts.insert(part, (path, other)) {
+            return Err(ShardError::PartTwice { part, first, second });
+        }
+    }
+    let missing: Vec<String> =
+        (1..=count).filter(|part| !parts.contains_key(part)).map(|part| part.to_string()).collect();
+    if !missing.is_empty() {
+        return Err(ShardError::PartsMissing { missing: missing.join(", "), count });
+    }
+    Ok(parts.into_values().collect())
 }
 
 /// Whether `path` is a name of a file of `shard`: nothing else is ever moved.

@@ -28,6 +28,16 @@ pub(super) fn show(
 }
 
 fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std::io::Result<()> {
+    print_values(title, results)?;
+    Output.line("")?;
+    for line in context.footer() {
+        Output.line(format_args!("  {line}"))?;
+    }
+    Ok(())
+}
+
+/// The table of values and intervals.
+pub(in crate::commands) fn print_values(title: &str, results: &[MetricResult]) -> std::io::Result<()> {
     Output.line(title)?;
     Output.line("")?;
     Output.line("  metric          value    95 % interval")?;
@@ -51,15 +61,11 @@ fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std:
             ))?;
         }
     }
-    Output.line("")?;
-    for line in context.footer() {
-        Output.line(format_args!("  {line}"))?;
-    }
     Ok(())
 }
 
 /// Five digits that matter.
-pub(in crate::commands) fn number(value: f64) -> String {
+fn number(value: f64) -> String {
     let size = value.abs();
     let decimals = if size >= 1000.0 {
         1

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use ndarray::{Array2, Axis, concatenate};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_image::Planar;
-use pg_metrics::IMAGES_OF_ONE_NOISE;
 use pg_stats::{NpzArray, write_arrays};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +15,8 @@ use super::nothing_kept;
 use crate::args::LsArgs;
 use crate::features::Warning;
 use crate::latent_measures::{
-    Attributes, Drawing, Networks, OpenedGenerator, SeparabilityScore, read_labels, separate,
+    Attributes, Drawing, Networks, OpenedGenerator, SeparabilityScore, groups_of_one_noise, read_labels,
+    separate,
 };
 
 /// Below, planes fit chance.
@@ -88,13 +88,9 @@ fn all_points(
     see: Option<See<'_>>,
 ) -> Result<(Array2<f32>, Vec<Vec<f32>>)> {
     let progress = Progress::new(common.progress_style(), "draw", "latents", args.samples as u64);
-    let firsts: Vec<usize> = (0..args.samples).step_by(IMAGES_OF_ONE_NOISE).collect();
-    let groups: Vec<(Array2<f32>, Vec<Vec<f32>>)> = firsts
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|first| {
+    let groups: Vec<(Array2<f32>, Vec<Vec<f32>>)> = groups_of_one_noise(args.samples)
+        .map(|indices| {
             interrupt.check(nothing_kept)?;
-            let indices = first..(first + IMAGES_OF_ONE_NOISE).min(args.samples);
             let count = indices.len();
             let (points, images) = drawing.group(indices, see.is_some())?;
             let told = see.map(|see| see(&images)).transpose()?;

@@ -6,7 +6,7 @@ use pg_metrics::{IMAGES_OF_ONE_NOISE, PATH_PERCENTILES, PERCEPTUAL_SIDE_PX};
 use pg_stats::{NpzArray, write_arrays};
 use serde_json::{Value, json};
 
-use super::feature_output::number;
+use super::feature_output::print_values;
 use crate::args::{CropChoice, LatentChoice, PplArgs, SamplingChoice};
 use crate::features::say_once;
 use crate::latent_measures::{PathScore, measure_paths};
@@ -98,17 +98,7 @@ fn save(args: &PplArgs, score: &PathScore) -> Result<()> {
 }
 
 fn print_table(args: &PplArgs, score: &PathScore, result: &MetricResult) -> std::io::Result<()> {
-    Output.line("Perceptual path length, lower is smoother")?;
-    Output.line("")?;
-    Output.line("  metric          value    95 % interval")?;
-    let interval = score.length.interval;
-    Output.line(format_args!(
-        "  {:<11}{:>10}    {} to {}",
-        result.metric,
-        number(result.value),
-        number(interval.low),
-        number(interval.high)
-    ))?;
+    print_values("Perceptual path length, lower is smoother", std::slice::from_ref(result))?;
     Output.line("")?;
     Output.line(format_args!(
         "  {} of {} paths counted, steps of {:e}, images of {} pixels compared (crop: {})",

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod drawn;
+mod groups;
 mod label_file;
 mod opened;
 mod path_length_score;
@@ -9,6 +10,7 @@ mod separability_score;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use drawn::Drawing;
+pub(crate) use groups::groups_of_one_noise;
 pub(crate) use label_file::read_labels;
 pub(crate) use opened::{Networks, OpenedGenerator};
 pub(crate) use path_length_score::{PathScore, measure_paths};

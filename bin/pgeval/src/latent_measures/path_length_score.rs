@@ -13,7 +13,7 @@ use pg_metrics::{
 use pg_onnx::{ImageDistance, Lanes, PathGenerator, Provider};
 use rayon::prelude::*;
 
-use super::{Networks, OpenedGenerator};
+use super::{Networks, OpenedGenerator, groups_of_one_noise};
 use crate::args::{CropChoice, LatentChoice, PplArgs, SamplingChoice};
 use crate::commands::nothing_kept;
 use crate::features::Warning;
@@ -106,13 +106,9 @@ pub(crate) fn measure_paths(args: &PplArgs, common: &CommonArgs, interrupt: &Int
     };
     let progress = Progress::new(common.progress_style(), "paths", "paths", args.samples as u64);
     let started = Instant::now();
-    let firsts: Vec<usize> = (0..args.samples).step_by(IMAGES_OF_ONE_NOISE).collect();
-    let groups: Vec<Group> = firsts
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|first| {
+    let groups: Vec<Group> = groups_of_one_noise(args.samples)
+        .map(|indices| {
             interrupt.check(nothing_kept)?;
-            let indices = first..(first + IMAGES_OF_ONE_NOISE).min(args.samples);
             let count = indices.len();
             let mut group = lanes.with(|pair| walk.group(pair, indices))?;
             if args.latents.save.is_none() {

@@ -1,13 +1,12 @@
 //! `pgprep merge`: parts that were made apart, as one.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use pg_cli::{ExitStatus, Interrupted, Provenance};
 use pg_shard::format::{BUILD_FILE, MANIFEST_FILE, PART_FILE};
-use pg_shard::{Claimed, FailedItem, OutputFolder, PartSet, ShardError, Transfer, is_part};
+use pg_shard::{Claimed, FailedItem, OutputFolder, PartSet, ShardError, Transfer, all_parts, is_part};
 use serde_json::Value;
 
 use crate::args::{MergeArgs, TransferChoice};
@@ -102,7 +101,7 @@ fn of_whole(parts: &[Provenance], output: &Path) -> anyhow::Result<Provenance> {
 
 /// The folder of files of all parts, as one run would have written it.
 fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
-    let parts = all_parts(folders)?;
+    let parts = parts_of_files(folders)?;
     let Some((_, first)) = parts.first() else { bail!("no part was given") };
     let (output, plan, done_file) = (&args.output, first.plan.clone(), first.done_file.clone());
     let context = || output_context(output);
@@ -131,7 +130,7 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
                         FilesPartItem::Failed(item) => failed.push(item),
                         FilesPartItem::Written(name) => {
                             interrupted(session)?;
-                            bring(&from.join(name), &output.join(name), args.by)?;
+                            bring(&from.join(name), &output.join(name), transfer(args.by))?;
                             progress.advance(1);
                         }
                     }
@@ -151,39 +150,23 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
 }
 
 /// Every part once, in order, all of one job.
-fn all_parts(folders: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, FilesPart)>> {
-    let mut parts: BTreeMap<usize, (PathBuf, FilesPart)> = BTreeMap::new();
-    let mut first: Option<(PathBuf, FilesPart)> = None;
-    for folder in folders {
+fn parts_of_files(folders: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, FilesPart)>> {
+    let read = |folder: &PathBuf| -> anyhow::Result<(PathBuf, FilesPart)> {
         if !is_part(folder) {
             return Err(ShardError::UnfinishedPart { path: folder.clone() }.into());
         }
-        let part = FilesPart::read(folder)?;
-        let (first_folder, first) = first.get_or_insert_with(|| (folder.clone(), part.clone()));
-        if (&part.plan, part.parts, &part.done_file) != (&first.plan, first.parts, &first.done_file) {
-            let mut difference = first.plan.difference(&part.plan);
-            if difference.is_empty() {
-                "the number of parts".clone_into(&mut difference);
-            }
-            let (path, first) = (folder.clone(), first_folder.clone());
-            return Err(ShardError::ForeignPart { path, first, difference }.into());
-        }
-        let number = part.part;
-        if let Some((first, _)) = parts.insert(number, (folder.clone(), part)) {
-            let second = folder.clone();
-            return Err(ShardError::PartTwice { part: number, first, second }.into());
-        }
-    }
-    let count = first.map_or(1, |(_, first)| first.parts);
-    let missing: Vec<String> =
-        (1..=count).filter(|part| !parts.contains_key(part)).map(|part| part.to_string()).collect();
-    if !missing.is_empty() {
-        return Err(ShardError::PartsMissing { missing: missing.join(", "), count }.into());
-    }
-    Ok(parts.into_values().collect())
+        Ok((folder.clone(), FilesPart::read(folder)?))
+    };
+    let parts = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let difference = |first: &FilesPart, other: &FilesPart| {
+        let difference = first.plan.difference(&other.plan);
+        let same = (first.parts, &first.done_file) == (other.parts, &other.done_file);
+        if difference.is_empty() && !same { "the number of parts".to_owned() } else { difference }
+    };
+    Ok(all_parts(parts, |part| (part.part, part.parts), difference)?)
 }
 
-fn bring(from: &Path, to: &Path, by: TransferChoice) -> anyhow::Result<()> {
+fn bring(from: &Path, to: &Path, by: Transfer) -> anyhow::Result<()> {
     if to.is_file() {
         // Of an interrupted merge: links and names are whole, copies are named last.
         return Ok(());
@@ -191,17 +174,7 @@ fn bring(from: &Path, to: &Path, by: TransferChoice) -> anyhow::Result<()> {
     if !from.is_file() {
         bail!("{} is missing, {PART_FILE} beside it lists it: make that part again", from.display());
     }
-    let refused = |source| ShardError::Transfer { from: from.to_owned(), to: to.to_owned(), source };
-    match by {
-        TransferChoice::Link => fs::hard_link(from, to).map_err(refused)?,
-        TransferChoice::Move => fs::rename(from, to).map_err(refused)?,
-        TransferChoice::Copy => {
-            let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
-            pg_shard::write_atomically(to, |file| std::io::Write::write_all(file, &bytes))
-                .with_context(|| format!("cannot write {} (-o)", to.display()))?;
-        }
-    }
-    Ok(())
+    Ok(by.carry(from, to)?)
 }
 
 #[cfg(test)]

@@ -8,12 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress};
 use pg_image::Raster;
 use pg_image::files::{encode_png, write_atomically};
-use pg_metrics::IMAGES_OF_ONE_NOISE;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::LsArgs;
-use crate::latent_measures::Drawing;
+use crate::latent_measures::{Drawing, groups_of_one_noise};
 
 /// Says what the images are of; written before them.
 const RECORD: &str = "drawn.json";
@@ -36,10 +35,8 @@ pub(super) fn write(
     claim(folder, &about)?;
     let progress = Progress::new(common.progress_style(), "draw", "images", args.samples as u64);
     let stopped = || "images that are written stay; run the same command again to go on".to_owned();
-    let firsts: Vec<usize> = (0..args.samples).step_by(IMAGES_OF_ONE_NOISE).collect();
-    firsts.into_par_iter().with_max_len(1).try_for_each(|first| -> Result<()> {
+    groups_of_one_noise(args.samples).try_for_each(|indices| -> Result<()> {
         interrupt.check(stopped)?;
-        let indices = first..(first + IMAGES_OF_ONE_NOISE).min(args.samples);
         let count = indices.len();
         let path = |index: usize| folder.join(format!("{index:06}.png"));
         if !indices.clone().all(|index| path(index).is_file()) {

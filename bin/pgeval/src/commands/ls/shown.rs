@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Found;
 use crate::args::{AnswersChoice, LatentChoice, LsArgs};
-use crate::commands::feature_output::number;
+use crate::commands::feature_output::print_values;
 use crate::features::say_once;
 use crate::metric_result::{MetricResult, members, provenance};
 
@@ -85,17 +85,7 @@ fn result(args: &LsArgs, found: &Found) -> MetricResult {
 }
 
 fn print_table(args: &LsArgs, found: &Found, result: &MetricResult) -> std::io::Result<()> {
-    Output.line("Linear separability, from 1 up, lower is better")?;
-    Output.line("")?;
-    Output.line("  metric          value    95 % interval")?;
-    let interval = found.score.separability.interval;
-    Output.line(format_args!(
-        "  {:<11}{:>10}    {} to {}",
-        result.metric,
-        number(result.value),
-        number(interval.low),
-        number(interval.high)
-    ))?;
+    print_values("Linear separability, from 1 up, lower is better", std::slice::from_ref(result))?;
     Output.line("")?;
     Output.line("  attribute               bits    have it    told rightly")?;
     for attribute in &result.attributes {

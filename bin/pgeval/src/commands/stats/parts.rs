@@ -1,10 +1,10 @@
 //! Files of `--part`: which part of which images each is, and all of them as one.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use pg_cli::{Part, Provenance};
+use pg_shard::{MAX_PARTS, all_parts};
 use pg_stats::Stats;
 use serde_json::{Value, json};
 
@@ -12,8 +12,12 @@ use crate::image_set::ImageSet;
 
 /// Name of the setting in a part's provenance.
 pub(super) const SETTING: &str = "part";
-/// As many as --part takes.
-const MAX_PARTS: u64 = 100_000;
+/// Members that parts of one run have in common, and what they are.
+const SAME_IN_ALL: [(&str, &str); 3] = [
+    ("parts", "the number of parts"),
+    ("images", "the number of images"),
+    ("names_blake3", "the list of images"),
+];
 
 /// What tells parts of the first `count` images of `set` from those of others.
 pub(super) fn setting(part: Part, set: &ImageSet, count: usize) -> Value {
@@ -42,41 +46,28 @@ pub(super) fn in_order(files: Vec<Stats>, output: &Path) -> Result<(Vec<Stats>, 
     };
     let number = |said: &Value, key: &str| said[key].as_u64().unwrap_or(0);
     let count = number(&first, "parts");
-    if !(1..=MAX_PARTS).contains(&count) {
+    if !(1..=MAX_PARTS as u64).contains(&count) {
         bail!("{} is part of {count}, expected of 1 to {MAX_PARTS}", first_name.display());
     }
-    let mut parts: BTreeMap<u64, Stats> = BTreeMap::new();
+    let mut given: Vec<(PathBuf, (Value, Stats))> = Vec::new();
     for file in files {
-        let path = file.path().display().to_string();
+        let path = file.path().to_owned();
         let Some(said) = said(&file) else {
-            bail!("{path} was made without --part, {} with it: merge parts apart", first_name.display());
+            bail!(
+                "{} was made without --part, {} with it: merge parts apart",
+                path.display(),
+                first_name.display()
+            );
         };
-        for (key, what) in [
-            ("parts", "the number of parts"),
-            ("images", "the number of images"),
-            ("names_blake3", "the list of images"),
-        ] {
-            if said[key] != first[key] {
-                bail!(
-                    "{path} is no part of what {} is a part of ({what} differs): leave it out, or make it again by the same command",
-                    first_name.display()
-                );
-            }
-        }
-        let part = number(&said, "part");
-        if let Some(other) = parts.insert(part, file) {
-            bail!("{} and {path} are both part {part}: leave one of them out", other.path().display());
-        }
+        given.push((path, (said, file)));
     }
-    let missing: Vec<String> =
-        (1..=count).filter(|part| !parts.contains_key(part)).map(|part| part.to_string()).collect();
-    if !missing.is_empty() {
-        bail!(
-            "parts {} of {count} are missing: make them with --part I/{count}, and give them too",
-            missing.join(", ")
-        );
-    }
-    let files: Vec<Stats> = parts.into_values().collect();
+    let place = |(said, _): &(Value, Stats)| (number(said, "part") as usize, number(said, "parts") as usize);
+    let difference = |(first, _): &(Value, Stats), (said, _): &(Value, Stats)| {
+        let differs = |&&(key, _): &&(&str, &str)| said[key] != first[key];
+        SAME_IN_ALL.iter().find(differs).map_or_else(String::new, |&(_, what)| what.to_owned())
+    };
+    let files: Vec<Stats> =
+        all_parts(given, place, difference)?.into_iter().map(|(_, (_, file))| file).collect();
     let Some(one) = files.first() else { return Ok((files, None)) };
     let mut whole: Provenance = serde_json::from_value(one.provenance().clone())?;
     whole.settings.shift_remove(SETTING);
