@@ -1,8 +1,9 @@
 //! `cargo xtask test`: documentation examples, then all tests; the runner's own summary comes last.
 
 use std::ffi::OsString;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::process::{self, Verdict};
 use crate::setup;
@@ -26,6 +27,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     };
     let everything = arguments.passed_on.is_empty();
 
+    let with_mpi = everything && setup::mpi::is_installed();
+    if with_mpi {
+        if !build_with_mpi(workspace, &cargo)? {
+            return Ok(Verdict::Bad);
+        }
+    } else if everything {
+        println!("training on several processes is not tested: no Open MPI (cargo xtask setup --mpi)");
+    }
     // The tests of the tools run the binaries, which cargo does not build for another package's tests.
     // Built here once; with arguments (another profile?) each test sees to its own.
     if everything && !process::succeeds(&mut cargo(&["build", "--workspace", "--bins"]))? {
@@ -39,12 +48,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
             ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
         process::succeeds(&mut cargo(&arguments))?
     };
+    let mpi_tests: &[&str] = if with_mpi { &["--features", "tests-pgtrain/mpi"] } else { &[] };
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);
         if !names_packages(&arguments.passed_on) {
             command.arg("--workspace");
         }
-        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(&arguments.passed_on);
+        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(mpi_tests).args(&arguments.passed_on);
         command
     } else {
         // Below cargo's own runner a filter comes before `--`, and no test found is no failure.
@@ -52,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         if !names_packages(&arguments.passed_on) {
             command.arg("--workspace");
         }
-        command.args(&arguments.passed_on);
+        command.args(mpi_tests).args(&arguments.passed_on);
         if !arguments.passed_on.iter().any(|argument| argument == "--") {
             command.arg("--");
         }
@@ -71,6 +81,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         eprintln!("error: the tests with the feature lapack failed (see above)");
     }
     Ok(Verdict::from(examples_hold && lapack_holds && tests_hold))
+}
+
+/// Builds pgtrain with MPI and puts it beside the one without, as `pgtrain-mpi`.
+fn build_with_mpi(workspace: &Workspace, cargo: &impl Fn(&[&str]) -> Command) -> Result<bool> {
+    if !process::succeeds(&mut cargo(&["build", "-p", "pgtrain", "--features", "mpi"]))? {
+        return Ok(false);
+    }
+    let folder = workspace.debug_binaries();
+    let (built, kept) = (folder.join("pgtrain"), folder.join("pgtrain-mpi"));
+    std::fs::copy(&built, &kept)
+        .with_context(|| format!("could not copy {} to {}", built.display(), kept.display()))?;
+    Ok(true)
 }
 
 /// Whether the user chose packages, so that `--workspace` must not widen the choice.

@@ -14,7 +14,7 @@ mod progress;
 mod provenance;
 
 pub use common_args::CommonArgs;
-pub use exit::{ExitStatus, WorkFailed, run_to_exit};
+pub use exit::{ExitStatus, WorkFailed, report, run_to_exit, status_of};
 pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};
 pub use level_choice::LevelChoice;

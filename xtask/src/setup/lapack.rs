@@ -1,13 +1,12 @@
 //! OpenBLAS from the system's packages.
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Result, bail};
+use super::apt::SystemLibrary;
 
-use crate::process;
-
-const PACKAGE: &str = "libopenblas-dev";
+/// For the cargo feature `lapack`.
+pub(super) const OPENBLAS: SystemLibrary =
+    SystemLibrary { title: "OpenBLAS", packages: &["libopenblas-dev"], is_installed };
 
 /// What a linker looks for, where distributions put it.
 const LIBRARIES: [&str; 4] = [
@@ -20,32 +19,4 @@ const LIBRARIES: [&str; 4] = [
 /// Whether programs can be linked with OpenBLAS.
 pub(crate) fn is_installed() -> bool {
     LIBRARIES.iter().any(|library| Path::new(library).exists())
-}
-
-/// Installs it, unless it is there.
-pub(super) fn install(dry_run: bool) -> Result<()> {
-    if is_installed() {
-        println!("OpenBLAS: is there");
-        return Ok(());
-    }
-    if dry_run {
-        println!("dry run: apt-get install {PACKAGE}");
-        return Ok(());
-    }
-    // A machine that was never updated knows no packages.
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        process::silent(command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
-    };
-    let install = ["install", "--yes", "--no-install-recommends", PACKAGE];
-    let mut done = apt(&install)?;
-    if done.is_err() {
-        let _ = apt(&["update"])?;
-        done = apt(&install)?;
-    }
-    if let Err(said) = done {
-        bail!("could not install OpenBLAS; as root, `apt-get install {PACKAGE}` does it on Debian:\n{said}");
-    }
-    println!("OpenBLAS: installed ({PACKAGE})");
-    Ok(())
 }

@@ -4,9 +4,11 @@
 //! is needed of it is unpacked into `<folder>.partial`, which then takes the place of `<folder>`. So
 //! an interrupted setup goes on with the wheels already there, and a folder is whole or not there.
 
+mod apt;
 mod failure;
 pub(crate) mod lapack;
 mod meter;
+pub(crate) mod mpi;
 mod pip;
 mod stamp;
 mod unpack;
@@ -37,6 +39,9 @@ pub(crate) struct Arguments {
     /// OpenBLAS from Debian's packages, for the cargo feature `lapack` (needs root)
     #[arg(long)]
     lapack: bool,
+    /// Open MPI from Debian's packages, for the cargo feature `mpi` (needs root)
+    #[arg(long)]
+    mpi: bool,
     /// Say what would be fetched, and fetch nothing
     #[arg(long)]
     dry_run: bool,
@@ -82,7 +87,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         installation.bring(&components)?;
     }
     if arguments.lapack {
-        lapack::install(arguments.dry_run)?;
+        lapack::OPENBLAS.install(arguments.dry_run)?;
+    }
+    if arguments.mpi {
+        mpi::OPEN_MPI.install(arguments.dry_run)?;
     }
     Ok(Verdict::Good)
 }
