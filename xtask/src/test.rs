@@ -54,7 +54,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         if !names_packages(&arguments.passed_on) {
             command.arg("--workspace");
         }
-        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(mpi_tests).args(&arguments.passed_on);
+        command
+            .args(["--run-ignored", "all", "--no-tests", "fail"])
+            .args(mpi_tests)
+            .args(&arguments.passed_on);
         command
     } else {
         // Below cargo's own runner a filter comes before `--`, and no test found is no failure.

@@ -71,7 +71,7 @@ impl GradientSums {
 
         let mut gradients: Vec<Option<Tensor>> = inputs.iter().map(|_| None).collect();
         for bucket in &buckets {
-            let sum = averages(ranks.finish_sum()?, scale, device)?;
+            let sum = averages(&ranks.finish_sum()?, scale, device)?;
             let mut at = 0;
             for &index in bucket {
                 let len = inputs[index].numel() as i64;
@@ -79,7 +79,7 @@ impl GradientSums {
                 at += len;
             }
         }
-        let sum = averages(ranks.finish_sum()?, scale, device)?;
+        let sum = averages(&ranks.finish_sum()?, scale, device)?;
         let mut at = 0;
         let further = further.iter().map(|tensor| {
             let len = tensor.numel() as i64;
@@ -206,7 +206,7 @@ fn numbers_of(parts: &[Tensor]) -> Result<Vec<f32>, TchError> {
     Ok(numbers)
 }
 
-fn averages(sum: Vec<f32>, scale: f64, device: Device) -> Result<Tensor, TchError> {
-    let mut sum = Tensor::f_from_slice(&sum)?.f_to_device(device)?;
+fn averages(sum: &[f32], scale: f64, device: Device) -> Result<Tensor, TchError> {
+    let mut sum = Tensor::f_from_slice(sum)?.f_to_device(device)?;
     sum.f_mul_scalar_(scale)
 }

@@ -299,7 +299,7 @@ impl TrainingRun {
         }
         // Before the snapshot: what ranks do not agree on is not saved.
         let snapshot = self.newest.as_ref().map(|s| s.folder().to_owned());
-        check_same_weights(&mut self.trainer, snapshot)?;
+        check_same_weights(&mut self.trainer, snapshot.as_deref())?;
         // The snapshot comes last: killed before it, a resumed run makes this tick again, line and
         // sheet included.
         if self.is_first() {

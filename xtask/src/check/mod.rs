@@ -148,7 +148,17 @@ fn clippy_mpi(workspace: &Workspace) -> Result<Outcome> {
         return Ok(Outcome::Skipped("no Open MPI (cargo xtask setup --mpi)".to_owned()));
     }
     let mut command = workspace.cargo();
-    command.args(["clippy", "--quiet", "--all-targets", "-p", "pg-mpi", "-p", "pgtrain", "-p", "tests-pgtrain"]);
+    command.args([
+        "clippy",
+        "--quiet",
+        "--all-targets",
+        "-p",
+        "pg-mpi",
+        "-p",
+        "pgtrain",
+        "-p",
+        "tests-pgtrain",
+    ]);
     let features = "pg-mpi/mpi,pgtrain/mpi,tests-pgtrain/mpi";
     Outcome::of_command(command.args(["--features", features, "--", "-D", "warnings"]))
 }

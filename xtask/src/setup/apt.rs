@@ -39,7 +39,9 @@ impl SystemLibrary {
             done = apt(&install)?;
         }
         if let Err(said) = done {
-            bail!("could not install {title}; as root, `apt-get install {packages}` does it on Debian:\n{said}");
+            bail!(
+                "could not install {title}; as root, `apt-get install {packages}` does it on Debian:\n{said}"
+            );
         }
         println!("{title}: installed ({packages})");
         Ok(())

@@ -22,7 +22,8 @@ pub(crate) fn is_installed() -> bool {
 /// Where Debian and others put it, unless the user says so.
 fn has_libclang() -> bool {
     let llvm = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    let of_llvm = llvm.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("llvm-")));
+    let of_llvm =
+        llvm.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("llvm-")));
     let mut folders: Vec<PathBuf> = of_llvm.map(|path| path.join("lib")).collect();
     folders.extend(["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu"].map(PathBuf::from));
     let is_libclang = |folder: &PathBuf| {
