@@ -4,6 +4,7 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-changed=src/torch_bridge/bridge.cpp");
+    println!("cargo:rerun-if-changed=src/torch_bridge/arrivals.cpp");
     let Ok(libtorch) = std::env::var("LIBTORCH") else { return };
     cc::Build::new()
         .cpp(true)
@@ -14,6 +15,7 @@ fn main() {
         .flag("-fopenmp")
         .warnings(false)
         .file("src/torch_bridge/bridge.cpp")
+        .file("src/torch_bridge/arrivals.cpp")
         .compile("pg_torch_bridge");
     println!("cargo:rustc-link-search=native={libtorch}/lib");
     println!("cargo:rustc-link-lib=torch_cpu");

@@ -1,15 +1,16 @@
 //! `cargo xtask test`: documentation examples, then all tests; the runner's own summary comes last.
 
 use std::ffi::OsString;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::process::{self, Verdict};
 use crate::setup;
 use crate::workspace::Workspace;
 
 /// The tests run binaries that reach object storage; they are the same for all.
-const WITH_CLOUD: &[&str] = &["--features", "pgprep/cloud,pgeval/cloud"];
+const CLOUD: &str = "pgprep/cloud,pgeval/cloud";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -29,9 +30,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     };
     let everything = arguments.passed_on.is_empty();
 
+    let with_mpi = everything && setup::mpi::is_installed();
+    if with_mpi {
+        if !build_with_mpi(workspace, &cargo)? {
+            return Ok(Verdict::Bad);
+        }
+    } else if everything {
+        println!("training on several processes is not tested: no Open MPI (cargo xtask setup --mpi)");
+    }
     // The tests of the tools run the binaries, which cargo does not build for another package's tests.
     // Built here once; with arguments (another profile?) each test sees to its own.
-    let build = [&["build", "--workspace", "--bins"], WITH_CLOUD].concat();
+    let build = ["build", "--workspace", "--bins", "--features", CLOUD];
     if everything && !process::succeeds(&mut cargo(&build))? {
         return Ok(Verdict::Bad);
     }
@@ -43,30 +52,32 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
             ["test", "--quiet", "-p", "pg-metrics", "--features", "lapack", "--lib", "trace_of_root"];
         process::succeeds(&mut cargo(&arguments))?
     };
-    let with_slurm = everything && setup::slurm::is_installed();
-    if everything && !with_slurm {
-        println!("parts under Slurm are not tested: no Slurm (cargo xtask setup --slurm)");
-    }
-    let slurm_tests: &[&str] = if with_slurm { &["--features", "tests-pgprep/slurm"] } else { &[] };
     let without_cloud_holds = !everything || {
         println!("URLs in a build without object storage");
         process::succeeds(&mut cargo(&["test", "--quiet", "-p", "pg-cloud", "--lib"]))?
     };
+    let with_slurm = everything && setup::slurm::is_installed();
+    if everything && !with_slurm {
+        println!("parts under Slurm are not tested: no Slurm (cargo xtask setup --slurm)");
+    }
+    let mut features = vec![CLOUD];
+    features.extend(with_slurm.then_some("tests-pgprep/slurm"));
+    features.extend(with_mpi.then_some("tests-pgtrain/mpi"));
+    let features = features.join(",");
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);
         if !names_packages(&arguments.passed_on) {
-            command.arg("--workspace").args(WITH_CLOUD);
+            command.args(["--workspace", "--features", &features]);
         }
-        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(slurm_tests);
-        command.args(&arguments.passed_on);
+        command.args(["--run-ignored", "all", "--no-tests", "fail"]).args(&arguments.passed_on);
         command
     } else {
         // Below cargo's own runner a filter comes before `--`, and no test found is no failure.
         let mut command = cargo(&["test", "--tests"]);
         if !names_packages(&arguments.passed_on) {
-            command.arg("--workspace").args(WITH_CLOUD);
+            command.args(["--workspace", "--features", &features]);
         }
-        command.args(slurm_tests).args(&arguments.passed_on);
+        command.args(&arguments.passed_on);
         if !arguments.passed_on.iter().any(|argument| argument == "--") {
             command.arg("--");
         }
@@ -88,6 +99,20 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         eprintln!("error: the tests of pg-cloud without its feature failed (see above)");
     }
     Ok(Verdict::from(examples_hold && lapack_holds && without_cloud_holds && tests_hold))
+}
+
+/// Builds pgtrain with MPI and puts it beside the one without, as `pgtrain-mpi`.
+fn build_with_mpi(workspace: &Workspace, cargo: &impl Fn(&[&str]) -> Command) -> Result<bool> {
+    // Of the whole workspace, as the next build: chosen alone, packages have other features, and all is built twice.
+    let features = format!("{CLOUD},pgtrain/mpi");
+    if !process::succeeds(&mut cargo(&["build", "--workspace", "--bins", "--features", &features]))? {
+        return Ok(false);
+    }
+    let folder = workspace.debug_binaries();
+    let (built, kept) = (folder.join("pgtrain"), folder.join("pgtrain-mpi"));
+    std::fs::copy(&built, &kept)
+        .with_context(|| format!("could not copy {} to {}", built.display(), kept.display()))?;
+    Ok(true)
 }
 
 /// Whether the user chose packages, so that `--workspace` must not widen the choice.

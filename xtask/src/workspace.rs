@@ -39,6 +39,12 @@ impl Workspace {
         crate::demo::release_folder(&self.root, target.as_deref())
     }
 
+    /// Where cargo puts binaries of the profile `dev`.
+    pub(crate) fn debug_binaries(&self) -> PathBuf {
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        self.root.join(target).join("debug")
+    }
+
     /// Cargo, to be run in the root, as if the user had typed it there.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(cargo_program());

@@ -42,7 +42,8 @@ pub(crate) enum Command {
   pgtrain run celeba64/ -o runs/first --preset tiny
   pgtrain run celebahq/ -o runs/hq --preset paper-celebahq --device cuda:0
   pgtrain run celeba64/ -o runs/long --preset tiny --kimg 200 --set minibatch=32
-  pgtrain run celeba64/ -o runs/scored --preset tiny --eval-every 4 --keep-last 2 --keep-best swd")]
+  pgtrain run celeba64/ -o runs/scored --preset tiny --eval-every 4 --keep-last 2 --keep-best swd
+  mpirun -n 2 pgtrain run celeba64/ -o runs/two --preset tiny    (built with --features mpi)")]
 pub(crate) struct RunArgs {
     /// The dataset, made by pgprep
     #[arg(value_name = "DATASET")]
@@ -67,6 +68,9 @@ pub(crate) struct RunArgs {
     /// Go on with a run folder although its settings differ
     #[arg(long, help_heading = "Run")]
     pub(crate) force: bool,
+    /// Sum gradients over ranks after the backward pass instead of meanwhile (for measurements)
+    #[arg(long, hide = true)]
+    pub(crate) sum_after_backward: bool,
 }
 
 /// Go on with a run, exactly as if it had never stopped

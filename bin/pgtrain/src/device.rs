@@ -15,6 +15,17 @@ pub(crate) fn set_threads(threads: usize) {
 /// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
 /// else the CPU; a GPU asked for by name and not there is an error, never a silent fall back.
 pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::Result<Device> {
+    select_for(text, threads, 0, notes)
+}
+
+/// The same for one of several processes on a machine, the `local_rank`-th: where no GPU is named, it takes the GPU of
+/// that number.
+pub(crate) fn select_for(
+    text: &str,
+    threads: usize,
+    local_rank: usize,
+    notes: StderrNotes,
+) -> anyhow::Result<Device> {
     set_threads(threads);
     let cuda = |index: usize| -> anyhow::Result<Device> {
         cuda_library::load()?;
@@ -26,8 +37,9 @@ pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::
     };
     let device = match text {
         "cpu" => Device::Cpu,
-        "auto" => cuda(0).unwrap_or(Device::Cpu),
-        "cuda" => cuda(0)?,
+        // All ranks of a machine alike: one too many for its GPUs must not go on without.
+        "auto" if cuda(0).is_err() => Device::Cpu,
+        "auto" | "cuda" => cuda(local_rank)?,
         other => match other.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(index)) => cuda(index)?,
             _ => bail!("--device {other}: expected auto, cpu, or cuda:0, cuda:1, …"),

@@ -8,7 +8,10 @@ mod device;
 mod evaluation;
 mod image_output;
 mod labelled_sheet;
+mod launch;
 mod memory;
+#[cfg(feature = "mpi")]
+mod mpi_ranks;
 mod pictures;
 mod probe;
 mod run_observer;

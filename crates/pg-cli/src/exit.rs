@@ -60,12 +60,18 @@ pub fn run_to_exit(result: anyhow::Result<ExitStatus>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitStatus::Done.into(),
         Err(error) => {
             report(&error);
-            match error.downcast_ref::<Interrupted>() {
-                Some(interrupted) => ExitStatus::Interrupted(interrupted.signal).into(),
-                None if error.is::<WorkFailed>() => ExitStatus::SomeFailed.into(),
-                None => ExitStatus::CouldNotRun.into(),
-            }
+            status_of(&error).into()
         }
+    }
+}
+
+/// The exit status that `error` stands for, as [`run_to_exit`] has it.
+#[must_use]
+pub fn status_of(error: &anyhow::Error) -> ExitStatus {
+    match error.downcast_ref::<Interrupted>() {
+        Some(interrupted) => ExitStatus::Interrupted(interrupted.signal),
+        None if error.is::<WorkFailed>() => ExitStatus::SomeFailed,
+        None => ExitStatus::CouldNotRun,
     }
 }
 
@@ -75,8 +81,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
+/// Prints an error with its causes on stderr, for a process that does not end with [`run_to_exit`].
 #[expect(clippy::print_stderr, reason = "the one place that reports an error")]
-fn report(error: &anyhow::Error) {
+pub fn report(error: &anyhow::Error) {
     eprintln!("error: {}", shown(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {

@@ -54,14 +54,17 @@ impl Interrupt {
         self.signal.load(Ordering::Relaxed) != 0
     }
 
+    /// The number of the signal that came.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::Relaxed)).ok().filter(|&signal| signal != 0)
+    }
+
     /// `Err(Interrupted)` with `advice` once a signal came, for use at a safe point.
     ///
     /// # Errors
     /// [`Interrupted`].
     pub fn check(&self, advice: impl FnOnce() -> String) -> Result<(), Interrupted> {
-        match i32::try_from(self.signal.load(Ordering::Relaxed)) {
-            Ok(0) | Err(_) => Ok(()),
-            Ok(signal) => Err(Interrupted { signal, advice: advice() }),
-        }
+        self.signal().map_or(Ok(()), |signal| Err(Interrupted { signal, advice: advice() }))
     }
 }

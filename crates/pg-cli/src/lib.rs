@@ -18,7 +18,7 @@ mod scratch_names;
 
 pub use cloud_args::CloudArgs;
 pub use common_args::CommonArgs;
-pub use exit::{ExitStatus, WorkFailed, run_to_exit};
+pub use exit::{ExitStatus, WorkFailed, report, run_to_exit, status_of};
 pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};
 pub use level_choice::LevelChoice;

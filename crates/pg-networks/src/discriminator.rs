@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::conv::{Conv, ConvLayer, Resample};
 use crate::dense::{Dense, DenseLayer};
-use crate::generator::is_active;
+use crate::generator::{is_active, is_dense};
 use crate::layer_norm::LayerNorm;
 use crate::minibatch_discrimination::MinibatchDiscrimination;
 use crate::multiplicative_noise::{MultiplicativeNoise, noisy};
@@ -133,6 +133,25 @@ impl Discriminator {
     #[must_use]
     pub fn active(&self, state: GrowthState) -> Vec<(&str, &Tensor)> {
         self.parameters.trained().filter(|(name, _)| is_active(name, ".from_rgb.", state)).collect()
+    }
+
+    /// Indices of [`Self::active`] in about the order in which a backward pass completes their gradients: dense layers,
+    /// scaled once before everything else, come last.
+    #[must_use]
+    pub fn backward_order(&self, state: GrowthState) -> Vec<usize> {
+        let active = self.active(state);
+        let mut order: Vec<usize> = (0..active.len()).collect();
+        // From coarse to fine, within a resolution from the last layer to the first.
+        order.sort_by_key(|&index| {
+            let (name, weight) = active[index];
+            (
+                is_dense(weight),
+                name.contains(".from_rgb."),
+                name.get(..5).unwrap_or(name),
+                std::cmp::Reverse(index),
+            )
+        });
+        order
     }
 
     /// Clips the weights of all levels, as they act after scaling, to [-bound, bound], in place.

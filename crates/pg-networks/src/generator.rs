@@ -130,6 +130,16 @@ impl Generator {
         self.parameters.trained().filter(|(name, _)| is_active(name, ".to_rgb.", state)).collect()
     }
 
+    /// Indices of [`Self::active`] in about the order in which a backward pass completes their gradients: dense layers,
+    /// scaled once before everything else, come last.
+    #[must_use]
+    pub fn backward_order(&self, state: GrowthState) -> Vec<usize> {
+        let active = self.active(state);
+        let mut order: Vec<usize> = (0..active.len()).rev().collect();
+        order.sort_by_key(|&index| is_dense(active[index].1));
+        order
+    }
+
     /// The network at the level of `state`, its weights scaled once for any number of forward passes
     /// until the optimiser changes them.
     ///
@@ -325,4 +335,9 @@ pub(crate) fn is_active(name: &str, colour: &str, state: GrowthState) -> bool {
     } else {
         px <= state.resolution_px
     }
+}
+
+/// Whether a weight is a matrix: only dense layers have such.
+pub(crate) fn is_dense(weight: &Tensor) -> bool {
+    weight.dim() == 2
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use tch::Tensor;
 
+use crate::RowShare;
 use crate::parameters::NormalSource;
 
 /// Factors from N(1, strength^2), one for each feature map of each image.
@@ -14,13 +15,20 @@ use crate::parameters::NormalSource;
 pub struct MultiplicativeNoise<'a> {
     strength: f64,
     draw: NormalSource<'a>,
+    share: RowShare,
 }
 
 impl<'a> MultiplicativeNoise<'a> {
     /// Noise of standard deviation `strength` (0 or more), with numbers from `draw`, layer by layer in
     /// the order of the network.
     pub fn new(strength: f64, draw: NormalSource<'a>) -> Self {
-        Self { strength, draw }
+        Self { strength, draw, share: RowShare::WHOLE }
+    }
+
+    /// The same for a part of a minibatch: the numbers drawn are those of the whole.
+    #[must_use]
+    pub fn of_share(self, share: RowShare) -> Self {
+        Self { share, ..self }
     }
 
     /// `x` `[N,C,H,W]` times 1 + strength e, e `[N,C,1,1]` from N(0, 1); `x` itself at strength 0.
@@ -29,7 +37,8 @@ impl<'a> MultiplicativeNoise<'a> {
         if self.strength == 0.0 {
             return x.shallow_clone();
         }
-        let numbers = Tensor::from_slice(&(self.draw)((n * maps) as usize));
+        let whole = (self.draw)((n * maps) as usize * self.share.ranks());
+        let numbers = Tensor::from_slice(&self.share.take(whole, maps as usize));
         let factors = numbers.view([n, maps, 1, 1]).to_device(x.device()).to_kind(x.kind());
         x * (factors * self.strength + 1.0)
     }

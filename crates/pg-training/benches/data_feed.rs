@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pg_networks::RowShare;
 use pg_schedule::{ByResolution, Preset, Rounds, TrainingSettings};
 use pg_shard::Dataset;
 use pg_training::DataFeed;
@@ -53,7 +54,7 @@ fn read(dataset: &Dataset, side: u32, budget: Duration, convert: bool) -> f64 {
         ..Preset::Tiny.settings()
     };
     let rounds = Rounds::from(&settings, side, 0, None);
-    let mut feed = DataFeed::start(dataset, &rounds, &[side], 1, true).unwrap();
+    let mut feed = DataFeed::start(dataset, &rounds, &[side], 1, true, |_| RowShare::WHOLE).unwrap();
     let mut take = |count: u32| {
         for _ in 0..count {
             if convert {

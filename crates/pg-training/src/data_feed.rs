@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use multiversion::multiversion;
-use pg_networks::images_from_bytes;
+use pg_networks::{RowShare, images_from_bytes};
 use pg_schedule::{Round, Rounds};
 use pg_shard::{Dataset, Level, ShardError, epoch_order};
 use tch::{Device, Kind, Tensor};
@@ -65,7 +65,8 @@ pub struct MinibatchBytes {
 }
 
 impl DataFeed {
-    /// Starts to read for `rounds`; `levels` holds every resolution they visit.
+    /// Starts to read for `rounds`; `resolutions_px` holds every resolution they visit. `share` says which images of a
+    /// minibatch of so many are read.
     ///
     /// # Errors
     /// A resolution that the dataset lacks.
@@ -75,6 +76,7 @@ impl DataFeed {
         resolutions_px: &[u32],
         seed: u64,
         mirror: bool,
+        share: impl Fn(u32) -> RowShare + Clone + Send + 'static,
     ) -> Result<Self, TrainingError> {
         let mut levels = Vec::new();
         for &side in resolutions_px {
@@ -89,6 +91,7 @@ impl DataFeed {
                     labelled: dataset.label_names().is_some().then(|| dataset.clone()),
                     order: EpochOrder { seed, len: dataset.len() as u64, epoch: None, order: Vec::new() },
                     mirror,
+                    share: Box::new(share.clone()),
                     back,
                 };
                 let rounds = rounds.clone();
@@ -162,6 +165,7 @@ struct Work {
     labelled: Option<Dataset>,
     order: EpochOrder,
     mirror: bool,
+    share: Box<dyn Fn(u32) -> RowShare + Send>,
     back: Receiver<Vec<u8>>,
 }
 
@@ -185,23 +189,25 @@ impl Work {
         let side = round.level.resolution_px as usize;
         let level = self.levels.iter().find(|l| l.resolution().pixels() == side)?.clone();
         let images_shown = round.images_shown + u64::from(repeat * round.minibatch);
-        Some(self.read_images(&level, images_shown, round.minibatch))
+        let share = (self.share)(round.minibatch);
+        let count = round.minibatch as usize / share.ranks();
+        let positions: Vec<u64> = (0..count).map(|row| images_shown + share.whole_row(row) as u64).collect();
+        Some(self.read_images(&level, images_shown, &positions))
     }
 
     fn read_images(
         &mut self,
         level: &Level,
         images_shown: u64,
-        count: u32,
+        positions: &[u64],
     ) -> Result<MinibatchBytes, ShardError> {
         let side = level.resolution().pixels();
         let image_len = level.channels() * side * side;
         let mut bytes = self.back.try_recv().unwrap_or_default();
         // Used memory of the same level is overwritten as it is.
-        bytes.resize(count as usize * image_len, 0);
+        bytes.resize(positions.len() * image_len, 0);
         let mut labels = self.labelled.as_ref().map(|_| Vec::new());
-        let positions = images_shown..images_shown + u64::from(count);
-        for (position, target) in positions.zip(bytes.chunks_exact_mut(image_len)) {
+        for (&position, target) in positions.iter().zip(bytes.chunks_exact_mut(image_len)) {
             let index = self.order.image(position);
             let image = level.image(index)?;
             if let (Some(labels), Some(dataset)) = (&mut labels, &self.labelled) {
@@ -215,7 +221,7 @@ impl Work {
                 target.copy_from_slice(&image);
             }
         }
-        let shape = [i64::from(count), level.channels() as i64, side as i64, side as i64];
+        let shape = [positions.len() as i64, level.channels() as i64, side as i64, side as i64];
         Ok(MinibatchBytes { images_shown, shape, bytes, labels })
     }
 }

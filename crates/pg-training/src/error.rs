@@ -72,6 +72,19 @@ pub enum TrainingError {
         /// The newest snapshot.
         snapshot: Option<PathBuf>,
     },
+    /// Ranks of a run that do not hold the same.
+    #[error("{what} of {} not the same as of rank 0; the last snapshot is {}", ranks_text(ranks), snapshot.as_deref().map_or("not there yet".to_owned(), |p| p.display().to_string()))]
+    RanksDiffer {
+        /// What differs.
+        what: &'static str,
+        /// The ranks that differ from rank 0.
+        ranks: Vec<usize>,
+        /// The newest snapshot.
+        snapshot: Option<PathBuf>,
+    },
+    /// The ranks of a run cannot go on together.
+    #[error(transparent)]
+    Ranks(#[from] crate::RanksError),
     /// The dataset cannot serve this run.
     #[error("dataset {}: {reason}", path.display())]
     Dataset {
@@ -106,6 +119,14 @@ pub enum TrainingError {
     /// libtorch.
     #[error(transparent)]
     Torch(#[from] tch::TchError),
+}
+
+fn ranks_text(ranks: &[usize]) -> String {
+    let names: Vec<String> = ranks.iter().map(usize::to_string).collect();
+    match names.as_slice() {
+        [one] => format!("rank {one} is"),
+        _ => format!("ranks {} are", names.join(", ")),
+    }
 }
 
 impl TrainingError {

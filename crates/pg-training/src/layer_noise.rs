@@ -1,5 +1,6 @@
 //! The pictures of noise that a style-based generator's layers add (arXiv:1812.04948, section 2).
 
+use pg_networks::RowShare;
 use tch::{Device, Tensor};
 
 use crate::random_streams::{Stream, normal_source};
@@ -12,16 +13,18 @@ pub(crate) struct NoiseSource {
     pub(crate) counter: u64,
 }
 
-/// Noise `[count,1,S,S]` for each of `sides_px`, of all images from one source.
+/// Noise `[count,1,S,S]` for each of `sides_px`, of all images from one source; `count` are those of `share`.
 pub(crate) fn noise_of_step(
     source: NoiseSource,
     sides_px: &[i64],
     count: i64,
+    share: RowShare,
     device: Device,
 ) -> Vec<Tensor> {
     let mut draw = normal_source(source.seed, source.stream, source.counter);
     let picture = |&side: &i64| {
-        let numbers = draw((count * side * side) as usize);
+        let pixels = (side * side) as usize;
+        let numbers = share.take(draw(count as usize * share.ranks() * pixels), pixels);
         Tensor::from_slice(&numbers).view([count, 1, side, side]).to_device(device)
     };
     sides_px.iter().map(picture).collect()

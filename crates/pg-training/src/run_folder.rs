@@ -31,7 +31,8 @@ pub struct RunRecord {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: File,
+    /// Rank 0 holds it for all ranks of a run.
+    _lock: Option<File>,
 }
 
 impl RunFolder {
@@ -45,10 +46,16 @@ impl RunFolder {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(TrainingError::io("create", &lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
             Err(fs::TryLockError::WouldBlock) => Err(TrainingError::InUse { path: path.to_owned() }),
             Err(fs::TryLockError::Error(source)) => Err(TrainingError::io("lock", &lock_path)(source)),
         }
+    }
+
+    /// The folder as further ranks of a run see it, who only read: rank 0 holds the lock.
+    #[must_use]
+    pub fn of_further_rank(path: &Path) -> Self {
+        Self { path: path.to_owned(), _lock: None }
     }
 
     /// The folder.

@@ -73,6 +73,16 @@ impl Snapshot {
         Ok(Self { folder: folder.to_owned(), state })
     }
 
+    /// One that rank 0 has written, as the other ranks know it.
+    pub(crate) fn written_by_first(folder: PathBuf, state: SnapshotState) -> Self {
+        Self { folder, state }
+    }
+
+    /// The folder's own name.
+    pub(crate) fn name(&self) -> String {
+        self.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pg_networks::{
     Architecture, Discriminator, DiscriminatorNorm, Generator, GeneratorInputs, GeneratorNorm, GrowthState,
-    MultiplicativeNoise, Phase, StyleArchitecture, downscale_box, upscale_nearest,
+    MultiplicativeNoise, Phase, RowShare, StyleArchitecture, downscale_box, upscale_nearest,
 };
 use pg_schedule::{
     Labels, LayerNoise, LevelOfDetail, Network, Precision, Resampling, Round, StyleInput, TrainingSettings,
@@ -12,10 +12,12 @@ use pg_schedule::{
 use tch::{Device, Kind, Tensor};
 
 use crate::data_feed::Minibatch;
+use crate::gradient_sums::GradientSums;
 use crate::image_range::reals_to_f32;
 use crate::layer_noise::{NoiseSource, noise_of_step};
 use crate::losses::{DiscriminatorLoss, Objective, label_terms};
 use crate::random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
+use crate::ranks::{Ranks, SingleRank};
 use crate::{AdaptiveNoise, GeneratorAverage, Optimizer, TrainingError};
 
 /// Name of the discriminator's running mean output in a snapshot's state of training.
@@ -83,6 +85,8 @@ pub struct Trainer {
     pub(crate) discriminator_optimizer: Optimizer,
     objective: Objective,
     noise: AdaptiveNoise,
+    pub(crate) ranks: Box<dyn Ranks>,
+    sums: GradientSums,
 }
 
 impl Trainer {
@@ -134,7 +138,59 @@ impl Trainer {
             discriminator_optimizer: Optimizer::of(settings),
             objective: Objective::of(settings),
             noise: AdaptiveNoise::new(settings.discriminator_noise),
+            ranks: Box::new(SingleRank::default()),
+            sums: GradientSums::default(),
         })
+    }
+
+    /// The same trainer as one of several: minibatches given to it are its rank's share (see
+    /// [`Self::share_of`]), and its steps those of the whole minibatch.
+    #[must_use]
+    pub fn with_ranks(self, ranks: Box<dyn Ranks>) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// Whether sums over ranks start while the backward pass runs (they do unless told otherwise), or after it.
+    pub fn overlap_sums(&mut self, overlapping: bool) {
+        self.sums.overlapping = overlapping;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cut_sums_at(&mut self, numbers: usize) {
+        self.sums.bucket_numbers = numbers;
+    }
+
+    /// This rank's part of a minibatch of `minibatch` images.
+    ///
+    /// # Errors
+    /// [`pg_schedule::SettingsError::OutOfRange`] when it cannot be cut into whole groups of the minibatch standard
+    /// deviation for every rank.
+    pub fn share_of(&self, minibatch: u32) -> Result<RowShare, TrainingError> {
+        let group = self.settings.minibatch_stddev_group;
+        let (rank, ranks) = (self.ranks.rank(), self.ranks.count());
+        let share = RowShare::of(minibatch as usize, group as usize, rank, ranks);
+        share.ok_or_else(|| {
+            let groups = if group > 1 {
+                format!(" groups of minibatch_stddev_group, {group},")
+            } else {
+                " images".into()
+            };
+            let expected = format!(
+                "whole{groups} for each of {ranks} ranks: a multiple of {}",
+                ranks * group.max(1) as usize
+            );
+            let found = minibatch.to_string();
+            pg_schedule::SettingsError::OutOfRange { key: "minibatch", found, expected }.into()
+        })
+    }
+
+    /// This rank's part of the minibatch of which it holds `count` images.
+    fn share(&self, count: i64) -> RowShare {
+        let whole = count as usize * self.ranks.count();
+        let group = self.settings.minibatch_stddev_group as usize;
+        let share = RowShare::of(whole, group, self.ranks.rank(), self.ranks.count());
+        // Alone, any number of images is a minibatch, if not of whole groups.
+        share.unwrap_or(RowShare::WHOLE)
     }
 
     /// The averaged generator, for sampling.
@@ -210,14 +266,41 @@ impl Trainer {
         learning_rate: f64,
     ) -> Result<DiscriminatorLoss, TrainingError> {
         self.discriminator.refresh_norms()?;
-        let loss = self.discriminator_loss(state, minibatch)?;
+        let mut loss = self.discriminator_loss(state, minibatch)?;
         let weights = self.discriminator.active(state);
-        let gradients = gradients_of(&loss.total, &weights)?;
-        self.discriminator_optimizer.step(&weights, &gradients, learning_rate)?;
+        let order = self.discriminator.backward_order(state);
+        let mut measured = vec![loss.total.detach(), loss.real_score, loss.fake_score];
+        measured.extend(loss.gradient_norm.take());
+        let means = measured.len();
+        measured.extend(self.generator.parameters().buffers().map(|(_, buffer)| buffer.shallow_clone()));
+        let averaged = self.sums.averaged(&mut *self.ranks, &loss.total, &weights, &order, &measured)?;
+        let (means, buffers) = averaged.further.split_at(means);
+        self.take_running_statistics(buffers)?;
+        loss = DiscriminatorLoss {
+            total: means[0].shallow_clone(),
+            real_score: means[1].shallow_clone(),
+            fake_score: means[2].shallow_clone(),
+            gradient_norm: means.get(3).map(Tensor::shallow_clone),
+        };
+        self.discriminator_optimizer.step(&weights, &averaged.gradients, learning_rate)?;
         if self.settings.weight_clip > 0.0 {
             self.discriminator.clip_weights(self.settings.weight_clip)?;
         }
         Ok(loss)
+    }
+
+    /// Running statistics of the generator followed this rank's images alone: their means over the ranks take their
+    /// place.
+    fn take_running_statistics(&self, means: &[Tensor]) -> Result<(), TrainingError> {
+        if self.ranks.count() == 1 {
+            return Ok(());
+        }
+        tch::no_grad(|| {
+            for ((_, buffer), mean) in self.generator.parameters().buffers().zip(means) {
+                buffer.shallow_clone().f_copy_(mean)?;
+            }
+            Ok(())
+        })
     }
 
     fn discriminator_loss(
@@ -234,7 +317,9 @@ impl Trainer {
 
         let discriminator = self.discriminator.at(state)?;
         let mut draw = normal_source(self.settings.seed, Stream::DiscriminatorNoise, shown);
-        let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
+        let share = self.share(count);
+        let noise = (noise_strength > 0.0)
+            .then(|| MultiplicativeNoise::new(noise_strength, &mut draw).of_share(share));
         let objective = self.objective.at_step(self.discriminator_optimizer.steps());
         let (reals, (of_reals, of_fakes)) = if objective.r1_gamma > 0.0 && noise.is_none() {
             // Apart: R1 goes back and forth through the half with the reals only.
@@ -246,8 +331,9 @@ impl Trainer {
             (reals, judged)
         };
         let mix = || {
-            let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, count as usize);
-            Tensor::from_slice(&mix).to_device(self.device)
+            let whole = count as usize * share.ranks();
+            let mix = uniform_numbers(self.settings.seed, Stream::PenaltyMix, shown, whole);
+            Tensor::from_slice(&share.take(mix, 1)).to_device(self.device)
         };
         let mut loss = objective.discriminator_loss(
             &|images| discriminator.forward(images),
@@ -272,9 +358,13 @@ impl Trainer {
     ) -> Result<Tensor, TrainingError> {
         let loss = self.generator_loss(state, minibatch, noise_strength)?;
         let weights = self.generator.active(state);
-        let gradients = gradients_of(&loss, &weights)?;
-        self.generator_optimizer.step(&weights, &gradients, learning_rate)?;
-        Ok(loss)
+        let order = self.generator.backward_order(state);
+        let mut measured = vec![loss.detach()];
+        measured.extend(self.generator.parameters().buffers().map(|(_, buffer)| buffer.shallow_clone()));
+        let averaged = self.sums.averaged(&mut *self.ranks, &loss, &weights, &order, &measured)?;
+        self.take_running_statistics(&averaged.further[1..])?;
+        self.generator_optimizer.step(&weights, &averaged.gradients, learning_rate)?;
+        Ok(averaged.further[0].shallow_clone())
     }
 
     fn generator_loss(
@@ -287,7 +377,9 @@ impl Trainer {
         let labels = self.labels_of(minibatch)?;
         let fakes = self.fakes(&OF_GENERATOR, state, minibatch, labels.as_ref())?;
         let mut draw = normal_source(self.settings.seed, Stream::GeneratorNoise, shown);
-        let noise = (noise_strength > 0.0).then(|| MultiplicativeNoise::new(noise_strength, &mut draw));
+        let share = self.share(minibatch.images.size()[0]);
+        let noise = (noise_strength > 0.0)
+            .then(|| MultiplicativeNoise::new(noise_strength, &mut draw).of_share(share));
         let judgement = self.discriminator.at(state)?.judge(&fakes, noise);
         let loss = self.objective.generator_loss(&judgement.scores);
         Ok(match &labels {
@@ -312,7 +404,7 @@ impl Trainer {
         let latents = self.latents(streams.latents, shown, labels, count);
         let sides = generator.noise_sides_px();
         let source = NoiseSource { seed: self.settings.seed, stream: streams.noise, counter: shown };
-        let noise = noise_of_step(source, &sides, count, self.device);
+        let noise = noise_of_step(source, &sides, count, self.share(count), self.device);
         let others = (self.settings.network == Network::Style)
             .then(|| self.mixed_from(streams.mixing, shown, generator.layers()))
             .flatten()
@@ -367,7 +459,7 @@ impl Trainer {
         let sides = self.generator.at(state, Phase::Training)?.noise_sides_px();
         for (step, streams) in [("d", &OF_DISCRIMINATOR), ("g", &OF_GENERATOR)] {
             let source = NoiseSource { seed: self.settings.seed, stream: streams.noise, counter: shown };
-            let noise = noise_of_step(source, &sides, count, Device::Cpu);
+            let noise = noise_of_step(source, &sides, count, RowShare::WHOLE, Device::Cpu);
             let named = |(layer, noise)| (format!("input.{step}_noise{layer}"), noise);
             tensors.extend(noise.into_iter().enumerate().map(named));
         }
@@ -425,8 +517,10 @@ impl Trainer {
 
     /// `[N,latent_size]` from N(0, 1), the labels behind where there are some.
     fn latents(&self, stream: Stream, images_shown: u64, labels: Option<&Tensor>, count: i64) -> Tensor {
-        let size = i64::from(self.settings.latent_size);
-        let numbers = normal_numbers(self.settings.seed, stream, images_shown, (count * size) as usize);
+        let (size, share) = (i64::from(self.settings.latent_size), self.share(count));
+        let whole = (count * size) as usize * share.ranks();
+        let numbers = normal_numbers(self.settings.seed, stream, images_shown, whole);
+        let numbers = share.take(numbers, size as usize);
         let latents = Tensor::from_slice(&numbers).reshape([count, size]).to_device(self.device);
         match labels {
             Some(labels) => Tensor::cat(&[&latents, labels], 1),

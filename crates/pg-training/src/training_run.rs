@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pg_networks::RowShare;
 use pg_schedule::{KeepBest, Labels, LevelOfDetail, Round, Rounds, TrainingSettings};
 use pg_shard::Dataset;
 use serde::Serialize;
@@ -10,6 +11,8 @@ use tch::Device;
 use crate::data_feed::DataFeed;
 use crate::evaluation::{Evaluated, EvaluationLine, ScoredMoment, is_due};
 use crate::finite_check::first_not_finite;
+use crate::rank_agreement::{check_same_run, check_same_weights};
+use crate::ranks::{Ranks, any, by_first};
 use crate::run_folder::Retention;
 use crate::sampler::{ImageSheet, fixed_sheet};
 use crate::snapshot::{Snapshot, SnapshotState};
@@ -106,23 +109,30 @@ pub struct TrainingRun {
 }
 
 impl TrainingRun {
-    /// Prepares a run in `folder`, from its newest snapshot where there is one.
+    /// Prepares a run in `folder`, from its newest snapshot where there is one, as one of `ranks`. All ranks call it,
+    /// with the same arguments but for the device, after rank 0 has opened and recorded the folder.
     ///
     /// # Errors
-    /// A dataset without the levels needed; a snapshot of another dataset or shape; libtorch's.
+    /// A dataset without the levels needed; a snapshot of another dataset or shape; a minibatch that cannot be cut for
+    /// the ranks; [`TrainingError::RanksDiffer`] when they see other data or another run; libtorch's.
     pub fn prepare(
         folder: RunFolder,
         dataset: Dataset,
         settings: &TrainingSettings,
         resolution_px: u32,
         device: Device,
+        ranks: Box<dyn Ranks>,
     ) -> Result<Self, TrainingError> {
         let channels = dataset.channels() as u32;
         let label_size = label_size(&dataset);
         if settings.labels == Labels::AcGan && label_size == 0 {
             return Err(TrainingError::NoLabels);
         }
-        let mut trainer = Trainer::with_labels(settings, resolution_px, channels, label_size, device)?;
+        let mut trainer =
+            Trainer::with_labels(settings, resolution_px, channels, label_size, device)?.with_ranks(ranks);
+        for px in levels(settings, resolution_px) {
+            trainer.share_of(settings.minibatch.at(px))?;
+        }
         let newest = RunFolder::newest_snapshot(folder.path())?;
         let (mut images_shown, mut last_round) = (0, None);
         if let Some(snapshot) = &newest {
@@ -134,7 +144,10 @@ impl TrainingRun {
             snapshot.restore(&mut trainer)?;
             (images_shown, last_round) = (state.images_shown, state.last_round_images_shown);
         }
-        folder.rewind_logs(images_shown)?;
+        check_same_run(&mut *trainer.ranks, settings, &dataset.fingerprint(), images_shown)?;
+        if trainer.ranks.rank() == 0 {
+            folder.rewind_logs(images_shown)?;
+        }
         let settings = settings.clone();
         let mut run = Self {
             folder,
@@ -148,8 +161,15 @@ impl TrainingRun {
             newest,
             best: None,
         };
-        run.choose_best()?;
+        if run.is_first() {
+            run.choose_best()?;
+        }
         Ok(run)
+    }
+
+    /// Whether this process is the one that writes.
+    fn is_first(&self) -> bool {
+        self.trainer.ranks.rank() == 0
     }
 
     /// Bytes that the run will take on its device beyond what [`Self::prepare`] took, activations left out: both
@@ -158,6 +178,11 @@ impl TrainingRun {
     pub fn further_weight_bytes(&self) -> u64 {
         let [generator, discriminator] = self.trainer.weight_counts().map(|count| count as u64);
         size_of::<f32>() as u64 * (2 * (generator + discriminator) + generator.max(discriminator))
+    }
+
+    /// See [`Trainer::overlap_sums`].
+    pub fn overlap_sums(&mut self, overlapping: bool) {
+        self.trainer.overlap_sums(overlapping);
     }
 
     /// Real images shown so far.
@@ -172,7 +197,9 @@ impl TrainingRun {
     /// [`TrainingError::Diverged`] with the last good snapshot; I/O errors; libtorch's.
     pub fn train(&mut self, observer: &mut dyn RunObserver) -> Result<RunEnd, TrainingError> {
         if self.newest.is_none() {
-            self.write_sheet_of_reals(observer)?;
+            if self.is_first() {
+                self.write_sheet_of_reals(observer)?;
+            }
             self.write_snapshot(observer)?;
         }
         // Killed, or stopped, between a snapshot and its scores.
@@ -182,16 +209,21 @@ impl TrainingRun {
         let plan = self.settings.growth_plan(self.resolution_px);
         let before = self.last_round.map(|shown| plan.at(shown));
         let rounds = Rounds::from(&self.settings, self.resolution_px, self.images_shown, before);
-        let levels: Vec<u32> =
-            (plan.start_resolution_px.ilog2()..=self.resolution_px.ilog2()).map(|log2| 1 << log2).collect();
-        let mut feed =
-            DataFeed::start(&self.dataset, &rounds, &levels, self.settings.seed, self.settings.mirror)?;
+        let levels: Vec<u32> = levels(&self.settings, self.resolution_px).collect();
+        let (rank, ranks) = (self.trainer.ranks.rank(), self.trainer.ranks.count());
+        let group = self.settings.minibatch_stddev_group as usize;
+        // Every minibatch can be cut: that was checked at the start.
+        let share = move |minibatch: u32| {
+            RowShare::of(minibatch as usize, group, rank, ranks).unwrap_or(RowShare::WHOLE)
+        };
+        let (seed, mirror) = (self.settings.seed, self.settings.mirror);
+        let mut feed = DataFeed::start(&self.dataset, &rounds, &levels, seed, mirror, share)?;
         let mut tick = Tick::start(self.images_shown);
         let mut last = None;
         for round in rounds {
             self.train_round(&round, &mut feed, &mut tick)?;
             observer.round(self.images_shown, round.level);
-            let stop = observer.stop_requested();
+            let stop = any(&mut *self.trainer.ranks, observer.stop_requested())?;
             let tick_images = self.settings.tick_kimg.at(round.level.resolution_px) * 1000.0;
             // Scores need a snapshot of their own: they end the tick, so that they come at the same moments whether
             // or not the run was ever stopped.
@@ -265,15 +297,20 @@ impl TrainingRun {
         if let Some((what, value)) = first_not_finite(&self.trainer)? {
             return Err(self.diverged(what, value, self.images_shown));
         }
+        // Before the snapshot: what ranks do not agree on is not saved.
+        let snapshot = self.newest.as_ref().map(|s| s.folder().to_owned());
+        check_same_weights(&mut self.trainer, snapshot.as_deref())?;
         // The snapshot comes last: killed before it, a resumed run makes this tick again, line and
         // sheet included.
-        let line = tick.line(self.images_shown, round);
-        self.folder.log(&line)?;
-        observer.tick(&line)?;
-        let state = growth_state(round.level);
-        let cells = (sheet_columns(self.resolution_px), sheet_rows(self.resolution_px));
-        let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, cells, self.device)?;
-        observer.sheet(&format!("fakes-{:06}", self.images_shown / 1000), &sheet)?;
+        if self.is_first() {
+            let line = tick.line(self.images_shown, round);
+            self.folder.log(&line)?;
+            observer.tick(&line)?;
+            let state = growth_state(round.level);
+            let cells = (sheet_columns(self.resolution_px), sheet_rows(self.resolution_px));
+            let sheet = fixed_sheet(self.trainer.average(), state, self.settings.seed, cells, self.device)?;
+            observer.sheet(&format!("fakes-{:06}", self.images_shown / 1000), &sheet)?;
+        }
         self.write_snapshot(observer)?;
         self.evaluate_if_due(observer)
     }
@@ -289,6 +326,19 @@ impl TrainingRun {
         if !self.is_evaluation_due() {
             return Ok(true);
         }
+        if self.trainer.ranks.count() == 1 {
+            return self.evaluate(observer);
+        }
+        if !self.is_first() {
+            let done = by_first(&mut *self.trainer.ranks, || Ok::<_, TrainingError>(Vec::new()))?;
+            return Ok(done == [1]);
+        }
+        let done = self.evaluate(observer);
+        let answer = by_first(&mut *self.trainer.ranks, || done.map(|done| vec![u8::from(done)]))?;
+        Ok(answer == [1])
+    }
+
+    fn evaluate(&mut self, observer: &mut dyn RunObserver) -> Result<bool, TrainingError> {
         let is_done = |line: &EvaluationLine| line.images_shown == self.images_shown;
         if self.folder.evaluations()?.last().is_some_and(is_done) {
             return Ok(true);
@@ -353,10 +403,31 @@ impl TrainingRun {
             kept: self.images_shown == 0 || complete || count(self.images_shown) > count(before),
             dataset_fingerprint: self.dataset.fingerprint(),
         };
-        let snapshot = Snapshot::write(&self.folder, &self.trainer, state, self.best)?;
-        self.prune()?;
-        observer.snapshot(&snapshot);
-        self.newest = Some(snapshot);
+        let written = if self.is_first() {
+            Snapshot::write(&self.folder, &self.trainer, state.clone(), self.best).and_then(|snapshot| {
+                self.prune()?;
+                observer.snapshot(&snapshot);
+                Ok(Some(snapshot))
+            })
+        } else {
+            Ok(None)
+        };
+        // The name depends on scores that rank 0 alone knows.
+        let (mut snapshot, mut failed) = (None, None);
+        match written {
+            Ok(written) => snapshot = written,
+            Err(error) => failed = Some(error),
+        }
+        let own_name = snapshot.as_ref().map(Snapshot::name);
+        let name = by_first(&mut *self.trainer.ranks, || match (failed, own_name) {
+            (Some(error), _) => Err(error),
+            (None, name) => Ok(name.unwrap_or_default().into_bytes()),
+        })?;
+        let further = || {
+            let folder = self.folder.path().join("snapshots").join(String::from_utf8_lossy(&name).as_ref());
+            Snapshot::written_by_first(folder, state)
+        };
+        self.newest = Some(snapshot.unwrap_or_else(further));
         Ok(())
     }
 
@@ -373,6 +444,12 @@ impl TrainingRun {
         let sheet = ImageSheet { bytes, count, channels: level.channels(), resolution_px: side };
         observer.sheet("reals", &sheet)
     }
+}
+
+/// The resolutions that a run visits.
+fn levels(settings: &TrainingSettings, resolution_px: u32) -> impl Iterator<Item = u32> + use<> {
+    let start = settings.growth_plan(resolution_px).start_resolution_px;
+    (start.ilog2()..=resolution_px.ilog2()).map(|log2| 1 << log2)
 }
 
 /// Components of the dataset's labels, 0 without labels.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use pg_image::Planar;
 use pg_image::level_of_detail::pyramid;
+use pg_networks::RowShare;
 use pg_schedule::{ByResolution, Preset, Rounds, TrainingSettings};
 use pg_shard::{BuildPlan, Dataset, DatasetBuilder, IndexLine, Opened};
 use pg_training::{DataFeed, MinibatchBytes};
@@ -61,7 +62,7 @@ fn shown(dataset: &Dataset, minibatch: u32, mirror: bool, after_rounds: usize) -
     let start = rounds.get(after_rounds).map_or(0, |round| round.images_shown);
     let before = after_rounds.checked_sub(1).map(|last| rounds[last].level);
     let from = Rounds::from(&settings, SIDE as u32, start, before);
-    let mut feed = DataFeed::start(dataset, &from, &[SIDE as u32], 5, mirror).unwrap();
+    let mut feed = DataFeed::start(dataset, &from, &[SIDE as u32], 5, mirror, |_| RowShare::WHOLE).unwrap();
     let mut shown = Vec::new();
     let mut position = start;
     while let Ok(MinibatchBytes { images_shown, bytes, shape, .. }) = feed.next_bytes() {
@@ -119,7 +120,7 @@ fn tensors_hold_the_bytes_scaled_to_the_networks_range() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(folder.path());
     let rounds = Rounds::from(&settings(4), SIDE as u32, 0, None);
-    let feed = || DataFeed::start(&dataset, &rounds, &[SIDE as u32], 5, true).unwrap();
+    let feed = || DataFeed::start(&dataset, &rounds, &[SIDE as u32], 5, true, |_| RowShare::WHOLE).unwrap();
     let (mut tensors, mut bytes) = (feed(), feed());
     for _ in 0..6 {
         let (minibatch, plain) = (tensors.next_minibatch(Device::Cpu).unwrap(), bytes.next_bytes().unwrap());

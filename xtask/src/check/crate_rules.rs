@@ -22,6 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("pg-schedule", &[]),
     ("pg-networks", &[]),
     ("pg-training", &["pg-image", "pg-networks", "pg-schedule", "pg-shard"]),
+    ("pg-mpi", &[]),
     ("pg-report", &["pg-metrics"]),
     ("pg-cli", &["pg-image"]),
     ("pg-cloud", &["pg-image", "pg-shard", "pg-sources"]),
@@ -47,6 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "pg-cli",
             "pg-image",
             "pg-metrics",
+            "pg-mpi",
             "pg-networks",
             "pg-schedule",
             "pg-shard",
@@ -84,6 +86,11 @@ const RESERVED: &[Reserved] = &[
         packages: &["ort", "ort-sys"],
         only_in: &["pg-onnx"],
         reason: "pg-onnx is the only door to ONNX Runtime",
+    },
+    Reserved {
+        packages: &["mpi", "mpi-sys"],
+        only_in: &["pg-mpi"],
+        reason: "pg-mpi is the only door to MPI",
     },
     Reserved {
         packages: &["clap", "anyhow", "indicatif"],

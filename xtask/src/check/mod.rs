@@ -61,7 +61,11 @@ const WITHOUT_TORCH: &[Step] = &[
     ("clippy, default members", clippy_default),
 ];
 
-const WITH_TORCH: &[Step] = &[("clippy, whole workspace", clippy_all), ("documentation", documentation)];
+const WITH_TORCH: &[Step] = &[
+    ("clippy, whole workspace", clippy_all),
+    ("clippy, several processes", clippy_mpi),
+    ("documentation", documentation),
+];
 
 /// Runs `cargo xtask check`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
@@ -139,6 +143,26 @@ fn clippy_all(workspace: &Workspace) -> Result<Outcome> {
         "-D",
         "warnings",
     ]))
+}
+
+fn clippy_mpi(workspace: &Workspace) -> Result<Outcome> {
+    if !setup::mpi::is_installed() {
+        return Ok(Outcome::Skipped("no Open MPI (cargo xtask setup --mpi)".to_owned()));
+    }
+    let mut command = workspace.cargo();
+    command.args([
+        "clippy",
+        "--quiet",
+        "--all-targets",
+        "-p",
+        "pg-mpi",
+        "-p",
+        "pgtrain",
+        "-p",
+        "tests-pgtrain",
+    ]);
+    let features = "pg-mpi/mpi,pgtrain/mpi,tests-pgtrain/mpi";
+    Outcome::of_command(command.args(["--features", features, "--", "-D", "warnings"]))
 }
 
 fn documentation(workspace: &Workspace) -> Result<Outcome> {

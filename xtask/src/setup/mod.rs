@@ -8,6 +8,7 @@ mod apt;
 mod failure;
 pub(crate) mod lapack;
 mod meter;
+pub(crate) mod mpi;
 mod pip;
 pub(crate) mod slurm;
 mod stamp;
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// Slurm from Debian's packages, for the tests of parts under a scheduler (needs root)
     #[arg(long)]
     slurm: bool,
+    /// Open MPI from Debian's packages, for the cargo feature `mpi` (needs root)
+    #[arg(long)]
+    mpi: bool,
     /// Say what would be fetched, and fetch nothing
     #[arg(long)]
     dry_run: bool,
@@ -91,6 +95,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     }
     if arguments.slurm {
         slurm::SLURM.install(arguments.dry_run)?;
+    }
+    if arguments.mpi {
+        mpi::OPEN_MPI.install(arguments.dry_run)?;
     }
     Ok(Verdict::Good)
 }

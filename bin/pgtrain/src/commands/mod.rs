@@ -13,9 +13,13 @@ use pg_cli::{ExitStatus, Provenance, StderrNotes};
 use pg_schedule::TrainingSettings;
 
 use crate::args::{Args, Command};
+use crate::launch;
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let notes = StderrNotes::new(args.common.quiet);
+    if !matches!(args.command, Command::Run(_) | Command::Resume(_)) {
+        launch::refuse_several()?;
+    }
     match args.command {
         Command::Run(command) => run::start(&command, &args.common, notes),
         Command::Resume(command) => run::resume(&command, &args.common, notes),

@@ -3,40 +3,24 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, Provenance, StderrNotes, WorkFailed};
-use pg_schedule::TrainingSettings;
+use pg_cli::{
+    CommonArgs, ExitStatus, Interrupt, Interrupted, Progress, ProgressStyle, Provenance, StderrNotes,
+    WorkFailed,
+};
+use pg_schedule::{GeneratorNorm, TrainingSettings};
 use pg_shard::Dataset;
 use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
+use crate::launch::Launch;
 use crate::run_observer::Observer;
 use crate::settings::resolve_for_run;
 use crate::{device, memory};
 
 pub(crate) fn start(args: &RunArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
-    let resolved = resolve_for_run(args)?;
-    let dataset = open_dataset(&args.dataset)?;
-    let finest = dataset.resolutions().last().map_or(0, |&r| u32::from(r));
-    let resolution = resolved.settings.resolution_on(finest, resolved.resolution_asked_for)?;
-    check_levels(&dataset, &args.dataset, resolved.settings.start_resolution.min(resolution), resolution)?;
-    let record = RunRecord {
-        dataset: args.dataset.canonicalize().unwrap_or_else(|_| args.dataset.clone()),
-        dataset_fingerprint: dataset.fingerprint(),
-        resolution,
-        provenance: provenance(&resolved.settings)?,
-    };
-    // Nothing is written before all of this is known to do.
-    let device = device::select(&args.device, common.threads, notes)?;
-    let folder = RunFolder::open(&args.output).context("-o")?;
-    match RunFolder::recorded(&args.output)? {
-        Some((settings, earlier)) if !args.force => {
-            if let Some(what) = difference(&settings, &earlier, &resolved.settings, &record) {
-                return Err(TrainingError::OtherRun { path: args.output.clone(), what }.into());
-            }
-        }
-        _ => folder.record(&resolved.settings, &record)?,
-    }
-    train(folder, dataset, &resolved.settings, resolution, device, common, notes)
+    let launch = Launch::begin()?;
+    let result = start_as(&launch, args, common, notes);
+    launch.end(result)
 }
 
 pub(crate) fn resume(
@@ -44,55 +28,154 @@ pub(crate) fn resume(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
-    let Some((settings, record)) = RunFolder::recorded(&args.run)? else {
-        bail!(
-            "{} is no run folder: expected run.json in it; start one with `pgtrain run`",
-            args.run.display()
-        );
-    };
-    let path = args.dataset.as_deref().unwrap_or(&record.dataset);
-    let dataset = open_dataset(path)?;
-    if dataset.fingerprint() != record.dataset_fingerprint {
-        bail!(
-            "dataset {} is not the one that {} was trained on: expected fingerprint {}, found {}; \
-             give the right one with --dataset",
-            path.display(),
-            args.run.display(),
-            record.dataset_fingerprint,
-            dataset.fingerprint()
-        );
-    }
-    let device = device::select(&args.device, common.threads, notes)?;
-    let folder = RunFolder::open(&args.run)?;
-    train(folder, dataset, &settings, record.resolution, device, common, notes)
+    let launch = Launch::begin()?;
+    let result = resume_as(&launch, args, common, notes);
+    launch.end(result)
 }
 
-fn train(
-    folder: RunFolder,
+/// What a run needs before its folder is touched.
+struct Prepared {
     dataset: Dataset,
-    settings: &TrainingSettings,
+    settings: TrainingSettings,
     resolution: u32,
     device: tch::Device,
+    threads: usize,
+    overlapping: bool,
+}
+
+fn start_as(
+    launch: &Launch,
+    args: &RunArgs,
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
+    let threads = launch.threads(common, notes)?;
+    let prepare = || {
+        let resolved = resolve_for_run(args)?;
+        let dataset = open_dataset(&args.dataset)?;
+        let finest = dataset.resolutions().last().map_or(0, |&r| u32::from(r));
+        let resolution = resolved.settings.resolution_on(finest, resolved.resolution_asked_for)?;
+        let coarsest = resolved.settings.start_resolution.min(resolution);
+        check_levels(&dataset, &args.dataset, coarsest, resolution)?;
+        // Nothing is written before all of this is known to do.
+        let device = device::select_for(&args.device, threads, launch.local_rank(), of_first(launch, notes))?;
+        let overlapping = !args.sum_after_backward;
+        Ok(Prepared { dataset, settings: resolved.settings, resolution, device, threads, overlapping })
+    };
+    let prepared = match launch.agree(prepare())? {
+        Ok(prepared) => prepared,
+        Err(status) => return Ok(status),
+    };
+    let open = || {
+        if !launch.is_first() {
+            return Ok(RunFolder::of_further_rank(&args.output));
+        }
+        let record = RunRecord {
+            dataset: args.dataset.canonicalize().unwrap_or_else(|_| args.dataset.clone()),
+            dataset_fingerprint: prepared.dataset.fingerprint(),
+            resolution: prepared.resolution,
+            provenance: provenance(&prepared.settings)?,
+        };
+        let folder = RunFolder::open(&args.output).context("-o")?;
+        match RunFolder::recorded(&args.output)? {
+            Some((settings, earlier)) if !args.force => {
+                if let Some(what) = difference(&settings, &earlier, &prepared.settings, &record) {
+                    return Err(TrainingError::OtherRun { path: args.output.clone(), what }.into());
+                }
+            }
+            _ => folder.record(&prepared.settings, &record)?,
+        }
+        Ok(folder)
+    };
+    match launch.agree(open())? {
+        Ok(folder) => train(launch, folder, prepared, common, notes),
+        Err(status) => Ok(status),
+    }
+}
+
+fn resume_as(
+    launch: &Launch,
+    args: &ResumeArgs,
+    common: &CommonArgs,
+    notes: StderrNotes,
+) -> anyhow::Result<ExitStatus> {
+    let threads = launch.threads(common, notes)?;
+    let prepare = || {
+        let Some((settings, record)) = RunFolder::recorded(&args.run)? else {
+            bail!(
+                "{} is no run folder: expected run.json in it; start one with `pgtrain run`",
+                args.run.display()
+            );
+        };
+        let path = args.dataset.as_deref().unwrap_or(&record.dataset);
+        let dataset = open_dataset(path)?;
+        if dataset.fingerprint() != record.dataset_fingerprint {
+            bail!(
+                "dataset {} is not the one that {} was trained on: expected fingerprint {}, found {}; \
+                 give the right one with --dataset",
+                path.display(),
+                args.run.display(),
+                record.dataset_fingerprint,
+                dataset.fingerprint()
+            );
+        }
+        let device = device::select_for(&args.device, threads, launch.local_rank(), of_first(launch, notes))?;
+        let resolution = record.resolution;
+        Ok(Prepared { dataset, settings, resolution, device, threads, overlapping: true })
+    };
+    let prepared = match launch.agree(prepare())? {
+        Ok(prepared) => prepared,
+        Err(status) => return Ok(status),
+    };
+    let first = launch.is_first();
+    let further = || Ok(RunFolder::of_further_rank(&args.run));
+    let folder = if first { RunFolder::open(&args.run).map_err(Into::into) } else { further() };
+    match launch.agree(folder)? {
+        Ok(folder) => train(launch, folder, prepared, common, notes),
+        Err(status) => Ok(status),
+    }
+}
+
+/// Notes of the first process only: the others would repeat them.
+fn of_first(launch: &Launch, notes: StderrNotes) -> StderrNotes {
+    if launch.is_first() { notes } else { StderrNotes::new(true) }
+}
+
+fn train(
+    launch: &Launch,
+    folder: RunFolder,
+    prepared: Prepared,
+    common: &CommonArgs,
+    all_notes: StderrNotes,
+) -> anyhow::Result<ExitStatus> {
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
     let path = folder.path().to_owned();
-    let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device)?;
+    let Prepared { dataset, settings, resolution, device, threads, overlapping } = prepared;
+    let (settings, notes) = (&settings, of_first(launch, all_notes));
+    let ranks = launch.ranks(&path, &interrupt, all_notes);
+    if ranks.count() > 1 {
+        notes.note(format_args!("{} ranks, {threads} threads each", ranks.count()));
+        if let Some(layer) = layer_of_whole_minibatches(settings) {
+            notes.note(format_args!("{layer} sees the images of its own rank only"));
+        }
+    }
+    let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device, ranks)?;
+    run.overlap_sums(overlapping);
     if device == tch::Device::Cpu {
         memory::check_before_training(settings, resolution, run.further_weight_bytes(), notes)?;
     }
     let total = (settings.total_kimg * 1000.0).ceil() as u64;
-    let progress = Progress::new(common.progress_style(), "train", "images", total);
+    let style = if launch.is_first() { common.progress_style() } else { ProgressStyle::Hidden };
+    let progress = Progress::new(style, "train", "images", total);
     if run.images_shown() > 0 {
         notes.note(format_args!("going on after {} images", run.images_shown()));
         progress.resume_at(run.images_shown());
     }
     if settings.eval_kimg > 0.0 {
         rayon::ThreadPoolBuilder::new()
-            .num_threads(common.threads)
+            .num_threads(threads)
             .build_global()
-            .with_context(|| format!("cannot start {} threads (--threads)", common.threads))?;
+            .with_context(|| format!("cannot start {threads} threads (--threads)"))?;
     }
     let shown = run.images_shown();
     let mut observer = Observer::new(&path, settings, resolution, shown, &interrupt, &progress);
@@ -103,17 +186,27 @@ fn train(
             notes.note(format_args!("done: {}", snapshot.folder().display()));
             Ok(ExitStatus::Done)
         }
-        RunEnd::Stopped(snapshot) => {
-            interrupt.check(|| {
-                format!(
+        RunEnd::Stopped(snapshot) => match launch.signal(&interrupt)? {
+            Some(signal) => Err(Interrupted {
+                signal,
+                advice: format!(
                     "saved {}; go on with `pgtrain resume {}`",
                     snapshot.folder().display(),
                     path.display()
-                )
-            })?;
-            Ok(ExitStatus::Done)
-        }
+                ),
+            }
+            .into()),
+            None => Ok(ExitStatus::Done),
+        },
     }
+}
+
+/// The layer whose output for an image depends on the whole minibatch, not on a group of it.
+fn layer_of_whole_minibatches(settings: &TrainingSettings) -> Option<&'static str> {
+    if settings.generator_norm == GeneratorNorm::Batch {
+        return Some("batch normalisation");
+    }
+    (settings.minibatch_discrimination > 0).then_some("minibatch discrimination")
 }
 
 /// A run that has diverged did run: exit status 1, with what to try.

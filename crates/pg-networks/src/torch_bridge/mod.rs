@@ -2,6 +2,8 @@
 //! differentiable operations whose kernel is ours. The only module of this crate with `unsafe` in it.
 #![allow(unsafe_code, reason = "FFI to libtorch; each block states its invariant, and the interface is safe")]
 
+mod arrivals;
+
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::OnceLock;
@@ -9,6 +11,8 @@ use std::sync::OnceLock;
 use tch::{Device, TchError, Tensor};
 
 use crate::number::Number;
+
+pub use arrivals::gradients_as_they_arrive;
 
 /// The three forms of <g, C(x, w)>, C being linear in x and in w. Each is the derivative of the two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod weights;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use pg_networks::{GeneratorAt, GeneratorPart, GeneratorProgram, Phase};
+use pg_networks::{GeneratorAt, GeneratorPart, GeneratorProgram, Phase, RowShare};
 use pg_shard::write_atomically;
 use tch::{CModule, Device, Kind, Tensor};
 
@@ -292,7 +292,7 @@ impl GeneratorExport {
 /// The noise that files carry: a picture for each layer, the same for all images and all generators of a size.
 fn fixed_noise(generator: &GeneratorAt) -> Vec<Tensor> {
     let source = NoiseSource { seed: 0, stream: Stream::ExportLayerNoise, counter: 0 };
-    noise_of_step(source, &generator.noise_sides_px(), 1, Device::Cpu)
+    noise_of_step(source, &generator.noise_sides_px(), 1, RowShare::WHOLE, Device::Cpu)
 }
 
 /// What the formats say of input and output.

@@ -1,0 +1,195 @@
+//! MPI's processes as the ranks of a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pg_cli::{ExitStatus, Interrupt, Interrupted, StderrNotes};
+use pg_mpi::{MpiError, World};
+use pg_training::{Ranks, RanksError, RunFolder, TrainingError};
+
+/// A sum that takes longer has lost a rank. Other waits have no end: rank 0 may be scoring.
+const LONGEST_SUM: Duration = Duration::from_secs(30 * 60);
+/// Time for the others to answer after a signal, before the user is told. Launchers kill a second after they ask.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// As long an aborted process waits to be ended by MPI.
+const ABORT: Duration = Duration::from_secs(10);
+/// The least rank may be the one that died: the next one speaks as well.
+const SPEAKERS: usize = 2;
+
+type SharedWorld = Arc<Mutex<World>>;
+
+pub(crate) fn locked(world: &SharedWorld) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn for_ever(_: Duration) -> bool {
+    true
+}
+
+/// See [`Ranks`].
+#[derive(Debug)]
+pub(crate) struct MpiRanks {
+    world: SharedWorld,
+    rank: usize,
+    count: usize,
+    watch: Watch,
+}
+
+/// Looks for signals while others are waited for.
+#[derive(Debug)]
+struct Watch {
+    speaks: bool,
+    run: PathBuf,
+    interrupt: Interrupt,
+    signal_seen: Option<Instant>,
+    told: bool,
+    notes: StderrNotes,
+}
+
+impl Watch {
+    fn look(&mut self) {
+        if self.told || !self.interrupt.requested() {
+            return;
+        }
+        if self.signal_seen.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            return;
+        }
+        self.told = true;
+        if self.speaks {
+            let snapshot = RunFolder::newest_snapshot(&self.run).ok().flatten();
+            let snapshot = snapshot.map_or("not there yet".to_owned(), |s| s.folder().display().to_string());
+            self.notes.warning(format_args!(
+                "asked to stop, but not all ranks answer: if one of them died, the last snapshot is {snapshot}; go on with \
+                 `pgtrain resume {}` under mpirun",
+                self.run.display()
+            ));
+        }
+    }
+}
+
+impl MpiRanks {
+    pub(crate) fn new(world: &SharedWorld, run: &Path, interrupt: &Interrupt, notes: StderrNotes) -> Self {
+        let (rank, count) = (locked(world).rank(), locked(world).count());
+        let watch = Watch {
+            speaks: rank < SPEAKERS,
+            run: run.to_owned(),
+            interrupt: interrupt.clone(),
+            signal_seen: None,
+            told: false,
+            notes,
+        };
+        Self { world: Arc::clone(world), rank, count, watch }
+    }
+}
+
+fn lost(_: MpiError) -> RanksError {
+    RanksError::Lost
+}
+
+impl Ranks for MpiRanks {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), RanksError> {
+        locked(&self.world).start_sum(numbers).map_err(lost)
+    }
+
+    fn finish_sum(&mut self) -> Result<Vec<f32>, RanksError> {
+        let watch = &mut self.watch;
+        let mut goes_on = |waited: Duration| {
+            watch.look();
+            waited < LONGEST_SUM
+        };
+        locked(&self.world).finish_sum(&mut goes_on).map_err(lost)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, RanksError> {
+        let watch = &mut self.watch;
+        let mut goes_on = |_: Duration| {
+            watch.look();
+            true
+        };
+        locked(&self.world).gather(bytes, &mut goes_on).map_err(lost)
+    }
+}
+
+/// The cores that this process may use, divided by the processes of the machine that may use the same.
+pub(crate) fn part_of_cores(world: &SharedWorld, cores: usize, notes: StderrNotes) -> anyhow::Result<usize> {
+    let line = |path: &str, key: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned()
+    };
+    let host = line("/proc/sys/kernel/hostname", "");
+    let place = format!("{host} {}", line("/proc/self/status", "Cpus_allowed_list"));
+    let places = locked(world).gather(place.as_bytes(), &mut for_ever)?;
+    let sharing = places.iter().filter(|other| **other == place.as_bytes()).count().max(1);
+    let there = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let there = there.lines().filter(|line| line.starts_with("processor")).count();
+    let local = locked(world).local_count();
+    if cores * local < there && locked(world).rank() == 0 {
+        notes.note(format_args!(
+            "each rank is bound to {cores} of {there} cores: mpirun --bind-to none, or --map-by slot:PE=N, gives it more"
+        ));
+    }
+    Ok((cores / sharing).max(1))
+}
+
+/// The highest signal that came to any process.
+pub(crate) fn signal_of_any(world: &SharedWorld, own: Option<i32>) -> anyhow::Result<Option<i32>> {
+    let all = locked(world).gather(&own.unwrap_or(0).to_le_bytes(), &mut for_ever)?;
+    let signals = all.iter().filter_map(|bytes| bytes.as_slice().try_into().ok().map(i32::from_le_bytes));
+    Ok(signals.max().filter(|&signal| signal != 0))
+}
+
+/// See [`crate::launch::Launch::agree`].
+pub(crate) fn agree<T>(
+    world: &SharedWorld,
+    result: anyhow::Result<T>,
+) -> anyhow::Result<Result<T, ExitStatus>> {
+    let own = result.as_ref().err().map(|error| vec![pg_cli::status_of(error).code()]);
+    let all = locked(world).gather(&own.unwrap_or_default(), &mut for_ever)?;
+    let Some(first) = all.iter().position(|status| !status.is_empty()) else { return result.map(Ok) };
+    if let Err(error) = &result
+        && first == locked(world).rank()
+    {
+        pg_cli::report(error);
+    }
+    Ok(Err(if all[first] == [1] { ExitStatus::SomeFailed } else { ExitStatus::CouldNotRun }))
+}
+
+/// See [`crate::launch::Launch::end`].
+pub(crate) fn end_with(world: &SharedWorld, error: &anyhow::Error) -> ExitStatus {
+    let status = pg_cli::status_of(error);
+    let rank = locked(world).rank();
+    if is_shared(error) {
+        if rank == 0 {
+            pg_cli::report(error);
+        }
+        return status;
+    }
+    pg_cli::report(&anyhow::anyhow!("rank {rank}: {error:#}"));
+    locked(world).abort_handle().abort(i32::from(status.code()));
+    std::thread::sleep(ABORT);
+    std::process::exit(i32::from(status.code()))
+}
+
+/// Whether all ranks have this error.
+fn is_shared(error: &anyhow::Error) -> bool {
+    let training = error.downcast_ref::<TrainingError>();
+    let agreed = |error: &TrainingError| {
+        matches!(
+            error,
+            TrainingError::RanksDiffer { .. }
+                | TrainingError::Settings(_)
+                | TrainingError::Ranks(RanksError::OtherRank { .. })
+        )
+    };
+    // Losses are means over ranks: all of them diverge.
+    error.is::<Interrupted>() || error.is::<pg_cli::WorkFailed>() || training.is_some_and(agreed)
+}
