@@ -9,7 +9,7 @@ use pg_cli::{CommonArgs, ExitStatus, Interrupt, StderrNotes};
 use pg_training::{Ranks, SingleRank};
 
 #[cfg(feature = "mpi")]
-use crate::mpi_ranks::{self, MpiRanks};
+use crate::mpi_ranks::{self, MpiRanks, World};
 
 /// Number of processes that a launcher started, by what it says in the environment.
 ///
@@ -39,7 +39,7 @@ pub(crate) fn refuse_several() -> anyhow::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Launch {
     #[cfg(feature = "mpi")]
-    world: Option<Arc<Mutex<pg_mpi::World>>>,
+    world: Option<Arc<Mutex<World>>>,
 }
 
 impl Launch {
@@ -51,7 +51,7 @@ impl Launch {
             if count == 1 {
                 return Ok(Self { world: None });
             }
-            let world = pg_mpi::World::start()?;
+            let world = World::start()?;
             if world.count() != count {
                 bail!(
                     "the launcher started {count} processes, but MPI knows {}: expected the launcher of the MPI that \

@@ -1,15 +1,20 @@
 //! MPI's processes as the ranks of a run.
 
+mod tensor_addends;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pg_cli::{ExitStatus, Interrupt, Interrupted, StderrNotes};
-use pg_mpi::{MpiError, World};
+use pg_mpi::MpiError;
 use pg_training::{Ranks, RanksError, RunFolder, TrainingError};
+use tch::{Device, Tensor};
+
+use tensor_addends::TensorAddends;
 
 /// A sum that takes longer has lost a rank. Other waits have no end: rank 0 may be scoring.
-const LONGEST_SUM: Duration = Duration::from_secs(30 * 60);
+const LONGEST_SUM: Duration = Duration::from_mins(30);
 /// Time for the others to answer after a signal, before the user is told. Launchers kill a second after they ask.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// As long an aborted process waits to be ended by MPI.
@@ -17,6 +22,7 @@ const ABORT: Duration = Duration::from_secs(10);
 /// The least rank may be the one that died: the next one speaks as well.
 const SPEAKERS: usize = 2;
 
+pub(crate) type World = pg_mpi::World<TensorAddends>;
 type SharedWorld = Arc<Mutex<World>>;
 
 pub(crate) fn locked(world: &SharedWorld) -> MutexGuard<'_, World> {
@@ -70,7 +76,10 @@ impl Watch {
 
 impl MpiRanks {
     pub(crate) fn new(world: &SharedWorld, run: &Path, interrupt: &Interrupt, notes: StderrNotes) -> Self {
-        let (rank, count) = (locked(world).rank(), locked(world).count());
+        let (rank, count) = {
+            let world = locked(world);
+            (world.rank(), world.count())
+        };
         let watch = Watch {
             speaks: rank < SPEAKERS,
             run: run.to_owned(),
@@ -96,17 +105,27 @@ impl Ranks for MpiRanks {
         self.count
     }
 
-    fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), RanksError> {
-        locked(&self.world).start_sum(numbers).map_err(lost)
+    fn start_sum(&mut self, numbers: Tensor) -> Result<(), RanksError> {
+        let mut world = locked(&self.world);
+        let own = match numbers.device() {
+            Device::Cpu => numbers,
+            Device::Cuda(gpu) if world.reaches_cuda_memory() => {
+                // MPI knows nothing of the work that still computes them.
+                tch::Cuda::synchronize(gpu as i64);
+                numbers
+            }
+            _ => numbers.f_to_device(Device::Cpu)?,
+        };
+        world.start_sum(TensorAddends::new(own)?).map_err(lost)
     }
 
-    fn finish_sum(&mut self) -> Result<Vec<f32>, RanksError> {
+    fn finish_sum(&mut self) -> Result<Tensor, RanksError> {
         let watch = &mut self.watch;
         let mut goes_on = |waited: Duration| {
             watch.look();
             waited < LONGEST_SUM
         };
-        locked(&self.world).finish_sum(&mut goes_on).map_err(lost)
+        locked(&self.world).finish_sum(&mut goes_on).map(TensorAddends::into_sum).map_err(lost)
     }
 
     fn gather(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, RanksError> {

@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mpi::collective::SystemOperation;
 use mpi::datatype::PartitionMut;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 use thiserror::Error;
 
+use crate::addends::{Addends, MemoryReach, sum_over};
 use crate::polite_wait::wait_for_all;
 
 /// How often a wait asks its caller whether to go on.
@@ -33,8 +33,8 @@ pub enum MpiError {
 }
 
 /// What the thread that owns MPI is asked for.
-enum Request {
-    Sum(Vec<f32>),
+enum Request<A> {
+    Sum(A),
     Gather(Vec<u8>),
     /// To look whether the process is to be aborted.
     Look,
@@ -48,31 +48,38 @@ struct Place {
     count: usize,
     local_rank: usize,
     local_count: usize,
+    reach: MemoryReach,
 }
 
-/// All processes of the launch. Dropped, it waits for the others to do the same; see [`AbortHandle`] for ends that
+/// All processes of the launch, which sum numbers that lie in an `A`. Dropped, it waits for the others to do the same; see [`AbortHandle`] for ends that
 /// the others do not share.
 #[derive(Debug)]
-pub struct World {
+pub struct World<A> {
     place: Place,
-    requests: Sender<Request>,
-    sums: Receiver<Vec<f32>>,
+    requests: Sender<Request<A>>,
+    sums: Receiver<A>,
     gathered: Receiver<Vec<Vec<u8>>>,
-    abort: AbortHandle,
+    abort: AbortHandle<A>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Ends all processes at once, from any thread.
-#[derive(Debug, Clone)]
-pub struct AbortHandle {
+#[derive(Debug)]
+pub struct AbortHandle<A> {
     status: Arc<AtomicI32>,
-    requests: Sender<Request>,
+    requests: Sender<Request<A>>,
+}
+
+impl<A> Clone for AbortHandle<A> {
+    fn clone(&self) -> Self {
+        Self { status: Arc::clone(&self.status), requests: self.requests.clone() }
+    }
 }
 
 /// No abort asked for: exit statuses are 0 and more.
 const NONE: i32 = -1;
 
-impl AbortHandle {
+impl<A> AbortHandle<A> {
     /// Ends all processes with exit status `status` as soon as MPI can, this one included.
     pub fn abort(&self, status: i32) {
         self.status.store(status, Ordering::SeqCst);
@@ -85,7 +92,7 @@ impl AbortHandle {
     }
 }
 
-impl World {
+impl<A: Addends> World<A> {
     /// Starts MPI; to be called once in a process, by all processes of the launch.
     ///
     /// # Errors
@@ -106,7 +113,8 @@ impl World {
             let size = |c: &SimpleCommunicator| (c.rank() as usize, c.size() as usize);
             let ((rank, count), (local_rank, local_count)) = (size(&world), size(&local));
             drop(local);
-            if place_sender.send(Place { rank, count, local_rank, local_count }).is_err() {
+            let reach = MemoryReach::of_library();
+            if place_sender.send(Place { rank, count, local_rank, local_count, reach }).is_err() {
                 return;
             }
             serve(&world, &inbox, &sum_sender, &gather_sender, &watched);
@@ -139,26 +147,32 @@ impl World {
         self.place.local_count
     }
 
+    /// Whether the MPI in use says that it reads and writes CUDA memory.
+    #[must_use]
+    pub fn reaches_cuda_memory(&self) -> bool {
+        self.place.reach == MemoryReach::HostAndCuda
+    }
+
     /// A way to end all processes from elsewhere.
     #[must_use]
-    pub fn abort_handle(&self) -> AbortHandle {
+    pub fn abort_handle(&self) -> AbortHandle<A> {
         self.abort.clone()
     }
 
-    /// Starts to sum `numbers` over all processes, element by element, and returns at once. All processes start the
+    /// Starts to sum `addends` over all processes, element by element, and returns at once. All processes start the
     /// same sums and gatherings, in the same order and of the same lengths.
     ///
     /// # Errors
     /// [`MpiError::Lost`].
-    pub fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), MpiError> {
-        self.requests.send(Request::Sum(numbers)).map_err(|_| MpiError::Lost)
+    pub fn start_sum(&mut self, addends: A) -> Result<(), MpiError> {
+        self.requests.send(Request::Sum(addends)).map_err(|_| MpiError::Lost)
     }
 
     /// The oldest sum that was started and not taken yet. `goes_on` is asked now and then, with the time waited.
     ///
     /// # Errors
     /// [`MpiError::Lost`], also when `goes_on` says no.
-    pub fn finish_sum(&mut self, goes_on: &mut dyn FnMut(Duration) -> bool) -> Result<Vec<f32>, MpiError> {
+    pub fn finish_sum(&mut self, goes_on: &mut dyn FnMut(Duration) -> bool) -> Result<A, MpiError> {
         answer(&self.sums, goes_on)
     }
 
@@ -176,7 +190,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl<A> Drop for World<A> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // The others would wait for ever.
@@ -201,27 +215,22 @@ fn answer<T>(answers: &Receiver<T>, goes_on: &mut dyn FnMut(Duration) -> bool) -
 }
 
 /// The life of the thread that owns MPI.
-fn serve(
+fn serve<A: Addends>(
     world: &SimpleCommunicator,
-    inbox: &Receiver<Request>,
-    sums: &Sender<Vec<f32>>,
+    inbox: &Receiver<Request<A>>,
+    sums: &Sender<A>,
     gathered: &Sender<Vec<Vec<u8>>>,
-    abort: &AbortHandle,
+    abort: &AbortHandle<A>,
 ) {
-    // Memory of the last sum, for the next one.
-    let mut spare = Vec::new();
     for request in inbox {
         let must_end = || abort.asked_for().is_some();
         let goes_on = match request {
             Request::Finish => false,
             Request::Look => !must_end(),
-            Request::Sum(numbers) => {
+            Request::Sum(mut addends) => {
                 wait_for_all(world, must_end) && {
-                    let mut sum = std::mem::take(&mut spare);
-                    sum.resize(numbers.len(), 0.0);
-                    world.all_reduce_into(&numbers[..], &mut sum[..], SystemOperation::sum());
-                    spare = numbers;
-                    sums.send(sum).is_ok()
+                    sum_over(world, &mut addends);
+                    sums.send(addends).is_ok()
                 }
             }
             Request::Gather(bytes) => {
@@ -244,7 +253,9 @@ fn gather_all(world: &SimpleCommunicator, bytes: &[u8]) -> Vec<Vec<u8>> {
     let starts: Vec<i32> =
         lengths.iter().scan(0, |end, &length| Some(std::mem::replace(end, *end + length))).collect();
     let mut all = vec![0_u8; lengths.iter().map(|&length| length as usize).sum()];
-    {
+    // An empty vector of bytes points to address 1, and so does MPI_IN_PLACE of Open MPI.
+    let bytes = if bytes.is_empty() { &[0][..0] } else { bytes };
+    if !all.is_empty() {
         let mut parts = PartitionMut::new(&mut all[..], &lengths[..], &starts[..]);
         world.all_gather_varcount_into(bytes, &mut parts);
     }

@@ -67,7 +67,7 @@ impl GradientSums {
         }
         let buckets = sender.finish()?;
         let all: Vec<Tensor> = further.iter().map(|t| t.flatten(0, -1)).collect();
-        ranks.start_sum(numbers_of(&all)?)?;
+        ranks.start_sum(Tensor::f_cat(&all, 0)?)?;
 
         let mut gradients: Vec<Option<Tensor>> = inputs.iter().map(|_| None).collect();
         for bucket in &buckets {
@@ -149,7 +149,8 @@ impl<'a> Sender<'a> {
                 break;
             }
             let parts: Vec<Tensor> = bucket.iter().filter_map(|&index| self.waiting[index].take()).collect();
-            self.ranks.start_sum(numbers_of(&parts)?)?;
+            // Also of one: a gradient may lie in memory that others see.
+            self.ranks.start_sum(Tensor::f_cat(&parts, 0)?)?;
             self.sent += 1;
         }
         Ok(())
@@ -189,24 +190,6 @@ impl MemoryOrder {
     }
 }
 
-/// The numbers of flat f32 tensors on one device, one after the other.
-fn numbers_of(parts: &[Tensor]) -> Result<Vec<f32>, TchError> {
-    let mut numbers = vec![0.0_f32; parts.iter().map(Tensor::numel).sum()];
-    if parts.iter().any(|part| part.device() != Device::Cpu) {
-        // One transfer for all.
-        Tensor::f_cat(parts, 0)?.f_copy_data(&mut numbers, parts.iter().map(Tensor::numel).sum())?;
-        return Ok(numbers);
-    }
-    let mut at = 0;
-    for part in parts {
-        let len = part.numel();
-        part.f_copy_data(&mut numbers[at..at + len], len)?;
-        at += len;
-    }
-    Ok(numbers)
-}
-
-fn averages(sum: &[f32], scale: f64, device: Device) -> Result<Tensor, TchError> {
-    let mut sum = Tensor::f_from_slice(sum)?.f_to_device(device)?;
-    sum.f_mul_scalar_(scale)
+fn averages(sum: &Tensor, scale: f64, device: Device) -> Result<Tensor, TchError> {
+    sum.f_to_device(device)?.f_mul_scalar_(scale)
 }

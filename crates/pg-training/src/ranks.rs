@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tch::{TchError, Tensor};
 use thiserror::Error;
 
 /// Why ranks cannot go on together.
@@ -17,6 +18,9 @@ pub enum RanksError {
         /// The first one that did.
         rank: usize,
     },
+    /// libtorch's.
+    #[error(transparent)]
+    Tensor(#[from] TchError),
 }
 
 /// The processes of a data-parallel run: each computes a part of every minibatch.
@@ -29,17 +33,18 @@ pub trait Ranks: fmt::Debug + Send {
     /// Number of processes.
     fn count(&self) -> usize;
 
-    /// Starts to sum `numbers` over all ranks, element by element, and returns at once.
+    /// Starts to sum `numbers` over all ranks, element by element, and returns at once: f32 `[N]`, contiguous, on any
+    /// device, in memory that nothing else uses from now on.
     ///
     /// # Errors
-    /// [`RanksError::Lost`].
-    fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), RanksError>;
+    /// [`RanksError::Lost`]; libtorch's.
+    fn start_sum(&mut self, numbers: Tensor) -> Result<(), RanksError>;
 
-    /// The oldest sum that was started and not taken yet: the same bits on all ranks.
+    /// The oldest sum that was started and not taken yet, on whatever device it was made: the same bits on all ranks.
     ///
     /// # Errors
     /// [`RanksError::Lost`].
-    fn finish_sum(&mut self) -> Result<Vec<f32>, RanksError>;
+    fn finish_sum(&mut self) -> Result<Tensor, RanksError>;
 
     /// What every rank gives, of any length, in the order of the ranks.
     ///
@@ -51,7 +56,7 @@ pub trait Ranks: fmt::Debug + Send {
 /// One process that trains alone.
 #[derive(Debug, Default)]
 pub struct SingleRank {
-    sums: std::collections::VecDeque<Vec<f32>>,
+    sums: std::collections::VecDeque<Tensor>,
 }
 
 impl Ranks for SingleRank {
@@ -63,12 +68,12 @@ impl Ranks for SingleRank {
         1
     }
 
-    fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), RanksError> {
+    fn start_sum(&mut self, numbers: Tensor) -> Result<(), RanksError> {
         self.sums.push_back(numbers);
         Ok(())
     }
 
-    fn finish_sum(&mut self) -> Result<Vec<f32>, RanksError> {
+    fn finish_sum(&mut self) -> Result<Tensor, RanksError> {
         self.sums.pop_front().ok_or(RanksError::Lost)
     }
 
@@ -135,6 +140,8 @@ pub(crate) mod in_process {
     use std::collections::VecDeque;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
+    use tch::Tensor;
+
     use super::{Ranks, RanksError};
 
     /// Threads that send each other what they have.
@@ -143,7 +150,7 @@ pub(crate) mod in_process {
         rank: usize,
         to: Vec<Sender<Vec<u8>>>,
         from: Vec<Receiver<Vec<u8>>>,
-        sums: VecDeque<Vec<f32>>,
+        sums: VecDeque<Tensor>,
     }
 
     /// `count` of them.
@@ -170,7 +177,9 @@ pub(crate) mod in_process {
             self.to.len()
         }
 
-        fn start_sum(&mut self, numbers: Vec<f32>) -> Result<(), RanksError> {
+        fn start_sum(&mut self, numbers: Tensor) -> Result<(), RanksError> {
+            assert!(numbers.is_contiguous() && numbers.dim() == 1);
+            let numbers = Vec::<f32>::try_from(numbers)?;
             let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
             let mut sum = vec![0.0; numbers.len()];
             for part in self.gather(&bytes)? {
@@ -179,11 +188,11 @@ pub(crate) mod in_process {
                     *sum += f32::from_le_bytes(x.try_into().unwrap());
                 }
             }
-            self.sums.push_back(sum);
+            self.sums.push_back(Tensor::from_slice(&sum));
             Ok(())
         }
 
-        fn finish_sum(&mut self) -> Result<Vec<f32>, RanksError> {
+        fn finish_sum(&mut self) -> Result<Tensor, RanksError> {
             self.sums.pop_front().ok_or(RanksError::Lost)
         }
 

@@ -167,7 +167,8 @@ const KEEP_GRADIENTS: &str = "adam_beta1=1e-30";
 fn last_gradients(trainer: &Trainer) -> [Vec<f32>; 2] {
     ["generator", "discriminator"].map(|network| {
         let moments = trainer.optimizer_state();
-        let of_network = moments.iter().filter(|(name, _)| name.starts_with(network) && name.ends_with(".m"));
+        let is_first_moment = |name: &str| name.starts_with(network) && name.rsplit('.').next() == Some("m");
+        let of_network = moments.iter().filter(|(name, _)| is_first_moment(name));
         of_network.flat_map(|(_, moment)| Vec::<f32>::try_from(moment.flatten(0, -1)).unwrap()).collect()
     })
 }
@@ -191,7 +192,8 @@ fn copy_state(of: &Trainer, to: &mut Trainer) {
         to.copy_from(from).unwrap();
     }
     let steps = (of.generator_optimizer.steps(), of.discriminator_optimizer.steps());
-    let state: Vec<_> = of.optimizer_state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+    let state: Vec<_> =
+        of.optimizer_state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
     if steps.0 > 0 {
         to.restore_optimizers(GROWTH, steps, &state).unwrap();
     }

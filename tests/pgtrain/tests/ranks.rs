@@ -120,10 +120,11 @@ fn largest_difference(sandbox: &Sandbox, one: &str, other: &str) -> f32 {
     largest
 }
 
-/// [`small_run`] with an epsilon that is above the rounding noise of gradients: else Adam makes full steps of the noise.
-fn smooth_run<'a>(output: &'a str, kimg: &'a str) -> Vec<&'a str> {
+/// [`small_run`] with steps a tenth as long and an epsilon above the rounding noise of gradients: else that noise grows
+/// from step to step, as any noise does, and Adam makes full steps of it.
+fn quiet_run<'a>(output: &'a str, kimg: &'a str) -> Vec<&'a str> {
     let mut arguments = small_run(output, kimg);
-    arguments.extend(["--set", "adam_epsilon=0.01"]);
+    arguments.extend(["--set", "adam_epsilon=0.01", "--set", "learning_rate=0.0001"]);
     arguments
 }
 
@@ -131,8 +132,8 @@ fn smooth_run<'a>(output: &'a str, kimg: &'a str) -> Vec<&'a str> {
 fn two_processes_train_what_one_trains() {
     let sandbox = sandbox_with_faces();
     // 50 steps of 16 images: stable, fading, stable.
-    let _ = sandbox.run("pgtrain", smooth_run("one", "0.8")).with_status(0);
-    run_two(&sandbox, &smooth_run("two", "0.8"));
+    let _ = sandbox.run("pgtrain", quiet_run("one", "0.8")).with_status(0);
+    run_two(&sandbox, &quiet_run("two", "0.8"));
     let difference = largest_difference(&sandbox, "one", "two");
     assert!(difference <= 1e-5, "{difference}");
     let images = |run: &str| support::lines(&sandbox, &format!("{run}/log.jsonl")).len();
@@ -158,9 +159,9 @@ fn a_run_of_two_stopped_by_sigterm_goes_on_bit_for_bit() {
 #[test]
 fn sigterm_to_the_launcher_stops_all_ranks_with_a_snapshot() {
     let sandbox = sandbox_with_faces();
-    // The launcher kills after a second unless it is told to wait.
-    let grace = ["--mca", "odls_base_sigkill_timeout", "60"];
-    let launcher = mpirun(&sandbox, &grace, &small_run("run", "3")).spawn().unwrap();
+    // Open MPI waits so many seconds before it passes SIGTERM on, and as many more before it kills.
+    let grace = ["--mca", "odls_base_sigkill_timeout", "4"];
+    let launcher = mpirun(&sandbox, &grace, &small_run("run", "100")).spawn().unwrap();
     wait_for_ticks(&sandbox.path("run"), 1);
     signal("-TERM", launcher.id());
     let (_, stderr) = finished(launcher.wait_with_output().unwrap());
@@ -195,8 +196,8 @@ fn when_a_rank_dies_the_last_snapshot_is_named_and_the_run_goes_on_from_it() {
 #[test]
 fn a_run_of_two_goes_on_with_one() {
     let sandbox = sandbox_with_faces();
-    let _ = sandbox.run("pgtrain", smooth_run("one", "0.8")).with_status(0);
-    let launcher = mpirun(&sandbox, &[], &smooth_run("two", "0.8")).spawn().unwrap();
+    let _ = sandbox.run("pgtrain", quiet_run("one", "0.8")).with_status(0);
+    let launcher = mpirun(&sandbox, &[], &quiet_run("two", "0.8")).spawn().unwrap();
     wait_for_ticks(&sandbox.path("two"), 1);
     signal("-TERM", ranks_of(&launcher)[0]);
     let (status, stderr) = finished(launcher.wait_with_output().unwrap());
