@@ -63,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     let mut features = vec![CLOUD];
     features.extend(with_slurm.then_some("tests-pgprep/slurm"));
     features.extend(with_mpi.then_some("tests-pgtrain/mpi"));
+    features.extend((with_mpi && with_slurm).then_some("tests-pgtrain/slurm"));
     let features = features.join(",");
     let mut command = if process::cargo_has("nextest") {
         let mut command = cargo(&["nextest", "run"]);

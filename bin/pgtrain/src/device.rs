@@ -18,12 +18,11 @@ pub(crate) fn select(text: &str, threads: usize, notes: StderrNotes) -> anyhow::
     select_for(text, threads, 0, notes)
 }
 
-/// The same for one of several processes on a machine, the `local_rank`-th: where no GPU is named, it takes the GPU of
-/// that number.
+/// The same for one of several processes: where no GPU is named, it takes number `gpu` of those it sees.
 pub(crate) fn select_for(
     text: &str,
     threads: usize,
-    local_rank: usize,
+    gpu: usize,
     notes: StderrNotes,
 ) -> anyhow::Result<Device> {
     set_threads(threads);
@@ -39,7 +38,7 @@ pub(crate) fn select_for(
         "cpu" => Device::Cpu,
         // All ranks of a machine alike: one too many for its GPUs must not go on without.
         "auto" if cuda(0).is_err() => Device::Cpu,
-        "auto" | "cuda" => cuda(local_rank)?,
+        "auto" | "cuda" => cuda(gpu)?,
         other => match other.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(index)) => cuda(index)?,
             _ => bail!("--device {other}: expected auto, cpu, or cuda:0, cuda:1, …"),

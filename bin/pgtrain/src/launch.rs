@@ -82,13 +82,14 @@ impl Launch {
         true
     }
 
-    /// This process among those of its machine.
-    pub(crate) fn local_rank(&self) -> usize {
+    /// The GPU that is this process's, of those it sees.
+    pub(crate) fn gpu(&self) -> anyhow::Result<usize> {
         #[cfg(feature = "mpi")]
         if let Some(world) = &self.world {
-            return mpi_ranks::locked(world).local_rank();
+            return mpi_ranks::place_among_same_gpus(world);
         }
-        0
+        let _ = self;
+        Ok(0)
     }
 
     /// Threads for this process: those asked for, or its part of the cores.

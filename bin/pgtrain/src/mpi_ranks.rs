@@ -138,16 +138,27 @@ impl Ranks for MpiRanks {
     }
 }
 
+/// The place of this process among those of its machine that see the same GPUs: schedulers may give each its own.
+pub(crate) fn place_among_same_gpus(world: &SharedWorld) -> anyhow::Result<usize> {
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let (places, own) = places_of_all(world, &visible)?;
+    Ok(places[..own].iter().filter(|place| **place == places[own]).count())
+}
+
+/// The machine of each process with what it says of itself, and which of them this one is.
+fn places_of_all(world: &SharedWorld, what: &str) -> anyhow::Result<(Vec<Vec<u8>>, usize)> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut world = locked(world);
+    let places = world.gather(format!("{host} {what}").as_bytes(), &mut for_ever)?;
+    Ok((places, world.rank()))
+}
+
 /// The cores that this process may use, divided by the processes of the machine that may use the same.
 pub(crate) fn part_of_cores(world: &SharedWorld, cores: usize, notes: StderrNotes) -> anyhow::Result<usize> {
-    let line = |path: &str, key: &str| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned()
-    };
-    let host = line("/proc/sys/kernel/hostname", "");
-    let place = format!("{host} {}", line("/proc/self/status", "Cpus_allowed_list"));
-    let places = locked(world).gather(place.as_bytes(), &mut for_ever)?;
-    let sharing = places.iter().filter(|other| **other == place.as_bytes()).count().max(1);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let allowed = status.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap_or_default();
+    let (places, own) = places_of_all(world, allowed)?;
+    let sharing = places.iter().filter(|place| **place == places[own]).count();
     let there = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let there = there.lines().filter(|line| line.starts_with("processor")).count();
     let local = locked(world).local_count();

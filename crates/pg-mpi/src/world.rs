@@ -46,7 +46,6 @@ enum Request<A> {
 struct Place {
     rank: usize,
     count: usize,
-    local_rank: usize,
     local_count: usize,
     reach: MemoryReach,
 }
@@ -110,11 +109,11 @@ impl<A: Addends> World<A> {
             };
             let world = universe.world();
             let local = world.split_shared(0);
-            let size = |c: &SimpleCommunicator| (c.rank() as usize, c.size() as usize);
-            let ((rank, count), (local_rank, local_count)) = (size(&world), size(&local));
+            let (rank, count, local_count) =
+                (world.rank() as usize, world.size() as usize, local.size() as usize);
             drop(local);
             let reach = MemoryReach::of_library();
-            if place_sender.send(Place { rank, count, local_rank, local_count, reach }).is_err() {
+            if place_sender.send(Place { rank, count, local_count, reach }).is_err() {
                 return;
             }
             serve(&world, &inbox, &sum_sender, &gather_sender, &watched);
@@ -133,12 +132,6 @@ impl<A: Addends> World<A> {
     #[must_use]
     pub fn count(&self) -> usize {
         self.place.count
-    }
-
-    /// This process among those of its machine, from 0.
-    #[must_use]
-    pub fn local_rank(&self) -> usize {
-        self.place.local_rank
     }
 
     /// Number of processes on its machine.

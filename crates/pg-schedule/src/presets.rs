@@ -25,7 +25,11 @@ pub enum Preset {
     PaperCifar10,
     /// An LSUN category at 256 px on one GPU.
     PaperLsun,
-    /// The same with minibatches and learning rates of eight GPUs.
+    /// The same with minibatches and learning rates of two GPUs.
+    PaperLsun2Gpu,
+    /// Of four GPUs.
+    PaperLsun4Gpu,
+    /// Of eight GPUs.
     PaperLsun8Gpu,
     /// Minutes on a CPU: narrow networks, up to 32 px. For demos and tests, not for quality.
     Tiny,
@@ -33,11 +37,19 @@ pub enum Preset {
     Ablation(Ablation),
     /// The style-based network on CelebA-HQ, one GPU, as its authors published it.
     StyleganCelebahq,
-    /// The same with minibatches and learning rates of eight GPUs.
+    /// The same with minibatches of two GPUs; learning rates are the same for any number.
+    StyleganCelebahq2Gpu,
+    /// Of four GPUs.
+    StyleganCelebahq4Gpu,
+    /// Of eight GPUs.
     StyleganCelebahq8Gpu,
     /// On FFHQ.
     StyleganFfhq,
-    /// On FFHQ with eight GPUs.
+    /// On FFHQ with two GPUs.
+    StyleganFfhq2Gpu,
+    /// With four GPUs.
+    StyleganFfhq4Gpu,
+    /// With eight GPUs.
     StyleganFfhq8Gpu,
     /// The style-based network at the size of [`Self::Tiny`].
     StyleTiny,
@@ -46,7 +58,7 @@ pub enum Preset {
 }
 
 /// Every preset.
-pub const PRESETS: [Preset; 29] = [
+pub const PRESETS: [Preset; 35] = [
     Preset::PaperCelebahq,
     Preset::PaperCelebahq2Gpu,
     Preset::PaperCelebahq4Gpu,
@@ -54,6 +66,8 @@ pub const PRESETS: [Preset; 29] = [
     Preset::PaperCelebahqV1,
     Preset::PaperCifar10,
     Preset::PaperLsun,
+    Preset::PaperLsun2Gpu,
+    Preset::PaperLsun4Gpu,
     Preset::PaperLsun8Gpu,
     Preset::Tiny,
     Preset::Ablation(Ablation::A),
@@ -66,8 +80,12 @@ pub const PRESETS: [Preset; 29] = [
     Preset::Ablation(Ablation::G),
     Preset::Ablation(Ablation::H),
     Preset::StyleganCelebahq,
+    Preset::StyleganCelebahq2Gpu,
+    Preset::StyleganCelebahq4Gpu,
     Preset::StyleganCelebahq8Gpu,
     Preset::StyleganFfhq,
+    Preset::StyleganFfhq2Gpu,
+    Preset::StyleganFfhq4Gpu,
     Preset::StyleganFfhq8Gpu,
     Preset::StyleTiny,
     Preset::StyleAblation(StyleAblation::A),
@@ -90,6 +108,8 @@ impl Preset {
             Self::PaperCelebahqV1 => "paper-celebahq-v1",
             Self::PaperCifar10 => "paper-cifar10",
             Self::PaperLsun => "paper-lsun",
+            Self::PaperLsun2Gpu => "paper-lsun-2gpu",
+            Self::PaperLsun4Gpu => "paper-lsun-4gpu",
             Self::PaperLsun8Gpu => "paper-lsun-8gpu",
             Self::Tiny => "tiny",
             Self::Ablation(row) => match row {
@@ -104,8 +124,12 @@ impl Preset {
                 Ablation::H => "ablation-h",
             },
             Self::StyleganCelebahq => "stylegan-celebahq",
+            Self::StyleganCelebahq2Gpu => "stylegan-celebahq-2gpu",
+            Self::StyleganCelebahq4Gpu => "stylegan-celebahq-4gpu",
             Self::StyleganCelebahq8Gpu => "stylegan-celebahq-8gpu",
             Self::StyleganFfhq => "stylegan-ffhq",
+            Self::StyleganFfhq2Gpu => "stylegan-ffhq-2gpu",
+            Self::StyleganFfhq4Gpu => "stylegan-ffhq-4gpu",
             Self::StyleganFfhq8Gpu => "stylegan-ffhq-8gpu",
             Self::StyleTiny => "style-tiny",
             Self::StyleAblation(row) => match row {
@@ -124,13 +148,21 @@ impl Preset {
     pub fn summary(self) -> &'static str {
         match self {
             Self::PaperCelebahq => "CelebA-HQ to 1024 px, one GPU: 600+600 kimg a level, 12000 in all",
-            Self::PaperCelebahq2Gpu => "the same with minibatches and learning rates of two GPUs",
-            Self::PaperCelebahq4Gpu => "of four GPUs",
-            Self::PaperCelebahq8Gpu => "of eight GPUs",
+            Self::PaperCelebahq2Gpu | Self::PaperLsun2Gpu => {
+                "the same with minibatches and learning rates of two GPUs"
+            }
+            Self::StyleganCelebahq2Gpu | Self::StyleganFfhq2Gpu => "the same with minibatches of two GPUs",
+            Self::PaperCelebahq4Gpu
+            | Self::PaperLsun4Gpu
+            | Self::StyleganCelebahq4Gpu
+            | Self::StyleganFfhq4Gpu => "of four GPUs",
+            Self::PaperCelebahq8Gpu
+            | Self::PaperLsun8Gpu
+            | Self::StyleganCelebahq8Gpu
+            | Self::StyleganFfhq8Gpu => "of eight GPUs",
             Self::PaperCelebahqV1 => "as in the paper's text: 800+800 kimg a level, minibatches of 16",
             Self::PaperCifar10 => "CIFAR-10 at 32 px, gradient penalty around 750",
             Self::PaperLsun => "an LSUN category at 256 px, one GPU",
-            Self::PaperLsun8Gpu => "the same with minibatches and learning rates of eight GPUs",
             Self::Tiny => "narrow networks up to 32 px, minutes on a CPU: for demos and tests",
             Self::Ablation(row) => match row {
                 Ablation::A => "table 1 of the paper at the size of tiny: WGAN-GP's training",
@@ -144,9 +176,7 @@ impl Preset {
                 Ablation::H => "wider and longer",
             },
             Self::StyleganCelebahq => "style-based, CelebA-HQ to 1024 px, one GPU: R1, 25000 kimg",
-            Self::StyleganCelebahq8Gpu => "style-based, CelebA-HQ, minibatches of eight GPUs",
             Self::StyleganFfhq => "style-based, FFHQ to 1024 px, one GPU",
-            Self::StyleganFfhq8Gpu => "style-based, FFHQ, minibatches of eight GPUs",
             Self::StyleTiny => "tiny with the style-based network",
             Self::StyleAblation(row) => match row {
                 StyleAblation::A => "table 1 of the style-based paper at the size of tiny: ProGAN",
@@ -181,23 +211,9 @@ impl Preset {
         let paper = celebahq();
         match self {
             Self::PaperCelebahq => paper,
-            Self::PaperCelebahq2Gpu => TrainingSettings {
-                minibatch: ByResolution::table(
-                    8,
-                    &[(4, 256), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16), (256, 8)],
-                ),
-                learning_rate: ByResolution::table(0.001, &[(512, 0.0015), (1024, 0.002)]),
-                ..paper
-            },
-            Self::PaperCelebahq4Gpu => TrainingSettings {
-                minibatch: ByResolution::table(
-                    16,
-                    &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16)],
-                ),
-                learning_rate: ByResolution::table(0.001, &[(256, 0.0015), (512, 0.002), (1024, 0.003)]),
-                ..paper
-            },
-            Self::PaperCelebahq8Gpu => on_eight_gpus(paper),
+            Self::PaperCelebahq2Gpu => TWO_GPUS.with_rates(paper),
+            Self::PaperCelebahq4Gpu => FOUR_GPUS.with_rates(paper),
+            Self::PaperCelebahq8Gpu => EIGHT_GPUS.with_rates(paper),
             Self::PaperCelebahqV1 => TrainingSettings {
                 total_kimg: 19_000.0,
                 lod_train_kimg: 800.0,
@@ -215,8 +231,10 @@ impl Preset {
                 learning_rate: ByResolution::Everywhere(0.001),
                 ..paper
             },
-            Self::PaperLsun => TrainingSettings { resolution: 256, ..paper },
-            Self::PaperLsun8Gpu => TrainingSettings { resolution: 256, ..on_eight_gpus(paper) },
+            Self::PaperLsun => lsun(paper),
+            Self::PaperLsun2Gpu => TWO_GPUS.with_rates(lsun(paper)),
+            Self::PaperLsun4Gpu => FOUR_GPUS.with_rates(lsun(paper)),
+            Self::PaperLsun8Gpu => EIGHT_GPUS.with_rates(lsun(paper)),
             Self::Tiny => TrainingSettings {
                 resolution: 32,
                 total_kimg: 48.0,
@@ -235,23 +253,53 @@ impl Preset {
             },
             Self::Ablation(row) => row.settings(&Self::Tiny.settings()),
             Self::StyleganCelebahq | Self::StyleganFfhq => stylegan(&paper),
-            Self::StyleganCelebahq8Gpu | Self::StyleganFfhq8Gpu => on_eight_gpus(stylegan(&paper)),
+            Self::StyleganCelebahq2Gpu | Self::StyleganFfhq2Gpu => TWO_GPUS.minibatches(stylegan(&paper)),
+            Self::StyleganCelebahq4Gpu | Self::StyleganFfhq4Gpu => FOUR_GPUS.minibatches(stylegan(&paper)),
+            Self::StyleganCelebahq8Gpu | Self::StyleganFfhq8Gpu => EIGHT_GPUS.minibatches(stylegan(&paper)),
             Self::StyleTiny => StyleAblation::F.settings(&Self::Tiny.settings()),
             Self::StyleAblation(row) => row.settings(&Self::Tiny.settings()),
         }
     }
 }
 
-/// The authors' minibatches and learning rates of eight GPUs.
-fn on_eight_gpus(settings: TrainingSettings) -> TrainingSettings {
-    TrainingSettings {
-        minibatch: ByResolution::table(32, &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32)]),
-        learning_rate: ByResolution::table(
-            0.001,
-            &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
-        ),
-        ..settings
+/// The authors' table for a number of GPUs: by resolution in pixels, and where it says nothing.
+struct OnGpus {
+    minibatches: (u32, &'static [(u32, u32)]),
+    /// ProGAN's; the style-based network has those of eight GPUs on any number.
+    rates: &'static [(u32, f64)],
+}
+
+const TWO_GPUS: OnGpus = OnGpus {
+    minibatches: (8, &[(4, 256), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16), (256, 8)]),
+    rates: &[(512, 0.0015), (1024, 0.002)],
+};
+const FOUR_GPUS: OnGpus = OnGpus {
+    minibatches: (16, &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16)]),
+    rates: &[(256, 0.0015), (512, 0.002), (1024, 0.003)],
+};
+const EIGHT_GPUS: OnGpus = OnGpus {
+    minibatches: (32, &[(4, 512), (8, 256), (16, 128), (32, 64), (64, 32)]),
+    rates: &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
+};
+
+impl OnGpus {
+    fn minibatches(&self, settings: TrainingSettings) -> TrainingSettings {
+        let (elsewhere, table) = self.minibatches;
+        TrainingSettings { minibatch: ByResolution::table(elsewhere, table), ..settings }
     }
+
+    fn learning_rate(&self) -> ByResolution<f64> {
+        ByResolution::table(0.001, self.rates)
+    }
+
+    fn with_rates(&self, settings: TrainingSettings) -> TrainingSettings {
+        TrainingSettings { learning_rate: self.learning_rate(), ..self.minibatches(settings) }
+    }
+}
+
+/// An LSUN category.
+fn lsun(celebahq: TrainingSettings) -> TrainingSettings {
+    TrainingSettings { resolution: 256, ..celebahq }
 }
 
 /// The authors' configuration of the style-based network on one GPU (arXiv:1812.04948, appendix C, and their program):
@@ -259,10 +307,7 @@ fn on_eight_gpus(settings: TrainingSettings) -> TrainingSettings {
 fn stylegan(celebahq: &TrainingSettings) -> TrainingSettings {
     TrainingSettings {
         total_kimg: 25_000.0,
-        learning_rate: ByResolution::table(
-            0.001,
-            &[(128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)],
-        ),
+        learning_rate: EIGHT_GPUS.learning_rate(),
         ema_half_life_kimg: 10.0,
         ..Network::Style.with_companions(&tuned(celebahq))
     }
@@ -399,6 +444,8 @@ mod tests {
             (1024, 8, 0.002),
         ];
         assert_eq!(table_of(Preset::PaperCelebahq2Gpu), table);
+        assert_eq!(table_of(Preset::PaperLsun2Gpu), table);
+        assert_eq!(shape_of(Preset::PaperLsun2Gpu), (12_000.0, 600.0, 600.0, 4, 256));
         assert_eq!(shape_of(Preset::PaperCelebahq2Gpu), (12_000.0, 600.0, 600.0, 4, 0));
     }
 
@@ -416,6 +463,7 @@ mod tests {
             (1024, 16, 0.003),
         ];
         assert_eq!(table_of(Preset::PaperCelebahq4Gpu), table);
+        assert_eq!(table_of(Preset::PaperLsun4Gpu), table);
         assert_eq!(shape_of(Preset::PaperCelebahq4Gpu), (12_000.0, 600.0, 600.0, 4, 0));
     }
 
@@ -458,11 +506,17 @@ mod tests {
         let settings = Preset::StyleganFfhq8Gpu.settings();
         let rates: Vec<f64> = (3..=10).map(|log2| settings.learning_rate.at(1 << log2)).collect();
         assert_eq!(rates, [0.001, 0.001, 0.001, 0.001, 0.0015, 0.002, 0.003, 0.003]);
-        assert_eq!(
-            rates,
-            (3..=10).map(|l| Preset::StyleganFfhq.settings().learning_rate.at(1 << l)).collect::<Vec<_>>()
-        );
-        assert_eq!((settings.minibatch.at(8), settings.minibatch.at(1024)), (256, 32));
+        let minibatches = [
+            (Preset::StyleganFfhq, [128, 128, 16, 4]),
+            (Preset::StyleganCelebahq2Gpu, [256, 128, 16, 8]),
+            (Preset::StyleganFfhq4Gpu, [256, 128, 16, 16]),
+            (Preset::StyleganFfhq8Gpu, [256, 128, 32, 32]),
+        ];
+        for (preset, expected) in minibatches {
+            let settings = preset.settings();
+            assert_eq!([8, 16, 128, 1024].map(|px| settings.minibatch.at(px)), expected, "{}", preset.name());
+            assert_eq!(rates, (3..=10).map(|l| settings.learning_rate.at(1 << l)).collect::<Vec<_>>());
+        }
         assert_eq!((settings.total_kimg, settings.start_resolution, settings.r1_gamma), (25_000.0, 8, 10.0));
         assert_eq!(
             (settings.loss, settings.gp_lambda, settings.drift_weight),

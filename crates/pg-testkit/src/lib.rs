@@ -1,6 +1,7 @@
-//! Tolerances, golden arrays, the CLI sandbox and a browser for tests.
+//! Tolerances, golden arrays, the CLI sandbox, a browser and a scheduler for tests.
 
 pub mod browser;
 pub mod closeness;
 pub mod golden;
 pub mod sandbox;
+pub mod slurm;

@@ -44,13 +44,13 @@ fn mpirun(sandbox: &Sandbox, flags: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-fn finished(output: Output) -> (Option<i32>, String) {
+fn finished(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[track_caller]
 fn run_two(sandbox: &Sandbox, arguments: &[&str]) {
-    let (status, stderr) = finished(mpirun(sandbox, &[], arguments).output().unwrap());
+    let (status, stderr) = finished(&mpirun(sandbox, &[], arguments).output().unwrap());
     assert_eq!(status, Some(0), "{stderr}");
 }
 
@@ -164,7 +164,7 @@ fn sigterm_to_the_launcher_stops_all_ranks_with_a_snapshot() {
     let launcher = mpirun(&sandbox, &grace, &small_run("run", "100")).spawn().unwrap();
     wait_for_ticks(&sandbox.path("run"), 1);
     signal("-TERM", launcher.id());
-    let (_, stderr) = finished(launcher.wait_with_output().unwrap());
+    let (_, stderr) = finished(&launcher.wait_with_output().unwrap());
     assert!(stderr.contains("saved run/snapshots/"), "{stderr}");
 }
 
@@ -176,7 +176,7 @@ fn when_a_rank_dies_the_last_snapshot_is_named_and_the_run_goes_on_from_it() {
         let launcher = mpirun(&sandbox, &[], &small_run(&run, "60")).spawn().unwrap();
         wait_for_ticks(&sandbox.path(&run), 2);
         signal("-KILL", ranks_of(&launcher)[victim]);
-        let (status, stderr) = finished(launcher.wait_with_output().unwrap());
+        let (status, stderr) = finished(&launcher.wait_with_output().unwrap());
         assert_ne!(status, Some(0), "{stderr}");
         assert!(stderr.contains(&format!("pgtrain resume {run}")), "rank {victim}: {stderr}");
         assert!(stderr.contains(&format!("the last snapshot is {run}/snapshots/")), "{stderr}");
@@ -200,7 +200,7 @@ fn a_run_of_two_goes_on_with_one() {
     let launcher = mpirun(&sandbox, &[], &quiet_run("two", "0.8")).spawn().unwrap();
     wait_for_ticks(&sandbox.path("two"), 1);
     signal("-TERM", ranks_of(&launcher)[0]);
-    let (status, stderr) = finished(launcher.wait_with_output().unwrap());
+    let (status, stderr) = finished(&launcher.wait_with_output().unwrap());
     assert_eq!(status, Some(143), "{stderr}");
     let _ = sandbox.run("pgtrain", ["resume", "two", "--device", "cpu", "--threads", "1"]).with_status(0);
     let difference = largest_difference(&sandbox, "one", "two");
@@ -214,7 +214,7 @@ fn an_error_of_all_is_told_once_and_its_status_is_that_of_one_process() {
     groups.extend(["--set", "minibatch=12"]);
     let missing = ["run", "nothing-here", "-o", "run", "--preset", "tiny"];
     for (arguments, text) in [(groups.as_slice(), "multiple of 8"), (&missing, "nothing-here")] {
-        let (status, stderr) = finished(mpirun(&sandbox, &[], arguments).output().unwrap());
+        let (status, stderr) = finished(&mpirun(&sandbox, &[], arguments).output().unwrap());
         assert_eq!(status, Some(2), "{stderr}");
         assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
         assert!(stderr.contains(text), "{stderr}");
@@ -227,11 +227,36 @@ fn other_commands_and_a_pgtrain_without_mpi_refuse_several_processes() {
     let two = [("OMPI_COMM_WORLD_SIZE", "2"), ("OMPI_COMM_WORLD_RANK", "0")];
     let refused = |arguments: &[&str]| {
         let output = sandbox.command("pgtrain").args(arguments).envs(two).output().unwrap();
-        let (status, stderr) = finished(output);
+        let (status, stderr) = finished(&output);
         assert_eq!(status, Some(2), "{stderr}");
         stderr
     };
     assert!(refused(&small_run("run", "1")).contains("--features mpi"));
     assert!(!sandbox.path("run").exists());
     assert!(refused(&["plan", "--preset", "tiny"]).contains("pgtrain resume"));
+}
+
+/// A batch job whose ranks srun starts, without mpirun.
+#[cfg(feature = "slurm")]
+#[test]
+#[ignore = "needs Slurm, as root: cargo xtask setup --slurm"]
+fn ranks_started_by_slurm_train_what_those_of_mpirun_train() {
+    let sandbox = sandbox_with_faces();
+    run_two(&sandbox, &small_run("launched", "0.8"));
+    let cluster = pg_testkit::slurm::Cluster::start(&sandbox.path("cluster"));
+    let program = pgtrain_with_mpi().display().to_string();
+    let arguments = small_run("scheduled", "0.8").join(" ");
+    let script = format!("#!/bin/sh\nexec srun --mpi=pmix --kill-on-bad-exit=1 '{program}' {arguments}\n");
+    let script = sandbox.write("job.sh", script);
+    let submitted = cluster
+        .command("sbatch")
+        .args(["--ntasks=2", "--wait", "--output=job.txt"])
+        .arg(script)
+        .current_dir(sandbox.folder())
+        .output()
+        .unwrap();
+    let said = fs::read_to_string(sandbox.path("job.txt")).unwrap_or_default();
+    assert!(submitted.status.success(), "{submitted:?}\n{said}\n{}", cluster.logs());
+    assert!(said.contains("2 ranks, 1 threads each"), "{said}");
+    assert_same_bytes(&sandbox, "launched", "scheduled");
 }

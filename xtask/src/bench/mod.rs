@@ -5,6 +5,7 @@ mod feed;
 mod onnx;
 mod peer;
 mod prep;
+mod ranks;
 mod table;
 mod train;
 
@@ -33,6 +34,8 @@ enum What {
     Train(train::Arguments),
     /// pgeval: descriptors, MS-SSIM and the sliced distance; the peer is benches/eval_peer.py (NumPy, SciPy)
     Eval(eval::Arguments),
+    /// pgtrain on one and two processes (Open MPI), sums during and after the backward pass
+    Ranks(ranks::Arguments),
 }
 
 /// Runs `cargo xtask bench`.
@@ -42,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         What::Onnx(arguments) => onnx::run(workspace, arguments),
         What::Train(arguments) => train::run(workspace, arguments),
         What::Eval(arguments) => eval::run(workspace, arguments),
+        What::Ranks(arguments) => ranks::run(workspace, arguments),
     }
 }
 

@@ -35,8 +35,13 @@ impl Best {
 pub(super) fn print_table(header: &[&str], rows: &[Vec<String>]) {
     println!("\n| {} |\n|{}", header.join(" | "), "---|".repeat(header.len()));
     for row in rows {
-        println!("| {} |", row.join(" | "));
+        print_row(row);
     }
+}
+
+/// Prints one more row of the table above.
+pub(super) fn print_row(row: &[String]) {
+    println!("| {} |", row.join(" | "));
 }
 
 /// A row of a table: the name, ours, theirs, and how many times theirs takes ours.

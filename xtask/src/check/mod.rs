@@ -161,7 +161,7 @@ fn clippy_mpi(workspace: &Workspace) -> Result<Outcome> {
         "-p",
         "tests-pgtrain",
     ]);
-    let features = "pg-mpi/mpi,pgtrain/mpi,tests-pgtrain/mpi";
+    let features = "pg-mpi/mpi,pgtrain/mpi,tests-pgtrain/mpi,tests-pgtrain/slurm";
     Outcome::of_command(command.args(["--features", features, "--", "-D", "warnings"]))
 }
 

@@ -49,7 +49,7 @@ fn start_as(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
-    let threads = launch.threads(common, notes)?;
+    let (threads, gpu) = (launch.threads(common, notes)?, launch.gpu()?);
     let prepare = || {
         let resolved = resolve_for_run(args)?;
         let dataset = open_dataset(&args.dataset)?;
@@ -58,7 +58,7 @@ fn start_as(
         let coarsest = resolved.settings.start_resolution.min(resolution);
         check_levels(&dataset, &args.dataset, coarsest, resolution)?;
         // Nothing is written before all of this is known to do.
-        let device = device::select_for(&args.device, threads, launch.local_rank(), of_first(launch, notes))?;
+        let device = device::select_for(&args.device, threads, gpu, of_first(launch, notes))?;
         let overlapping = !args.sum_after_backward;
         Ok(Prepared { dataset, settings: resolved.settings, resolution, device, threads, overlapping })
     };
@@ -99,7 +99,7 @@ fn resume_as(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
-    let threads = launch.threads(common, notes)?;
+    let (threads, gpu) = (launch.threads(common, notes)?, launch.gpu()?);
     let prepare = || {
         let Some((settings, record)) = RunFolder::recorded(&args.run)? else {
             bail!(
@@ -119,7 +119,7 @@ fn resume_as(
                 dataset.fingerprint()
             );
         }
-        let device = device::select_for(&args.device, threads, launch.local_rank(), of_first(launch, notes))?;
+        let device = device::select_for(&args.device, threads, gpu, of_first(launch, notes))?;
         let resolution = record.resolution;
         Ok(Prepared { dataset, settings, resolution, device, threads, overlapping: true })
     };
