@@ -42,6 +42,10 @@ pub(crate) struct Launch {
     world: Option<Arc<Mutex<World>>>,
 }
 
+#[cfg_attr(
+    not(feature = "mpi"),
+    expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "with MPI they fail, and ask the world")
+)]
 impl Launch {
     /// Starts MPI where a launcher started several processes.
     pub(crate) fn begin() -> anyhow::Result<Self> {
@@ -88,7 +92,6 @@ impl Launch {
         if let Some(world) = &self.world {
             return mpi_ranks::place_among_same_gpus(world);
         }
-        let _ = self;
         Ok(0)
     }
 
@@ -121,7 +124,6 @@ impl Launch {
         if let Some(world) = &self.world {
             return mpi_ranks::signal_of_any(world, interrupt.signal());
         }
-        let _ = self;
         Ok(interrupt.signal())
     }
 
@@ -132,7 +134,6 @@ impl Launch {
         if let Some(world) = &self.world {
             return mpi_ranks::agree(world, result);
         }
-        let _ = self;
         result.map(Ok)
     }
 
@@ -143,7 +144,6 @@ impl Launch {
         if let (Some(world), Err(error)) = (&self.world, &result) {
             return Ok(mpi_ranks::end_with(world, error));
         }
-        drop(self);
         result
     }
 }
