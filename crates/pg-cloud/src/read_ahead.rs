@@ -11,7 +11,7 @@ use crate::cloud::held;
 use crate::remote::Remote;
 
 /// Objects under way or waiting to be taken.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
 /// Bytes of those, by the listing; a single larger one is not fetched ahead.
 const AHEAD_BYTES: u64 = 64 << 20;
 /// A reader this far from the last one has gone elsewhere: what was fetched for the old place is dropped.
