@@ -5,10 +5,15 @@ use tch::{Device, TchError, Tensor};
 
 use crate::TrainingError;
 use crate::ranks::Ranks;
-use crate::trainer::gradients_of;
 
 /// Numbers in a bucket: 4 MiB, long enough that the time to start a sum does not count.
 const BUCKET_NUMBERS: usize = 1 << 20;
+
+/// The gradients of `loss` `[]` for `weights`, one by one.
+pub(crate) fn gradients_of(loss: &Tensor, weights: &[(&str, &Tensor)]) -> Result<Vec<Tensor>, TrainingError> {
+    let inputs: Vec<&Tensor> = weights.iter().map(|(_, weight)| *weight).collect();
+    Ok(Tensor::f_run_backward(&[loss], &inputs, false, false)?)
+}
 
 /// How gradients are cut into buckets and sent.
 #[derive(Debug, Clone, Copy)]

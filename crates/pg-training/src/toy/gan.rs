@@ -5,9 +5,9 @@ use pg_schedule::{ByResolution, Loss, OptimizerKind, Preset, TrainingSettings};
 use tch::{Device, Tensor};
 
 use super::ToyDataset;
+use crate::gradient_sums::gradients_of;
 use crate::losses::Objective;
 use crate::random_streams::{Stream, normal_numbers, normal_source, uniform_numbers};
-use crate::trainer::gradients_of;
 use crate::{Optimizer, TrainingError};
 
 /// Components of the latent and of a point.
