@@ -95,6 +95,15 @@ impl Launch {
         Ok(0)
     }
 
+    /// Number of processes on this machine, this one among them.
+    pub(crate) fn ranks_here(&self) -> usize {
+        #[cfg(feature = "mpi")]
+        if let Some(world) = &self.world {
+            return mpi_ranks::locked(world).local_count();
+        }
+        1
+    }
+
     /// Threads for this process: those asked for, or its part of the cores.
     pub(crate) fn threads(&self, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<usize> {
         #[cfg(feature = "mpi")]

@@ -48,15 +48,28 @@ pub(crate) fn activation_bytes_per_image(settings: &TrainingSettings, resolution
     size_of::<f32>() as f64 * 2.0 * features * NUMBERS_PER_FEATURE
 }
 
+/// Processes of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RankCounts {
+    /// That share this machine's memory.
+    pub(crate) here: usize,
+    /// That share a minibatch.
+    pub(crate) all: usize,
+}
+
 /// Before the first step on the CPU: an error where what is known exactly does not fit, a warning where the estimate
-/// of the activations does not.
+/// of the activations does not. Weights are counted for each rank of this machine, activations for its shares of a
+/// minibatch.
 pub(crate) fn check_before_training(
     settings: &TrainingSettings,
     resolution_px: u32,
-    further_weight_bytes: u64,
+    weight_bytes_of_a_rank: u64,
+    ranks: RankCounts,
     notes: StderrNotes,
 ) -> anyhow::Result<()> {
     let Some(available) = available_bytes() else { return Ok(()) };
+    let further_weight_bytes = weight_bytes_of_a_rank.saturating_mul(ranks.here as u64);
+    let share = ranks.here as f64 / ranks.all as f64;
     if further_weight_bytes > available {
         bail!(
             "moments and gradients of the networks take {} more, {} of memory are free: lower fmap_max, fmap_base or \
@@ -68,7 +81,7 @@ pub(crate) fn check_before_training(
     let steps = (2..=resolution_px.ilog2()).map(|log2| {
         let px = 1 << log2;
         let minibatch = settings.minibatch.at(px);
-        (px, minibatch, activation_bytes_per_image(settings, px) * f64::from(minibatch))
+        (px, minibatch, activation_bytes_per_image(settings, px) * f64::from(minibatch) * share)
     });
     let Some((px, minibatch, bytes)) = steps.max_by(|a, b| a.2.total_cmp(&b.2)) else { return Ok(()) };
     let wanted = bytes + further_weight_bytes as f64;
@@ -105,9 +118,13 @@ mod tests {
     fn more_than_there_is_is_refused_with_what_to_lower() {
         let settings = Preset::Tiny.settings();
         let notes = StderrNotes::new(true);
-        let error = check_before_training(&settings, 32, u64::MAX, notes).unwrap_err().to_string();
+        let check =
+            |bytes, here| check_before_training(&settings, 32, bytes, RankCounts { here, all: here }, notes);
+        let error = check(u64::MAX, 1).unwrap_err().to_string();
         assert!(error.contains("fmap_max"), "{error}");
-        assert!(check_before_training(&settings, 32, 1 << 20, notes).is_ok());
+        assert!(check(1 << 20, 1).is_ok());
+        // Enough for one, not for all.
+        assert!(check(1 << 20, 1 << 30).is_err());
     }
 
     #[test]

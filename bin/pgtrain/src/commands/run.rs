@@ -13,6 +13,7 @@ use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
 use crate::launch::Launch;
+use crate::memory::RankCounts;
 use crate::run_observer::Observer;
 use crate::settings::resolve_for_run;
 use crate::{device, memory};
@@ -153,8 +154,9 @@ fn train(
     let Prepared { dataset, settings, resolution, device, threads, overlapping } = prepared;
     let (settings, notes) = (&settings, of_first(launch, all_notes));
     let ranks = launch.ranks(&path, &interrupt, all_notes);
-    if ranks.count() > 1 {
-        notes.note(format_args!("{} ranks, {threads} threads each", ranks.count()));
+    let counts = RankCounts { here: launch.ranks_here(), all: ranks.count() };
+    if counts.all > 1 {
+        notes.note(format_args!("{} ranks, {threads} threads each", counts.all));
         if let Some(layer) = layer_of_whole_minibatches(settings) {
             notes.note(format_args!("{layer} sees the images of its own rank only"));
         }
@@ -162,7 +164,7 @@ fn train(
     let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device, ranks)?;
     run.overlap_sums(overlapping);
     if device == tch::Device::Cpu {
-        memory::check_before_training(settings, resolution, run.further_weight_bytes(), notes)?;
+        memory::check_before_training(settings, resolution, run.further_weight_bytes(), counts, notes)?;
     }
     let total = (settings.total_kimg * 1000.0).ceil() as u64;
     let style = if launch.is_first() { common.progress_style() } else { ProgressStyle::Hidden };
