@@ -2,9 +2,8 @@
 
 use pg_image::Raster;
 use pg_image::files::{DecodeLimits, decode_bytes};
+use pg_shard::reason;
 use pg_sources::{Content, Item, Source};
-
-use crate::session::reason;
 
 /// A decoded photo and the BLAKE3 of its file, or of its pixels `[H,W,C]` where the source stores those.
 pub(crate) struct Photo {

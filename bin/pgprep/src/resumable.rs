@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{Interrupted, Part, Provenance};
+use pg_cli::{Interrupted, Part, Progress, Provenance};
 use pg_cloud::RemoteOutput;
 use pg_image::Planar;
 use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
@@ -130,20 +130,7 @@ impl DatasetJob<'_> {
         }
         let mut shelf = Shelf::new(&builder, remote.clone());
         let mut failures = 0;
-        let made_item = |i: usize| -> Made {
-            if session.is_ending() {
-                return None;
-            }
-            let made = make(i).and_then(encode);
-            if made.is_err() {
-                if session.is_ending() {
-                    return None;
-                }
-                progress.fail();
-            }
-            progress.advance(1);
-            Some(made)
-        };
+        let made_item = |i: usize| -> Made { counted(session, &progress, || make(i).and_then(encode)) };
         let written = in_order(session.threads(), &todo, made_item, |item, made| {
             let Some(made) = made else { return Err(anyhow!(Halt::Ending)) };
             match made {
@@ -195,6 +182,26 @@ impl DatasetJob<'_> {
         }
         Ok(Ended::Complete(built))
     }
+}
+
+/// What `make` gives, counted; `None` once the session ends, also for what failed because of that.
+fn counted<T, E>(
+    session: &Session,
+    progress: &Progress,
+    make: impl FnOnce() -> Result<T, E>,
+) -> Option<Result<T, E>> {
+    if session.is_ending() {
+        return None;
+    }
+    let made = make();
+    if made.is_err() {
+        if session.is_ending() {
+            return None;
+        }
+        progress.fail();
+    }
+    progress.advance(1);
+    Some(made)
 }
 
 /// The shards of `part`: a contiguous range of those of `plan`.
@@ -384,24 +391,14 @@ impl FileJob<'_> {
         let mut failed: BTreeMap<usize, FailedItem> = BTreeMap::new();
         let mut written = items - todo.len();
         let made_item = |i: usize| {
-            if session.is_ending() {
-                return None;
-            }
-            let made = make(i).map(|bytes| {
+            let written = |bytes: Vec<u8>| {
                 let (name, path) = (name(i), work.join(name(i)));
                 write_atomically(&path, |file| file.write_all(&bytes))
                     .map_err(anyhow::Error::new)
                     .and_then(|()| remote.as_ref().map_or(Ok(()), |remote| Ok(remote.send(&name)?)))
                     .with_context(|| format!("cannot write {} (-o)", path.display()))
-            });
-            if made.is_err() {
-                if session.is_ending() {
-                    return None;
-                }
-                progress.fail();
-            }
-            progress.advance(1);
-            Some(made)
+            };
+            counted(session, &progress, || make(i).map(written))
         };
         let ended = in_order(session.threads(), &todo, made_item, |i, made| match made {
             None => Err(anyhow!(Halt::Ending)),

@@ -1,6 +1,5 @@
 //! What every command gets: progress, notes, interruption, output.
 
-use std::error::Error;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -122,20 +121,6 @@ impl From<&LimitArgs> for pg_image::files::DecodeLimits {
     fn from(limits: &LimitArgs) -> Self {
         Self { max_pixels: limits.max_pixels, max_bytes: limits.max_bytes }
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// A resolution from the flag `flag`.

@@ -76,22 +76,13 @@ impl GradientSums {
 
         let mut gradients: Vec<Option<Tensor>> = inputs.iter().map(|_| None).collect();
         for bucket in &buckets {
-            let sum = averages(&ranks.finish_sum()?, scale, device)?;
-            let mut at = 0;
-            for &index in bucket {
-                let len = inputs[index].numel() as i64;
-                gradients[index] = Some(MemoryOrder::of(inputs[index]).shaped(&sum.f_narrow(0, at, len)?)?);
-                at += len;
+            let parts = averages(&ranks.finish_sum()?, scale, device, bucket.iter().map(|&i| inputs[i]))?;
+            for (&index, part) in bucket.iter().zip(&parts) {
+                gradients[index] = Some(MemoryOrder::of(inputs[index]).shaped(part)?);
             }
         }
-        let sum = averages(&ranks.finish_sum()?, scale, device)?;
-        let mut at = 0;
-        let further = further.iter().map(|tensor| {
-            let len = tensor.numel() as i64;
-            let part = sum.f_narrow(0, at, len)?.f_reshape(tensor.size());
-            at += len;
-            part
-        });
+        let parts = averages(&ranks.finish_sum()?, scale, device, further.iter())?;
+        let further = further.iter().zip(&parts).map(|(tensor, part)| part.f_reshape(tensor.size()));
         let further = further.collect::<Result<_, TchError>>()?;
         // All are there: a weight without a gradient has been an error of the backward pass.
         Ok(Averaged { gradients: gradients.into_iter().flatten().collect(), further })
@@ -195,6 +186,13 @@ impl MemoryOrder {
     }
 }
 
-fn averages(sum: &Tensor, scale: f64, device: Device) -> Result<Tensor, TchError> {
-    sum.f_to_device(device)?.f_mul_scalar_(scale)
+/// `sum` `[N]` times `scale`, cut into flat parts as long as `tensors`.
+fn averages<'a>(
+    sum: &Tensor,
+    scale: f64,
+    device: Device,
+    tensors: impl Iterator<Item = &'a Tensor>,
+) -> Result<Vec<Tensor>, TchError> {
+    let lengths: Vec<i64> = tensors.map(|tensor| tensor.numel() as i64).collect();
+    sum.f_to_device(device)?.f_mul_scalar_(scale)?.f_split_with_sizes(lengths, 0)
 }

@@ -210,12 +210,9 @@ impl TrainingRun {
         let before = self.last_round.map(|shown| plan.at(shown));
         let rounds = Rounds::from(&self.settings, self.resolution_px, self.images_shown, before);
         let levels: Vec<u32> = levels(&self.settings, self.resolution_px).collect();
-        let (rank, ranks) = (self.trainer.ranks.rank(), self.trainer.ranks.count());
-        let group = self.settings.minibatch_stddev_group as usize;
         // Every minibatch can be cut: that was checked at the start.
-        let share = move |minibatch: u32| {
-            RowShare::of(minibatch as usize, group, rank, ranks).unwrap_or(RowShare::WHOLE)
-        };
+        let shares = self.trainer.shares();
+        let share = move |minibatch: u32| shares(minibatch).unwrap_or(RowShare::WHOLE);
         let (seed, mirror) = (self.settings.seed, self.settings.mirror);
         let mut feed = DataFeed::start(&self.dataset, &rounds, &levels, seed, mirror, share)?;
         let mut tick = Tick::start(self.images_shown);
@@ -326,14 +323,7 @@ impl TrainingRun {
         if !self.is_evaluation_due() {
             return Ok(true);
         }
-        if self.trainer.ranks.count() == 1 {
-            return self.evaluate(observer);
-        }
-        if !self.is_first() {
-            let done = by_first(&mut *self.trainer.ranks, || Ok::<_, TrainingError>(Vec::new()))?;
-            return Ok(done == [1]);
-        }
-        let done = self.evaluate(observer);
+        let done = if self.is_first() { self.evaluate(observer) } else { Ok(false) };
         let answer = by_first(&mut *self.trainer.ranks, || done.map(|done| vec![u8::from(done)]))?;
         Ok(answer == [1])
     }
@@ -413,16 +403,14 @@ impl TrainingRun {
             Ok(None)
         };
         // The name depends on scores that rank 0 alone knows.
-        let (mut snapshot, mut failed) = (None, None);
-        match written {
-            Ok(written) => snapshot = written,
-            Err(error) => failed = Some(error),
-        }
-        let own_name = snapshot.as_ref().map(Snapshot::name);
-        let name = by_first(&mut *self.trainer.ranks, || match (failed, own_name) {
-            (Some(error), _) => Err(error),
-            (None, name) => Ok(name.unwrap_or_default().into_bytes()),
-        })?;
+        let (snapshot, name) = match written {
+            Ok(snapshot) => {
+                let name = snapshot.as_ref().map(Snapshot::name).unwrap_or_default();
+                (snapshot, Ok(name.into_bytes()))
+            }
+            Err(error) => (None, Err(error)),
+        };
+        let name = by_first(&mut *self.trainer.ranks, || name)?;
         let further = || {
             let folder = self.folder.path().join("snapshots").join(String::from_utf8_lossy(&name).as_ref());
             Snapshot::written_by_first(folder, state)

@@ -12,7 +12,7 @@ use pg_cloud::Location;
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Storage};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Storage, reason};
 use pg_sources::{Item, Source};
 use rayon::prelude::*;
 use serde_json::{Map, json};
@@ -23,7 +23,7 @@ use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
 use crate::resumable::{Built, DatasetJob, Ended, FileJob, Packed};
-use crate::session::{Session, count, reason, resolution, storage};
+use crate::session::{Session, count, resolution, storage};
 
 /// Photos opened to see whether the landmarks lie in them.
 const PHOTOS_LOOKED_AT: usize = 32;

@@ -7,6 +7,7 @@ use pg_align::{AlignSettings, Landmarks};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::write_png;
 use pg_image::{Raster, contact_sheet, draw_stroke, window};
+use pg_shard::reason;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::args::AlignArgs;
 use crate::commands::TOOL;
 use crate::commands::align::{Face, Job, spread, status};
 use crate::image_items::load;
-use crate::session::{Session, count, reason};
+use crate::session::{Session, count};
 
 /// Most faces shown, spread evenly over all.
 const SHOWN: usize = 48;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::encode_png;
-use pg_shard::{BuildPlan, FailedItem, Manifest};
+use pg_shard::{BuildPlan, FailedItem, Manifest, reason};
 use serde_json::{Map, json};
 
 use crate::args::ExtractArgs;
@@ -12,7 +12,7 @@ use crate::commands::TOOL;
 use crate::commands::align::{failed_note, status};
 use crate::commands::view::picture;
 use crate::resumable::{Ended, FileJob};
-use crate::session::{Session, count, level_asked_for, reason};
+use crate::session::{Session, count, level_asked_for};
 
 pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
     let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);

@@ -7,7 +7,7 @@ use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage, epoch_order};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage, epoch_order, reason};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
@@ -19,7 +19,7 @@ use crate::dataset_labels::labels_blake3;
 use crate::image_items::list_blake3;
 use crate::pack_source::PackSource;
 use crate::resumable::{DatasetJob, LabelRows, Packed};
-use crate::session::{Session, reason, resolution, storage};
+use crate::session::{Session, resolution, storage};
 
 /// Everything that is fixed before the first image is read.
 pub(crate) struct PackJob {

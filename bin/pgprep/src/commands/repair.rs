@@ -7,7 +7,8 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Parser as _;
 use pg_shard::format::{SEAL_FILE, shard_path};
 use pg_shard::{
-    BuildPlan, Damage, EncodedImage, FailedItem, IndexLine, Manifest, Repair, Replaced, Storage, renew_seal,
+    BuildPlan, Damage, EncodedImage, FailedItem, IndexLine, Manifest, Repair, Replaced, Storage, reason,
+    renew_seal,
 };
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::commands::pack::PackJob;
 use crate::commands::verify::is_sealed;
 use crate::pipeline::in_order;
 use crate::resumable::{Packed, stopped};
-use crate::session::{Session, reason};
+use crate::session::Session;
 
 /// What a damaged file was repaired from, or why it was not.
 pub(crate) type Outcome = Result<&'static str, String>;

@@ -10,7 +10,7 @@ use pg_cloud::RemoteOutput;
 use pg_image::files::{DecodeLimits, encode_png, write_png};
 use pg_image::{Fit, Raster, contact_sheet, fit, frequency_quality};
 use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE};
-use pg_shard::{BuildPlan, Claimed, FailedItem, OutputFolder, write_atomically};
+use pg_shard::{BuildPlan, Claimed, FailedItem, OutputFolder, reason, write_atomically};
 use pg_sources::{Content, Source, SourceFormat};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ use crate::commands::align::{failed_note, is_inside, status};
 use crate::image_items::list_blake3;
 use crate::pack_source::PackSource;
 use crate::resumable::{FileJob, stopped};
-use crate::session::{Session, count, output_context, reason};
+use crate::session::{Session, count, output_context};
 
 /// The file written last.
 const DONE_FILE: &str = "select.json";

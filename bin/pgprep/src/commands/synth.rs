@@ -8,14 +8,14 @@ use pg_align::Landmarks;
 use pg_align::landmark_file::{LandmarkRow, celeba_text};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{encode_jpeg, encode_png};
-use pg_shard::{BuildPlan, FailedItem, write_atomically};
+use pg_shard::{BuildPlan, FailedItem, reason, write_atomically};
 use pg_synth::{ATTRIBUTE_NAMES, Portrait};
 use serde_json::{Map, json};
 
 use crate::args::SynthArgs;
 use crate::commands::TOOL;
 use crate::resumable::{Ended, FileJob};
-use crate::session::{Session, count, output_context, reason};
+use crate::session::{Session, count, output_context};
 
 /// JPEG quality: photos in the wild are compressed too.
 const QUALITY: u8 = 92;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use pg_cli::{ExitStatus, Provenance};
 use pg_cloud::{DatasetCopy, Location};
 use pg_shard::format::{INDEX_FOLDER, MANIFEST_FILE, SEAL_FILE};
-use pg_shard::{Damage, FileEntry, Manifest, ShardError, check_file, check_seal};
+use pg_shard::{Damage, FileEntry, Manifest, ShardError, check_file, check_seal, reason};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::repair::{Outcome, repair};
 use crate::resumable::stopped;
-use crate::session::{Session, count, reason};
+use crate::session::{Session, count};
 
 /// Images that a line names.
 const SHOWN_NAMES: usize = 3;

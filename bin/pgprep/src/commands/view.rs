@@ -4,7 +4,7 @@ use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{DecodeLimits, write_png};
 use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
-use pg_shard::{Level, Manifest};
+use pg_shard::{Level, Manifest, reason};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::status;
 use crate::image_items::load;
-use crate::session::{Session, reason, resolution};
+use crate::session::{Session, resolution};
 
 /// Side of the pictures when the user does not choose.
 const DEFAULT_PX: u32 = 128;

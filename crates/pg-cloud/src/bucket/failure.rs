@@ -23,7 +23,7 @@ pub(super) fn explained(
 ) -> CloudError {
     use object_store::Error as E;
     let url = location.to_string();
-    let text = whole_text(error);
+    let text = pg_shard::reason(error);
     let code = between(&text, "<Code>", "</Code>");
     let said = || said(&text, code);
     if code == Some("NoSuchBucket") {
@@ -65,21 +65,6 @@ fn is_of_the_network(text: &str) -> bool {
     ["error sending request", "Connect", "connect", "dns", "timed out", "HTTP error"]
         .iter()
         .any(|word| text.contains(word))
-}
-
-/// The texts of the error and its causes.
-fn whole_text(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Many texts hold those of their causes.
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// The innermost cause, which says it shortest.

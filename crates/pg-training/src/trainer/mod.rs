@@ -139,10 +139,8 @@ impl Trainer {
     /// [`pg_schedule::SettingsError::OutOfRange`] when it cannot be cut into whole groups of the minibatch standard
     /// deviation for every rank.
     pub fn share_of(&self, minibatch: u32) -> Result<RowShare, TrainingError> {
-        let group = self.settings.minibatch_stddev_group;
-        let (rank, ranks) = (self.ranks.rank(), self.ranks.count());
-        let share = RowShare::of(minibatch as usize, group as usize, rank, ranks);
-        share.ok_or_else(|| {
+        self.shares()(minibatch).ok_or_else(|| {
+            let (group, ranks) = (self.settings.minibatch_stddev_group, self.ranks.count());
             let groups = if group > 1 {
                 format!(" groups of minibatch_stddev_group, {group},")
             } else {
@@ -159,11 +157,16 @@ impl Trainer {
 
     /// This rank's part of the minibatch of which it holds `count` images.
     fn share(&self, count: i64) -> RowShare {
-        let whole = count as usize * self.ranks.count();
-        let group = self.settings.minibatch_stddev_group as usize;
-        let share = RowShare::of(whole, group, self.ranks.rank(), self.ranks.count());
+        let whole = count as u32 * self.ranks.count() as u32;
         // Alone, any number of images is a minibatch, if not of whole groups.
-        share.unwrap_or(RowShare::WHOLE)
+        self.shares()(whole).unwrap_or(RowShare::WHOLE)
+    }
+
+    /// This rank's part of a minibatch of so many images; `None` where it cannot be cut.
+    pub(crate) fn shares(&self) -> impl Fn(u32) -> Option<RowShare> + Clone + Send + use<> {
+        let group = self.settings.minibatch_stddev_group as usize;
+        let (rank, ranks) = (self.ranks.rank(), self.ranks.count());
+        move |minibatch| RowShare::of(minibatch as usize, group, rank, ranks)
     }
 
     /// The averaged generator, for sampling.
