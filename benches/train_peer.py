@@ -7,6 +7,7 @@ of pgtrain is: D on a minibatch of reals and as many fakes with gradient penalty
 loss with R1 at the scores that are there), the average of G's weights, then G. Prints `name<TAB>milliseconds` per line, the best of the steps timed:
 
     step/32         one whole step at 32 px, per image; D/32 and G/32 its two halves
+    mean/32         the mean of all steps, per image
 
 With `--values FILE` nothing is timed: the losses of one step with the weights and inputs of FILE (safetensors, written
 by `cargo bench -p pg-training`) are printed as `value/NAME<TAB>value`, so that both can be seen to compute the same.
@@ -234,11 +235,13 @@ def measure(px: int) -> None:
     for _ in range(2):
         trainer.step(reals)
     best: dict[str, float] = {}
-    ended = time.perf_counter() + ARGUMENTS.seconds
-    while time.perf_counter() < ended or len(best) == 0:
+    started, steps = time.perf_counter(), 0
+    while time.perf_counter() < started + ARGUMENTS.seconds or steps == 0:
         d, g = trainer.step(reals)
+        steps += 1
         for name, seconds in (("step", d + g), ("D", d), ("G", g)):
             best[name] = min(best.get(name, seconds), seconds)
+    best["mean"] = (time.perf_counter() - started) / steps
     for name, seconds in best.items():
         print(f"{name}/{px}\t{seconds * 1e3 / n:.5f}", flush=True)
 

@@ -11,8 +11,6 @@ fn main() {
         .std("c++17")
         .include(format!("{libtorch}/include"))
         .include(format!("{libtorch}/include/torch/csrc/api/include"))
-        // libtorch's threads are OpenMP's, and its header starts them.
-        .flag("-fopenmp")
         .warnings(false)
         .file("src/torch_bridge/bridge.cpp")
         .file("src/torch_bridge/arrivals.cpp")
@@ -20,7 +18,6 @@ fn main() {
     println!("cargo:rustc-link-search=native={libtorch}/lib");
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
-    println!("cargo:rustc-link-lib=gomp");
     // RUNPATH (new dtags), so that LD_LIBRARY_PATH still wins when the binary is moved elsewhere;
     // beside the executable, for folders that carry their libtorch with them.
     println!(

@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod pinned_wheels;
 mod process;
+mod processors;
 mod setup;
 mod test;
 mod workspace;
@@ -41,6 +42,9 @@ enum Command {
     Test(test::Arguments),
     /// Measure pgkit beside a peer, in one run
     Bench(bench::Arguments),
+    /// Print the instructions that this process believes the processor to have
+    #[command(hide = true)]
+    Features,
     /// Build the API documentation, and the guide where mdbook is installed
     Docs(docs::Arguments),
 }
@@ -65,6 +69,10 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Check(arguments) => check::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Features => {
+            println!("{}", processors::features());
+            Ok(Verdict::Good)
+        }
         Command::Docs(arguments) => docs::run(&workspace, &arguments),
     }
 }

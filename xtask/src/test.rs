@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::process::{self, Verdict};
+use crate::processors;
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -14,6 +15,11 @@ const CLOUD: &str = "pgprep/cloud,pgeval/cloud";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Run the tests once for each kind of x86-64 processor that this one can stand for: libtorch and our own code
+    /// without vectors, with AVX2, with AVX-512; convolutions in tiles and by libtorch
+    #[arg(long)]
+    processors: bool,
+
     /// Passed on to the test runner: a filter, `-p <crate>`, …; only what they name is run
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     passed_on: Vec<OsString>,
@@ -88,7 +94,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     if everything {
         command.env("PGKIT_BINARIES_BUILT", "1");
     }
-    let tests_hold = process::succeeds(&mut command)?;
+    let tests_hold = if arguments.processors {
+        let suite = command;
+        let run = |apply: &dyn Fn(&mut Command)| {
+            let mut command = same_as(&suite);
+            apply(&mut command);
+            process::succeeds(&mut command)
+        };
+        processors::under_each(workspace, run)?
+    } else {
+        process::succeeds(&mut command)?
+    };
     if !examples_hold {
         // After the summary, or it would be lost in a long log.
         eprintln!("error: examples in the documentation failed (see above)");
@@ -114,6 +130,22 @@ fn build_with_mpi(workspace: &Workspace, cargo: &impl Fn(&[&str]) -> Command) ->
     std::fs::copy(&built, &kept)
         .with_context(|| format!("could not copy {} to {}", built.display(), kept.display()))?;
     Ok(true)
+}
+
+/// The same command again.
+fn same_as(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        copy.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
 }
 
 /// Whether the user chose packages, so that `--workspace` must not widen the choice.

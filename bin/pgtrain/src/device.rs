@@ -1,15 +1,15 @@
 //! `--device`.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use pg_cli::StderrNotes;
 use tch::{Cuda, Device};
 
 use crate::cuda_library;
 
-/// Sets up libtorch's computing on the CPU: its threads, and memory that is used again.
-pub(crate) fn set_threads(threads: usize) {
+/// Sets up computing on the CPU: its threads, and memory that is used again.
+pub(crate) fn set_threads(threads: usize) -> anyhow::Result<()> {
     pg_training::keep_freed_memory();
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+    pg_training::set_threads(threads).with_context(|| format!("cannot start {threads} threads (--threads)"))
 }
 
 /// The device asked for. `auto` takes the first GPU where libtorch's CUDA library and a GPU are found,
@@ -25,7 +25,7 @@ pub(crate) fn select_for(
     gpu: usize,
     notes: StderrNotes,
 ) -> anyhow::Result<Device> {
-    set_threads(threads);
+    set_threads(threads)?;
     let cuda = |index: usize| -> anyhow::Result<Device> {
         cuda_library::load()?;
         let count = Cuda::device_count();
@@ -46,7 +46,7 @@ pub(crate) fn select_for(
     };
     match device {
         Device::Cuda(index) => notes.note(format_args!("device: GPU {index}")),
-        _ => notes.note(format_args!("device: CPU, {threads} threads")),
+        _ => notes.note(format_args!("device: CPU, {threads} thread{}", if threads == 1 { "" } else { "s" })),
     }
     Ok(device)
 }

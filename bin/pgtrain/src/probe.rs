@@ -9,6 +9,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::memory;
+use crate::phases::Phase;
 
 /// A step may take so long; slower ones are measured with fewer images and scaled.
 const STEP_BUDGET: Duration = Duration::from_millis(1500);
@@ -16,13 +17,6 @@ const STEP_BUDGET: Duration = Duration::from_millis(1500);
 const REPEAT_BUDGET: Duration = Duration::from_millis(500);
 /// Images of the first measurement.
 const FIRST_MINIBATCH: u32 = 4;
-
-/// A phase to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Phase {
-    pub(crate) resolution_px: u32,
-    pub(crate) is_fading: bool,
-}
 
 /// What a phase's steps took.
 #[derive(Debug, Clone, Copy)]

@@ -10,8 +10,10 @@ use pg_training::{
     Evaluated, EvaluationLine, EventPicture, EventWriter, ImageSheet, RunObserver, ScoredMoment, Snapshot,
     TickLine, TrainingError, sheet_columns,
 };
+use tch::Device;
 
 use crate::evaluation::Evaluator;
+use crate::level_times::LevelTimes;
 use crate::pictures;
 
 pub(crate) struct Observer<'a> {
@@ -24,14 +26,15 @@ pub(crate) struct Observer<'a> {
     events: EventWriter,
     evaluator: Evaluator<'a>,
     scoring_since: Instant,
+    time_left: LevelTimes<'a>,
 }
 
 impl<'a> Observer<'a> {
     /// For the run in `path`, which goes on after `shown` images.
     pub(crate) fn new(
         path: &Path,
-        settings: &TrainingSettings,
-        resolution: u32,
+        settings: &'a TrainingSettings,
+        (resolution, device): (u32, Device),
         shown: u64,
         interrupt: &'a Interrupt,
         progress: &'a Progress,
@@ -46,6 +49,7 @@ impl<'a> Observer<'a> {
             events: EventWriter::new(path, shown),
             evaluator: Evaluator::new(settings.eval_images, settings.seed, path, interrupt),
             scoring_since: Instant::now(),
+            time_left: LevelTimes::new(settings, resolution, device),
         }
     }
 
@@ -74,6 +78,7 @@ impl RunObserver for Observer<'_> {
             "{kimg:.1} of {} kimg, lod {:.2} ({} px)",
             self.total_kimg, level.lod, level.resolution_px
         ));
+        self.time_left.add_round(images_shown, images_shown - self.shown, self.progress);
         self.progress.advance(images_shown - self.shown);
         self.shown = images_shown;
     }

@@ -49,6 +49,8 @@ pub struct Progress {
     started: Instant,
     last_line: Mutex<Instant>,
     message: Mutex<String>,
+    /// Time left as the caller estimates it; the inner `None` where it does not know.
+    own_time_left: Mutex<Option<Option<Duration>>>,
     bar: Option<ProgressBar>,
     style: ProgressStyle,
 }
@@ -77,6 +79,7 @@ impl Progress {
             started: now,
             last_line: Mutex::new(now),
             message: Mutex::new(String::new()),
+            own_time_left: Mutex::new(None),
             bar,
             style,
         }
@@ -108,6 +111,19 @@ impl Progress {
         if let Ok(mut message) = self.message.lock() {
             *message = text.into();
         }
+    }
+
+    /// Shows `left` as the time left, or none, instead of what the rate so far says: for items that get dearer.
+    pub fn set_time_left(&self, left: Option<Duration>) {
+        if let Ok(mut own) = self.own_time_left.lock() {
+            *own = Some(left);
+        }
+    }
+
+    /// How it shows.
+    #[must_use]
+    pub fn style(&self) -> ProgressStyle {
+        self.style
     }
 
     /// Prints `text` on a line of its own without tearing the bar; nothing when hidden.

@@ -8,6 +8,7 @@
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
+use crate::compute_path::is_ours;
 use crate::kernels::KERNELS;
 use crate::number::{Bf16, Number};
 use crate::resampling::dims4;
@@ -16,7 +17,7 @@ use crate::torch_bridge::{self, fill, numbers, parallel_chunks};
 /// Each pixel with its neighbours, weighted 1 2 1 in both axes, over 16; zeros beyond the edges: `[N,C,H,W]` to the
 /// same shape. Its own adjoint, so differentiable any number of times.
 pub fn blur(x: &Tensor) -> Tensor {
-    if x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16) {
+    if is_ours(x) {
         let by_pixel = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         if let Ok(y) = torch_bridge::blur(KERNELS, &by_pixel) {
             return y.permute([0, 3, 1, 2]);

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::sync::LazyLock;
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
+use crate::compute_path::is_ours;
 use crate::leaky_relu;
 use crate::parameters::ParameterBuilder;
 use crate::resampling::dims4;
@@ -153,8 +154,8 @@ impl Conv {
     fn forward_by_tiles(&self, x: &Tensor, bias: Option<&Tensor>, rectified: bool) -> Option<Tensor> {
         let (_, _, h, w) = dims4(x);
         let zoom = if self.resample == Resample::Up { 2 } else { 1 };
-        let plain = x.device() == Device::Cpu && (x.kind() == Kind::Float || is_half_by_tiles(x.kind()));
-        if !plain || self.padding_px != 1 || !winograd::fits(h * zoom, w * zoom) || h * zoom < 8 {
+        let taken = is_ours(x) && (x.kind() == Kind::Float || is_half_by_tiles(x.kind()));
+        if !taken || self.padding_px != 1 || !winograd::fits(h * zoom, w * zoom) || h * zoom < 8 {
             return None;
         }
         let sampling = match self.resample {
@@ -186,6 +187,8 @@ fn four_shifts(weight: &Tensor, divisor: i64) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
     use crate::resampling::{downscale_box, upscale_nearest};
     use crate::weight::GAIN_RELU;

@@ -8,6 +8,7 @@
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
+use crate::compute_path::is_ours;
 use crate::kernels::KERNELS;
 use crate::number::{Bf16, Number};
 use crate::torch_bridge::{self, fill, numbers, parallel_chunks};
@@ -16,8 +17,7 @@ pub(crate) const EPSILON: f64 = 1e-8;
 
 /// x / sqrt(mean over channels of x^2 + 1e-8): `[N,C,...]` to the same shape.
 pub fn pixel_norm(x: &Tensor) -> Tensor {
-    let kept = matches!(x.kind(), Kind::Float | Kind::BFloat16);
-    if kept && x.device() == Device::Cpu && x.dim() == 4 {
+    if is_ours(x) && x.dim() == 4 {
         let by_pixel = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         if let Ok(y) = torch_bridge::pixel_norm(KERNELS, &by_pixel) {
             return y.permute([0, 3, 1, 2]);

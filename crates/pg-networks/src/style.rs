@@ -8,9 +8,10 @@
 
 mod kernel;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 pub(crate) use self::kernel::{forward, gradients};
+use crate::compute_path::is_ours;
 use crate::kernels::KERNELS;
 use crate::leaky_relu;
 use crate::precision::widened;
@@ -32,8 +33,7 @@ pub(crate) struct Noise<'a> {
 /// `[N,2C]`, scales before shifts, (a - mean a) / sqrt(variance a + 1e-8) (scale + 1) + shift; mean and variance of
 /// each image and channel.
 pub(crate) fn styled(x: &Tensor, noise: Option<&Noise<'_>>, bias: &Tensor, style: &Tensor) -> Tensor {
-    let kept = matches!(x.kind(), Kind::Float | Kind::BFloat16) && style.kind() == Kind::Float;
-    if kept && x.device() == Device::Cpu {
+    if is_ours(x) && style.kind() == Kind::Float {
         let by_pixel = x.permute([0, 2, 3, 1]).contiguous(); // [N,H,W,C]
         let noise = noise.map(|noise| (noise.values, noise.strength));
         if let Ok(y) = torch_bridge::styled(KERNELS, &by_pixel, noise, bias, style) {

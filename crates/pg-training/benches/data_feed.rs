@@ -27,7 +27,7 @@ fn main() {
         }
     }
     let dataset = Dataset::open(Path::new(&path.unwrap())).unwrap();
-    tch::set_num_threads(2);
+    pg_training::set_threads(2).unwrap();
     pg_training::keep_freed_memory();
     let budget = Duration::from_secs_f64(seconds);
     for side in levels.split(',').map(|px| px.parse::<u32>().unwrap()) {

@@ -37,7 +37,7 @@ fn arguments() -> Arguments {
     let (mut plain, mut levels, mut seconds, mut values) = (Vec::new(), None, 5.0, None);
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--threads" => tch::set_num_threads(rest.next().unwrap().parse().unwrap()),
+            "--threads" => pg_training::set_threads(rest.next().unwrap().parse().unwrap()).unwrap(),
             "--levels" => levels = rest.next(),
             "--seconds" => seconds = rest.next().unwrap().parse().unwrap(),
             "--values" => values = rest.next(),

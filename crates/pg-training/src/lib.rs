@@ -33,7 +33,7 @@ mod trainer;
 mod training_run;
 mod truncation;
 
-pub use pg_networks::keep_freed_memory;
+pub use pg_networks::{keep_freed_memory, set_threads};
 
 pub use adam::{Adam, AdamSettings};
 pub use adaptive_noise::AdaptiveNoise;

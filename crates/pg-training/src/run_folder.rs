@@ -23,6 +23,9 @@ pub struct RunRecord {
     pub dataset_fingerprint: String,
     /// Full resolution in force, in pixels.
     pub resolution: u32,
+    /// Threads of each process on the CPU; `None` in runs of versions that did not record them.
+    #[serde(default)]
+    pub threads: Option<usize>,
     /// Tool, version, command line.
     pub provenance: serde_json::Value,
 }

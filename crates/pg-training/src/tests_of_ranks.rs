@@ -94,14 +94,15 @@ fn state(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
     networks.into_iter().flat_map(named).collect()
 }
 
-/// The largest difference, and where.
+/// The largest difference, and where: of numbers above one, as a share of their tensor's largest.
 fn largest_difference(one: &[(String, Vec<f32>)], other: &[(String, Vec<f32>)]) -> (f32, String) {
     assert_eq!(one.len(), other.len());
     let mut largest = (0.0, String::new());
     for ((name, a), (other_name, b)) in one.iter().zip(other) {
         assert_eq!(name, other_name);
+        let scale = a.iter().fold(1.0_f32, |largest, number| largest.max(number.abs()));
         for (a, b) in a.iter().zip(b) {
-            let difference = (a - b).abs();
+            let difference = (a - b).abs() / scale;
             assert!(difference.is_finite(), "{name}");
             if difference > largest.0 {
                 largest = (difference, name.clone());
@@ -113,11 +114,28 @@ fn largest_difference(one: &[(String, Vec<f32>)], other: &[(String, Vec<f32>)]) 
 
 /// Adds uniform numbers in [-scatter, scatter] to all weights.
 fn scatter_weights(trainer: &Trainer, scatter: f64) {
-    let networks = [trainer.discriminator.parameters(), trainer.generator.parameters()];
-    for (index, (_, weight)) in networks.into_iter().flat_map(pg_networks::Parameters::iter).enumerate() {
-        let drawn = uniform_numbers(6, Stream::Mirror, index as u64, weight.numel());
+    for (index, weight) in weights(trainer) {
+        let drawn = uniform_numbers(6, Stream::Mirror, index, weight.numel());
         let added = (Tensor::from_slice(&drawn) * 2.0 - 1.0) * scatter;
         let _ = weight.detach().g_add_(&added.view(weight.size().as_slice()));
+    }
+}
+
+fn weights(trainer: &Trainer) -> impl Iterator<Item = (u64, &Tensor)> {
+    let networks = [trainer.discriminator.parameters(), trainer.generator.parameters()];
+    (0..).zip(networks.into_iter().flat_map(pg_networks::Parameters::iter).map(|(_, weight)| weight))
+}
+
+/// Most by which [`disturb`] changes a weight, as a share of it: some of its last bits.
+const ROUNDING: f64 = 3e-7;
+
+/// Multiplies each layer's weights by a factor next to one, another for each `draw`. All that is computed with them is
+/// then rounded otherwise. Equal weights stay equal: an instance norm of equal pixels would make much of their
+/// differences.
+fn disturb(trainer: &Trainer, draw: u64) {
+    for (index, weight) in weights(trainer) {
+        let drawn = uniform_numbers(7, Stream::Mirror, 1000 * draw + index, 1)[0];
+        let _ = weight.detach().g_mul_scalar_(1.0 + (2.0 * f64::from(drawn) - 1.0) * ROUNDING);
     }
 }
 
@@ -135,6 +153,9 @@ fn two_ranks_equal_one(assignments: &[&str]) {
     };
     let before = state(&start());
     let (whole, expected) = run(start());
+    let disturbed = start();
+    disturb(&disturbed, 0);
+    let (floor, _) = largest_difference(&whole, &run(disturbed).0);
     let found = on_ranks(2, |rank| {
         let mut trainer = start().with_ranks(Box::new(rank));
         // Several buckets, that some weights fill alone.
@@ -143,8 +164,9 @@ fn two_ranks_equal_one(assignments: &[&str]) {
     });
     assert!(found[0].0 == found[1].0, "ranks differ from each other");
     let (difference, name) = largest_difference(&whole, &found[0].0);
-    println!("{assignments:?}: {difference:e} in {name}");
-    assert!(difference <= 1e-5, "{difference} in {name} with {assignments:?}");
+    println!("{assignments:?}: {difference:e} in {name}, by rounding {floor:e}");
+    assert!((1e-8..1e-4).contains(&floor), "rounding makes {floor}");
+    assert!(difference <= 8.0 * floor, "{difference} in {name} with {assignments:?}, by rounding {floor}");
     for network in ["generator.", "discriminator."] {
         let of = |state: &[(String, Vec<f32>)]| -> Vec<_> {
             let is_weight = |name: &str| name.starts_with(network) && name.ends_with("weight");
@@ -154,7 +176,8 @@ fn two_ranks_equal_one(assignments: &[&str]) {
         assert!(moved > 1e-4 && moved > 100.0 * difference, "nothing was trained: {network} {moved}");
     }
     for (one, two) in expected.iter().zip(&found[1].1) {
-        assert!((one.d_loss - two.d_loss).abs() <= 1e-5 * one.d_loss.abs().max(1.0), "{one:?} {two:?}");
+        let far = (one.d_loss - two.d_loss).abs();
+        assert!(far <= 100.0 * f64::from(floor) * one.d_loss.abs().max(1.0), "{one:?} {two:?}");
         assert_eq!(one.gradient_norm.is_some(), two.gradient_norm.is_some());
     }
 }
@@ -199,29 +222,67 @@ fn copy_state(of: &Trainer, to: &mut Trainer) {
     }
 }
 
-/// Along 50 steps with the paper's learning rate and epsilon, each from the weights of the single rank. Where rounding
-/// turns the sign of an activation, its slope is another: a few steps may differ by that.
-fn every_gradient_of_two_ranks_is_that_of_one(assignments: &[&str]) {
-    let settings = settings(&[&[KEEP_GRADIENTS], assignments].concat());
-    let found = on_ranks(2, |rank| {
-        let mut whole = trainer(&settings);
-        let mut shared = trainer(&settings).with_ranks(Box::new(rank));
+/// Differences between the gradients of steps, sorted: those of two ranks from those of one, and those of one rank from
+/// itself when its weights are changed by [`disturb`].
+struct Differences {
+    of_ranks: Vec<f64>,
+    of_rounding: Vec<f64>,
+}
+
+/// Along 50 steps with the paper's learning rate and epsilon, each from the weights of the single rank.
+fn differences_of_gradients(settings: &TrainingSettings) -> Differences {
+    let mut found = on_ranks(2, |rank| {
+        let mut whole = trainer(settings);
+        let mut disturbed = trainer(settings);
+        let mut shared = trainer(settings).with_ranks(Box::new(rank));
         let differences = (0..STEPS).map(|index| {
             copy_state(&whole, &mut shared);
-            step(&mut whole, index);
-            step(&mut shared, index);
-            let (one, two) = (last_gradients(&whole), last_gradients(&shared));
+            copy_state(&whole, &mut disturbed);
+            disturb(&disturbed, index);
+            for trainer in [&mut whole, &mut disturbed, &mut shared] {
+                step(trainer, index);
+            }
+            let [one, other, two] = [&whole, &disturbed, &shared].map(last_gradients);
             assert!(two[1].len() > 1000);
-            relative_difference(&one[0], &two[0]).max(relative_difference(&one[1], &two[1]))
+            let far = |found: &[Vec<f32>; 2]| {
+                relative_difference(&one[0], &found[0]).max(relative_difference(&one[1], &found[1]))
+            };
+            (far(&two), far(&other))
         });
-        let mut differences: Vec<f64> = differences.collect();
-        differences.sort_by(f64::total_cmp);
-        differences
+        let (mut of_ranks, mut of_rounding): (Vec<f64>, Vec<f64>) = differences.unzip();
+        of_ranks.sort_by(f64::total_cmp);
+        of_rounding.sort_by(f64::total_cmp);
+        Differences { of_ranks, of_rounding }
     });
-    let [.., largest] = found[0].as_slice() else { panic!("no steps") };
-    let of_19_in_20 = found[0][found[0].len() * 19 / 20 - 1];
-    println!("{assignments:?}: 19 of 20 steps {of_19_in_20:e}, all {largest:e}");
-    assert!(of_19_in_20 <= 1e-5 && *largest <= 1e-2, "{:?} with {assignments:?}", found[0]);
+    found.swap_remove(0)
+}
+
+/// The step in the middle of sorted differences, and their largest.
+fn middle_and_largest(differences: &[f64]) -> (f64, f64) {
+    (differences[differences.len() / 2], differences[differences.len() - 1])
+}
+
+/// Ranks round differently from one process, and so does one process with weights that differ by rounding. The second
+/// measures what rounding does on this processor, so that the bounds hold on any.
+///
+/// Most steps differ by rounding alone. In some, rounding turns the sign of an activation, whose slope is then another
+/// one: gradients jump by a share of what that pixel adds to them. How often that happens is chance, so steps that jump
+/// are counted, with room for the chance, and are not bounded one by one.
+fn every_gradient_of_two_ranks_is_that_of_one(assignments: &[&str]) {
+    let settings = settings(&[&[KEEP_GRADIENTS], assignments].concat());
+    let Differences { of_ranks, of_rounding } = differences_of_gradients(&settings);
+    let text =
+        |differences: &[f64]| differences.iter().map(|d| format!("{d:.1e}")).collect::<Vec<_>>().join(" ");
+    println!("{assignments:?}\nranks    {}\nrounding {}", text(&of_ranks), text(&of_rounding));
+    let ((middle, largest), (floor, jump)) =
+        (middle_and_largest(&of_ranks), middle_and_largest(&of_rounding));
+    assert!((1e-9..1e-4).contains(&floor), "rounding makes {floor}");
+    assert!(middle <= 4.0 * floor, "half of all steps differ by {middle}, by rounding {floor}");
+    let jumps = |differences: &[f64]| differences.iter().filter(|&&d| d > 20.0 * floor).count();
+    let (found, expected) = (jumps(&of_ranks), jumps(&of_rounding));
+    assert!(found <= 2 * expected + 10, "{found} steps jump, by rounding {expected}");
+    // A jump is one activation's; an error in the sums of ranks would be in every step.
+    assert!(largest <= (20.0 * jump).max(1e-2), "{largest}, by rounding {jump}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: pgkit and a peer, side by side in one run, as Markdown tables.
 
+mod busy;
 mod eval;
 mod feed;
 mod onnx;
@@ -34,6 +35,8 @@ enum What {
     Train(train::Arguments),
     /// pgeval: descriptors, MS-SSIM and the sliced distance; the peer is benches/eval_peer.py (NumPy, SciPy)
     Eval(eval::Arguments),
+    /// pgtrain beside busy processes and beside another run; the peer is benches/train_peer.py (eager PyTorch)
+    Busy(busy::Arguments),
     /// pgtrain on one and two processes (Open MPI), sums during and after the backward pass
     Ranks(ranks::Arguments),
 }
@@ -45,6 +48,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         What::Onnx(arguments) => onnx::run(workspace, arguments),
         What::Train(arguments) => train::run(workspace, arguments),
         What::Eval(arguments) => eval::run(workspace, arguments),
+        What::Busy(arguments) => busy::run(workspace, arguments),
         What::Ranks(arguments) => ranks::run(workspace, arguments),
     }
 }

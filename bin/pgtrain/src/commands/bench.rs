@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::settings_provenance;
 use crate::args::BenchArgs;
 use crate::device;
-use crate::probe::{Phase, Probe};
+use crate::phases::Phase;
+use crate::probe::Probe;
 use crate::settings::resolve;
 
 #[derive(Debug, Serialize)]

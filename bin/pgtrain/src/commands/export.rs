@@ -39,7 +39,7 @@ pub(crate) fn export(
         ensure!(*examples != args.output, "--examples: names the same file as -o");
     }
     ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
-    device::set_threads(common.threads);
+    device::set_threads(common.threads)?;
     let open = if args.best { Sampler::open_best } else { Sampler::open };
     let sampler = open(&args.source, Device::Cpu)?;
     notes.note(format_args!(

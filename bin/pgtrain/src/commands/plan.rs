@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::settings_provenance;
 use crate::args::PlanArgs;
-use crate::probe::{MemoryNeed, Phase, Probe, Probed};
+use crate::phases::{Phase, PhaseSpan, phases};
+use crate::probe::{MemoryNeed, Probe, Probed};
 use crate::settings::resolve;
 use crate::{device, memory};
 
@@ -49,32 +50,30 @@ pub(crate) fn plan(args: &PlanArgs, common: &CommonArgs, notes: StderrNotes) -> 
     let resolution_px = if settings.resolution == 0 { 1024 } else { settings.resolution };
     // Also that the networks have feature maps at every level.
     settings.resolution_on(resolution_px, false)?;
-    let mut phases = phases(&settings, resolution_px);
+    let mut rows = rows(&settings, resolution_px);
     let (mut total_seconds, mut memory) = (None, None);
     if args.probe {
         let device = device::select(&args.device, common.threads, notes)?;
         let mut probe = Probe::new(&settings, resolution_px, device)?;
         memory = probe.memory()?;
-        let progress = Progress::new(common.progress_style(), "probe", "phases", phases.len() as u64);
-        let measured: Vec<Phase> = phases
-            .iter()
-            .map(|p| Phase { resolution_px: p.resolution, is_fading: p.phase != STABLE })
-            .collect();
+        let progress = Progress::new(common.progress_style(), "probe", "phases", rows.len() as u64);
+        let measured: Vec<Phase> =
+            phases(&settings, resolution_px).into_iter().map(|span| span.phase).collect();
         let probed = probe.times(&measured, &progress)?;
         progress.finish();
-        for (row, probed) in phases.iter_mut().zip(probed) {
+        for (row, probed) in rows.iter_mut().zip(probed) {
             row.time = Some(phase_time(row, probed));
         }
-        total_seconds = Some(phases.iter().filter_map(|p| p.time.as_ref()).map(|t| t.seconds).sum());
+        total_seconds = Some(rows.iter().filter_map(|p| p.time.as_ref()).map(|t| t.seconds).sum());
     }
     if args.json {
         let provenance = settings_provenance(&settings)?;
-        Output.json(&Plan { phases, total_seconds, memory, provenance })?;
+        Output.json(&Plan { phases: rows, total_seconds, memory, provenance })?;
         return Ok(ExitStatus::Done);
     }
-    print_table(&phases)?;
+    print_table(&rows)?;
     if let Some(seconds) = total_seconds {
-        print_probe(&phases, seconds, memory.as_ref())?;
+        print_probe(&rows, seconds, memory.as_ref())?;
     }
     Ok(ExitStatus::Done)
 }
@@ -142,65 +141,29 @@ fn span(seconds: f64) -> String {
     }
 }
 
-const STABLE: &str = "stable";
-
-fn phases(settings: &TrainingSettings, resolution_px: u32) -> Vec<PlanRow> {
-    let plan = settings.growth_plan(resolution_px);
-    let (train, fade, total) = (plan.lod_train_kimg, plan.lod_fade_kimg, settings.total_kimg);
-    let mut phases = Vec::new();
-    let mut kimg = 0.0;
-    let mut px = plan.start_resolution_px;
-    let mut add = |from: f64, to: f64, px: u32, phase| {
-        if from < to {
-            phases.push(PlanRow {
-                from_kimg: from,
-                to_kimg: to,
-                resolution: px,
-                phase,
-                minibatch: settings.minibatch.at(px),
-                learning_rate: settings.learning_rate.at(px),
-                feature_maps: settings.feature_maps(px),
-                time: None,
-            });
+fn rows(settings: &TrainingSettings, resolution_px: u32) -> Vec<PlanRow> {
+    let row = |span: PhaseSpan| {
+        let px = span.phase.resolution_px;
+        PlanRow {
+            from_kimg: span.from_kimg,
+            to_kimg: span.to_kimg,
+            resolution: px,
+            phase: if span.phase.is_fading { "fade in" } else { "stable" },
+            minibatch: settings.minibatch.at(px),
+            learning_rate: settings.learning_rate.at(px),
+            feature_maps: settings.feature_maps(px),
+            time: None,
         }
     };
-    while px < resolution_px && train + fade > 0.0 && kimg < total {
-        add(kimg, (kimg + train).min(total), px, STABLE);
-        add(kimg + train, (kimg + train + fade).min(total), px * 2, "fade in");
-        kimg += train + fade;
-        px *= 2;
-    }
-    add(kimg, total, if train + fade > 0.0 { px } else { resolution_px }, STABLE);
-    phases
+    phases(settings, resolution_px).into_iter().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pg_schedule::Preset;
 
     #[test]
     fn spans_of_time_are_short() {
         assert_eq!([250.0, 7500.0, 273_600.0].map(span), ["4m10s", "2h05m", "3d 04h"]);
-    }
-
-    #[test]
-    fn the_phases_tile_the_run_and_agree_with_the_schedule() {
-        for preset in pg_schedule::PRESETS {
-            let settings = preset.settings();
-            let px = if settings.resolution == 0 { 1024 } else { settings.resolution };
-            let phases = phases(&settings, px);
-            let mut end = 0.0;
-            for phase in &phases {
-                assert_eq!(phase.from_kimg, end);
-                end = phase.to_kimg;
-                let middle = f64::midpoint(phase.from_kimg, phase.to_kimg) * 1000.0;
-                let state = settings.growth_plan(px).at(middle as u64);
-                assert_eq!(state.resolution_px, phase.resolution, "{} {phase:?}", preset.name());
-                assert_eq!(state.fade_in() < 1.0, phase.phase == "fade in", "{phase:?}");
-            }
-            assert_eq!(end, settings.total_kimg);
-        }
-        assert_eq!(phases(&Preset::PaperCelebahq.settings(), 1024).len(), 17);
     }
 }

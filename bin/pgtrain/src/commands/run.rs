@@ -75,6 +75,7 @@ fn start_as(
             dataset: args.dataset.canonicalize().unwrap_or_else(|_| args.dataset.clone()),
             dataset_fingerprint: prepared.dataset.fingerprint(),
             resolution: prepared.resolution,
+            threads: Some(prepared.threads),
             provenance: provenance(&prepared.settings)?,
         };
         let folder = RunFolder::open(&args.output).context("-o")?;
@@ -83,6 +84,7 @@ fn start_as(
                 if let Some(what) = difference(&settings, &earlier, &prepared.settings, &record) {
                     return Err(TrainingError::OtherRun { path: args.output.clone(), what }.into());
                 }
+                warn_of_other_threads(&earlier, &prepared, notes);
             }
             _ => folder.record(&prepared.settings, &record)?,
         }
@@ -122,7 +124,9 @@ fn resume_as(
         }
         let device = device::select_for(&args.device, threads, gpu, of_first(launch, notes))?;
         let resolution = record.resolution;
-        Ok(Prepared { dataset, settings, resolution, device, threads, overlapping: true })
+        let prepared = Prepared { dataset, settings, resolution, device, threads, overlapping: true };
+        warn_of_other_threads(&record, &prepared, of_first(launch, notes));
+        Ok(prepared)
     };
     let prepared = match launch.agree(prepare())? {
         Ok(prepared) => prepared,
@@ -134,6 +138,17 @@ fn resume_as(
     match launch.agree(folder)? {
         Ok(folder) => train(launch, folder, prepared, common, notes),
         Err(status) => Ok(status),
+    }
+}
+
+/// On the CPU, sums are cut by the number of threads: another number rounds differently.
+fn warn_of_other_threads(record: &RunRecord, prepared: &Prepared, notes: StderrNotes) {
+    let (Some(before), now) = (record.threads, prepared.threads) else { return };
+    if before != now && prepared.device == tch::Device::Cpu {
+        notes.warning(format_args!(
+            "this run began with --threads {before} and goes on with {now}: its weights will differ in rounding from \
+             those of a run that was never stopped; add `--threads {before}` for the same bits"
+        ));
     }
 }
 
@@ -156,7 +171,11 @@ fn train(
     let ranks = launch.ranks(&path, &interrupt, all_notes);
     let counts = RankCounts { here: launch.ranks_here(), all: ranks.count() };
     if counts.all > 1 {
-        notes.note(format_args!("{} ranks, {threads} threads each", counts.all));
+        notes.note(format_args!(
+            "{} ranks, {threads} thread{} each",
+            counts.all,
+            if threads == 1 { "" } else { "s" }
+        ));
         if let Some(layer) = layer_of_whole_minibatches(settings) {
             notes.note(format_args!("{layer} sees the images of its own rank only"));
         }
@@ -180,7 +199,7 @@ fn train(
             .with_context(|| format!("cannot start {threads} threads (--threads)"))?;
     }
     let shown = run.images_shown();
-    let mut observer = Observer::new(&path, settings, resolution, shown, &interrupt, &progress);
+    let mut observer = Observer::new(&path, settings, (resolution, device), shown, &interrupt, &progress);
     let end = run.train(&mut observer).map_err(|error| explained(error, settings, &path))?;
     progress.finish();
     match end {

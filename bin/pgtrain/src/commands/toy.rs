@@ -52,7 +52,7 @@ struct Report {
 
 pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
     // Networks this small are slower with threads than without.
-    device::set_threads(1);
+    device::set_threads(1)?;
     let settings = settings(args)?;
     let mut gan = ToyGan::new(settings.clone());
     notes.note(format_args!("{} on {}, {} steps", args.loss.name(), args.dataset.name(), args.steps));

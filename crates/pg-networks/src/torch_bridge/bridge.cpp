@@ -1,9 +1,8 @@
-// What tch has no binding for: libtorch's thread pool, and nodes of the autograd graph whose kernel is ours.
+// What tch has no binding for: nodes of the autograd graph whose kernel is ours, and what the processor can do.
 //
 // Everything crosses the border as pointers to at::Tensor on the heap, as in tch itself. Exceptions stop here.
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/leaky_relu.h>
@@ -296,10 +295,5 @@ bool pg_multiplies_tiles() {
     const auto capabilities = at::cpu::get_cpu_capabilities();
     const auto found = capabilities.find("amx_bf16");
     return found != capabilities.end() && found->second.toBool();
-}
-
-// `body(context, begin, end)` over parts of 0..count, in libtorch's own threads. The body must not unwind.
-void pg_parallel_for(int64_t count, void *context, void (*body)(void *, int64_t, int64_t)) {
-    at::parallel_for(0, count, 1, [=](int64_t begin, int64_t end) { body(context, begin, end); });
 }
 }

@@ -1,4 +1,4 @@
-//! The door to what tch has no binding for: plain slices of a tensor's numbers, libtorch's thread pool, and
+//! The door to what tch has no binding for: plain slices of a tensor's numbers, and
 //! differentiable operations whose kernel is ours. The only module of this crate with `unsafe` in it.
 #![allow(unsafe_code, reason = "FFI to libtorch; each block states its invariant, and the interface is safe")]
 
@@ -120,7 +120,6 @@ unsafe extern "C" {
     fn pg_blur(x: *const RawTensor, error: *mut *mut c_char) -> *mut RawTensor;
     fn pg_allow_tf32(allowed: bool);
     fn pg_multiplies_tiles() -> bool;
-    fn pg_parallel_for(count: i64, context: *mut c_void, body: extern "C" fn(*mut c_void, i64, i64));
     fn free(memory: *mut c_void);
 }
 
@@ -368,36 +367,38 @@ fn is_plain<E: Number>(tensor: &Tensor) -> bool {
     tensor.kind() == E::KIND && tensor.device() == Device::Cpu && tensor.is_contiguous()
 }
 
-/// Calls `body(index, chunk)` for every chunk of `chunk_len` numbers (the last may be shorter), spread over
-/// libtorch's threads, a run of neighbours for each.
+/// Calls `body(index, chunk)` for every chunk of `chunk_len` numbers (the last may be shorter), spread over the threads
+/// that libtorch's loops have, too.
 pub(crate) fn parallel_chunks<E: Number, F: Fn(usize, &mut [E]) + Sync>(
     numbers: &mut [E],
     chunk_len: usize,
     body: F,
 ) {
-    struct Work<E, F> {
-        start: *mut E,
-        len: usize,
-        chunk_len: usize,
-        body: F,
-    }
-    extern "C" fn part<E: Number, F: Fn(usize, &mut [E]) + Sync>(work: *mut c_void, begin: i64, end: i64) {
-        // SAFETY: `work` points to the value below, which outlives the loop.
-        let work = unsafe { &*work.cast::<Work<E, F>>() };
-        for index in begin as usize..end as usize {
-            let first = index * work.chunk_len;
-            let len = work.chunk_len.min(work.len - first);
-            // SAFETY: chunks of different indices do not overlap, every index is visited once, and `first +
-            // len` is at most the slice's length.
-            let chunk = unsafe { std::slice::from_raw_parts_mut(work.start.add(first), len) };
-            (work.body)(index, chunk);
-        }
-    }
+    /// The start of the numbers, which threads share.
+    struct Start<E>(*mut E);
+    // SAFETY: threads make slices from it that do not overlap; numbers may go from thread to thread.
+    unsafe impl<E: Number> Sync for Start<E> {}
+
     if numbers.is_empty() || chunk_len == 0 {
         return;
     }
-    let count = numbers.len().div_ceil(chunk_len) as i64;
-    let mut work = Work { start: numbers.as_mut_ptr(), len: numbers.len(), chunk_len, body };
-    // SAFETY: the call returns when all parts are done; `body` is Sync, so threads may share it.
-    unsafe { pg_parallel_for(count, (&raw mut work).cast(), part::<E, F>) };
+    let (start, len) = (Start(numbers.as_mut_ptr()), numbers.len());
+    let start = &start;
+    let count = len.div_ceil(chunk_len);
+    // Neighbours stay together, so that threads seldom meet; several runs for each, so that one that loses its
+    // processor leaves the rest to the others.
+    let runs = count.min(RUNS_PER_THREAD * pg_threads::thread_count());
+    pg_threads::for_each_part(runs, |run| {
+        for index in run * count / runs..(run + 1) * count / runs {
+            let first = index * chunk_len;
+            let chunk_len = chunk_len.min(len - first);
+            // SAFETY: chunks of different indices do not overlap, every index is visited once, and `first + chunk_len` is
+            // at most the slice's length.
+            let chunk = unsafe { std::slice::from_raw_parts_mut(start.0.add(first), chunk_len) };
+            body(index, chunk);
+        }
+    });
 }
+
+/// Runs of chunks that a loop gives each thread.
+const RUNS_PER_THREAD: usize = 4;

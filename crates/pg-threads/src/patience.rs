@@ -1,0 +1,89 @@
+//! How long a thread spins before it sleeps.
+
+use std::hint;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longest spin while every thread has a processor of its own.
+const CALM_SPIN: Duration = Duration::from_micros(300);
+/// Longest spin while other processes want the processors too.
+const CROWDED_SPIN: Duration = Duration::from_micros(5);
+/// A spinning thread reads the clock every microsecond; a step as long as this means that it did not run.
+const PREEMPTED: Duration = Duration::from_micros(200);
+/// How long spins stay short after a thread lost its processor: doubled each time it happens again.
+const CROWDED_FIRST: Duration = Duration::from_millis(20);
+const CROWDED_LONGEST: Duration = Duration::from_millis(1280);
+/// Looks between two readings of the clock.
+const LOOKS: u32 = 32;
+
+/// Decides between spinning, which answers within a microsecond, and sleeping, which leaves the processor to others.
+///
+/// A spinning thread uses up its share of a processor that another process wants. The scheduler then takes the
+/// processor away while the thread has work, and its siblings wait for it. A thread that finds that it lost the
+/// processor while it spun therefore shortens all spins of its pool for a while.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    base: Instant,
+    /// Nanoseconds since `base` until which spins are short.
+    crowded_until: AtomicU64,
+    /// How long the last shortening was meant to last, in nanoseconds.
+    crowded_for: AtomicU64,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { base: Instant::now(), crowded_until: AtomicU64::new(0), crowded_for: AtomicU64::new(0) }
+    }
+
+    /// Spins until `ready`, but not for long; whether it is.
+    pub(crate) fn spin_until(&self, ready: impl Fn() -> bool) -> bool {
+        if looks(&ready) {
+            return true;
+        }
+        let start = Instant::now();
+        let longest = if self.is_crowded(start) { CROWDED_SPIN } else { CALM_SPIN };
+        let mut last = start;
+        loop {
+            if looks(&ready) {
+                return true;
+            }
+            let now = Instant::now();
+            if now - last > PREEMPTED {
+                self.lost_processor(now);
+                return ready();
+            }
+            if now - start > longest {
+                return false;
+            }
+            last = now;
+        }
+    }
+
+    fn nanoseconds(&self, now: Instant) -> u64 {
+        u64::try_from((now - self.base).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn is_crowded(&self, now: Instant) -> bool {
+        self.nanoseconds(now) < self.crowded_until.load(Ordering::Relaxed)
+    }
+
+    /// Shortens spins from `now` on: for longer where the last time is not long past.
+    fn lost_processor(&self, now: Instant) {
+        let now = self.nanoseconds(now);
+        let (until, lasted) =
+            (self.crowded_until.load(Ordering::Relaxed), self.crowded_for.load(Ordering::Relaxed));
+        let nanoseconds = |duration: Duration| duration.as_nanos() as u64;
+        let again = now < until.saturating_add(lasted);
+        let length = if again { lasted.saturating_mul(2) } else { 0 };
+        let length = length.clamp(nanoseconds(CROWDED_FIRST), nanoseconds(CROWDED_LONGEST));
+        self.crowded_for.store(length, Ordering::Relaxed);
+        self.crowded_until.store(now.saturating_add(length), Ordering::Relaxed);
+    }
+}
+
+fn looks(ready: &impl Fn() -> bool) -> bool {
+    (0..LOOKS).any(|_| {
+        hint::spin_loop();
+        ready()
+    })
+}
