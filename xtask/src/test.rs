@@ -61,6 +61,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
     let without_cloud_holds = !everything || {
         println!("URLs in a build without object storage");
         process::succeeds(&mut cargo(&["test", "--quiet", "-p", "pg-cloud", "--lib"]))?
+            && process::succeeds(&mut cargo(&[
+                "test", "--quiet", "-p", "pgprep", "-p", "pgeval", "--bins", "url",
+            ]))?
     };
     let with_slurm = everything && setup::slurm::is_installed();
     if everything && !with_slurm {
@@ -113,7 +116,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         eprintln!("error: the tests with the feature lapack failed (see above)");
     }
     if !without_cloud_holds {
-        eprintln!("error: the tests of pg-cloud without its feature failed (see above)");
+        eprintln!("error: the tests of URLs in a build without object storage failed (see above)");
     }
     Ok(Verdict::from(examples_hold && lapack_holds && without_cloud_holds && tests_hold))
 }

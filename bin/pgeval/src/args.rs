@@ -9,6 +9,7 @@ mod swd;
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use pg_cli::{CloudArgs, CommonArgs};
 
@@ -256,11 +257,11 @@ pub(crate) struct AllArgs {
     pub(crate) network: NetworkArgs,
 
     /// The result, JSON
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Also write a page with figures and pictures, one HTML file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", value_parser = path_or_url())]
     pub(crate) report: Option<PathBuf>,
 }
 
@@ -268,7 +269,7 @@ pub(crate) struct AllArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MsSsimArgs {
     /// A folder or zip of images, or a dataset (DATASET@64 for its level of 64 pixels)
-    #[arg(value_name = "IMAGES")]
+    #[arg(value_name = "IMAGES", value_parser = path_or_url())]
     pub(crate) images: PathBuf,
 
     /// Number of different pairs [default: 10000, or as many as there are]
@@ -291,6 +292,11 @@ pub(crate) struct MsSsimArgs {
     pub(crate) input: ImageArgs,
 }
 
+/// A path, or a URL where this build reaches object storage.
+fn path_or_url() -> impl TypedValueParser<Value = PathBuf> {
+    pg_cli::path_or_url(&pg_cloud::SCHEMES, pg_cloud::IS_BUILT_IN)
+}
+
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n >= 1 => Ok(n),
@@ -309,9 +315,20 @@ fn at_least_two(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use pg_cli::{path_flags, url_complaints};
 
     #[test]
     fn the_definition_of_the_arguments_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_url_for_a_path() {
+        let command = Args::command();
+        // Without object storage those that are known are refused too; with it, `pg_cloud` reads them.
+        let known: &[&str] =
+            if pg_cloud::IS_BUILT_IN { &[] } else { &["s3://b/x", "GS://b", "http://h/x", "https://h"] };
+        assert_eq!(url_complaints(&command, known), [""; 0]);
+        assert!(path_flags(&command) >= 49, "{}", path_flags(&command));
     }
 }

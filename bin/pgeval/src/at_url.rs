@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch, shown};
 use pg_cloud::{Cloud, CloudError, Location, Outgoing, Settings};
 use pg_image::Resolution;
+use pg_onnx::ModelFile;
 use serde_json::Value;
 
 use crate::args::{Command, FeatureArgs, LatentArgs, NetworkArgs, SwdArgs, TwoSidesArgs};
@@ -48,12 +49,12 @@ impl AtUrls {
             Command::Kid(kid) => self.features(&mut kid.sides),
             Command::Pr(pr) => self.features(&mut pr.sides),
             Command::Ppl(ppl) => {
-                self.file("--lpips", &mut ppl.lpips)?;
+                self.network_file("--lpips", &mut ppl.lpips)?;
                 self.latents(&mut ppl.latents)
             }
             Command::Ls(ls) => {
                 for classifier in &mut ls.classifiers {
-                    self.file("--classifier", classifier)?;
+                    self.network_file("--classifier", classifier)?;
                 }
                 self.files("--labels", ls.labels.as_mut())?;
                 self.outputs("--images-to", ls.images_to.as_mut())?;
@@ -106,13 +107,13 @@ impl AtUrls {
     }
 
     fn models(&self, args: &mut NetworkArgs) -> Result<()> {
-        self.files("--model", args.model.as_mut())?;
+        args.model.as_mut().map_or(Ok(()), |model| self.network_file("--model", model))?;
         self.files("--models", args.models.as_mut())
     }
 
     fn latents(&mut self, args: &mut LatentArgs) -> Result<()> {
         self.outputs("--save", args.save.as_mut())?;
-        self.file("GENERATOR", &mut args.generator)
+        self.network_file("GENERATOR", &mut args.generator)
     }
 
     fn files(&self, role: &str, path: Option<&mut PathBuf>) -> Result<()> {
@@ -122,6 +123,21 @@ impl AtUrls {
     fn file(&self, role: &str, path: &mut PathBuf) -> Result<()> {
         if let Some(location) = Location::of(path)? {
             *path = self.cloud.fetch(&location).with_context(|| format!("read {role}"))?;
+        }
+        Ok(())
+    }
+
+    /// An ONNX file, and the files beside it that hold its weights.
+    fn network_file(&self, role: &str, path: &mut PathBuf) -> Result<()> {
+        let Some(location) = Location::of(path)? else { return Ok(()) };
+        let context = || format!("read {role}");
+        *path = self.cloud.fetch(&location).with_context(context)?;
+        let url = location.to_string();
+        let folder = url.rsplit_once('/').map_or(url.as_str(), |(folder, _)| folder);
+        for weights in ModelFile::locations(path).with_context(context)? {
+            if let Some(location) = Location::of(Path::new(&format!("{folder}/{weights}")))? {
+                self.cloud.fetch(&location).with_context(context)?;
+            }
         }
         Ok(())
     }

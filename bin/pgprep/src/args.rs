@@ -2,8 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::{CloudArgs, CommonArgs, FitChoice, LevelChoice, PartArgs};
+use pg_cli::{CloudArgs, CommonArgs, FitChoice, LevelChoice, PartArgs, local_path};
+
+/// A path, or a URL where this build reaches object storage.
+fn path_or_url() -> impl TypedValueParser<Value = PathBuf> {
+    pg_cli::path_or_url(&pg_cloud::SCHEMES, pg_cloud::IS_BUILT_IN)
+}
 
 const EXAMPLES: &str = "\
 Paths of sources, datasets and outputs may be URLs (s3://, gs://, http://) where the tool was built with its \
@@ -155,14 +161,15 @@ Examples:
 #[command(after_help = ALIGN_EXAMPLES)]
 pub(crate) struct AlignArgs {
     /// Folder (or zip file) of photos
+    #[arg(value_parser = path_or_url())]
     pub(crate) photos: PathBuf,
 
     /// File with the points of each photo
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_url())]
     pub(crate) landmarks: PathBuf,
 
     /// Output folder, new or empty; with --preview the PNG file to write
-    #[arg(long, short, value_name = "OUT")]
+    #[arg(long, short, value_name = "OUT", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Align nothing: draw landmarks and crops over up to 48 photos, in one PNG file
@@ -211,7 +218,7 @@ pub(crate) struct AlignArgs {
     pub(crate) limit: Option<usize>,
 
     /// Take only the photos named in FILE, one name (with or without extension) per line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_url())]
     pub(crate) ids: Option<PathBuf>,
 
     /// Images per shard, with --format shards [default: fitting 256 MiB, at most 1024]
@@ -268,6 +275,7 @@ Examples:
 #[command(after_help = PACK_EXAMPLES)]
 pub(crate) struct PackArgs {
     /// Folder or zip file of images, CIFAR, MNIST, LSUN (LMDB), TFRecords, or a dataset
+    #[arg(value_parser = path_or_url())]
     pub(crate) source: PathBuf,
 
     /// Take SOURCE for this format [default: told from its content]
@@ -275,7 +283,7 @@ pub(crate) struct PackArgs {
     pub(crate) source_format: Option<SourceFormatChoice>,
 
     /// The dataset's folder, new or empty
-    #[arg(long, short, value_name = "DATASET")]
+    #[arg(long, short, value_name = "DATASET", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Side of the finest level, a power of two [default: what fits into the first image]
@@ -287,7 +295,7 @@ pub(crate) struct PackArgs {
     pub(crate) fit: FitChoice,
 
     /// Labels: `folders`, `none`, or a CSV or JSON file [default: those of SOURCE]
-    #[arg(long, value_name = "FILE|folders|none")]
+    #[arg(long, value_name = "FILE|folders|none", value_parser = path_or_url())]
     pub(crate) labels: Option<PathBuf>,
 
     /// Shuffle the images by this seed [default: sorted by path, or as in the file]
@@ -334,11 +342,11 @@ pub(crate) enum TransferChoice {
 #[command(after_help = MERGE_EXAMPLES)]
 pub(crate) struct MergeArgs {
     /// Parts, or folders of them
-    #[arg(value_name = "PART", required = true)]
+    #[arg(value_name = "PART", required = true, value_parser = local_path())]
     pub(crate) parts: Vec<PathBuf>,
 
     /// The dataset's folder, or that of the files, new or empty
-    #[arg(long, short, value_name = "OUT")]
+    #[arg(long, short, value_name = "OUT", value_parser = local_path())]
     pub(crate) output: PathBuf,
 
     /// How files get from the parts to OUT
@@ -363,6 +371,7 @@ Examples:
 #[command(after_help = SELECT_EXAMPLES)]
 pub(crate) struct SelectArgs {
     /// Folder or zip file of images, or another source of `pgprep pack`
+    #[arg(value_parser = path_or_url())]
     pub(crate) source: PathBuf,
 
     /// How many images to keep
@@ -370,11 +379,11 @@ pub(crate) struct SelectArgs {
     pub(crate) keep: u32,
 
     /// Folder for the images kept, new or empty
-    #[arg(long, short, value_name = "OUT")]
+    #[arg(long, short, value_name = "OUT", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Write the score of each image and pictures of the best and the worst to FOLDER
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path_or_url())]
     pub(crate) report: Option<PathBuf>,
 
     /// Take SOURCE for this format [default: told from its content]
@@ -389,6 +398,7 @@ pub(crate) struct SelectArgs {
 #[command(after_help = "Examples:\n  pgprep info faces\n  pgprep info faces --json")]
 pub(crate) struct InfoArgs {
     /// The dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) dataset: PathBuf,
 }
 
@@ -409,6 +419,7 @@ Examples:
 #[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// The dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) dataset: PathBuf,
 
     /// Make damaged files again
@@ -416,11 +427,11 @@ pub(crate) struct VerifyArgs {
     pub(crate) repair: bool,
 
     /// What the dataset was made of, for --repair [default: as when it was made]
-    #[arg(long, value_name = "PATH", requires = "repair")]
+    #[arg(long, value_name = "PATH", requires = "repair", value_parser = path_or_url())]
     pub(crate) source: Option<PathBuf>,
 
     /// The landmark file it was made with, for --repair [default: as when it was made]
-    #[arg(long, value_name = "FILE", requires = "repair")]
+    #[arg(long, value_name = "FILE", requires = "repair", value_parser = path_or_url())]
     pub(crate) landmarks: Option<PathBuf>,
 }
 
@@ -437,9 +448,11 @@ Examples:
 #[command(after_help = COMPARE_EXAMPLES)]
 pub(crate) struct CompareArgs {
     /// A dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) a: PathBuf,
 
     /// Another dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) b: PathBuf,
 }
 
@@ -449,10 +462,11 @@ pub(crate) struct CompareArgs {
 )]
 pub(crate) struct ViewArgs {
     /// Dataset, or folder or zip file of images
+    #[arg(value_parser = path_or_url())]
     pub(crate) source: PathBuf,
 
     /// The PNG file to write
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Images per row
@@ -479,10 +493,11 @@ Examples:
   pgprep extract faces -o small --resolution 32")]
 pub(crate) struct ExtractArgs {
     /// The dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) dataset: PathBuf,
 
     /// Output folder, new or empty
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// The level to write [default: the finest]
@@ -510,6 +525,7 @@ Examples:
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(crate) struct ExportArgs {
     /// The dataset's folder
+    #[arg(value_parser = path_or_url())]
     pub(crate) dataset: PathBuf,
 
     /// What to write
@@ -517,7 +533,7 @@ pub(crate) struct ExportArgs {
     pub(crate) format: ExportFormat,
 
     /// Output: a new or empty folder for tfrecord, a new file for zip
-    #[arg(long, short, value_name = "OUT")]
+    #[arg(long, short, value_name = "OUT", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// The finest level to write [default: all there is]
@@ -536,7 +552,7 @@ Examples:
 )]
 pub(crate) struct SynthArgs {
     /// Output folder, new or empty
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = path_or_url())]
     pub(crate) output: PathBuf,
 
     /// Number of portraits
@@ -550,4 +566,27 @@ pub(crate) struct SynthArgs {
     /// Seed of all choices
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use pg_cli::{path_flags, url_complaints};
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_url_for_a_path() {
+        let command = Args::command();
+        // Without object storage those that are known are refused too; with it, `pg_cloud` reads them.
+        let known: &[&str] =
+            if pg_cloud::IS_BUILT_IN { &[] } else { &["s3://b/x", "GS://b", "http://h/x", "https://h"] };
+        assert_eq!(url_complaints(&command, known), [""; 0]);
+        assert!(path_flags(&command) >= 26, "{}", path_flags(&command));
+    }
 }

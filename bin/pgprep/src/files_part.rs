@@ -1,7 +1,7 @@
 //! `part.json` of a folder of files: some of the items of a job that writes a file for each.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use anyhow::{Context as _, bail};
 use pg_cli::{Part, Provenance};
@@ -77,7 +77,11 @@ impl FilesPart {
         let text = fs::read(&path).with_context(read)?;
         let malformed = || format!("{} is malformed: expected JSON as --part writes it", path.display());
         let found: Self = serde_json::from_slice(&text).with_context(malformed)?;
-        let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
+        // Elsewhere than on Windows a backslash is a letter like others.
+        let is_name = |name: &str| {
+            let mut parts = Path::new(name).components();
+            matches!(parts.next(), Some(Component::Normal(part)) if part == name) && parts.next().is_none()
+        };
         let names = found.items.iter().filter_map(|item| match item {
             FilesPartItem::Written(name) => Some(name.as_str()),
             FilesPartItem::Failed(_) => None,

@@ -7,6 +7,7 @@ mod dataset_labels;
 mod disk_space;
 mod files_part;
 mod image_items;
+mod output_names;
 mod pack_source;
 mod pipeline;
 mod resumable;

@@ -7,7 +7,7 @@ use pg_image::files::DecodeLimits;
 use pg_image::{Planar, Resolution};
 use pg_shard::{IndexLine, Level, Manifest};
 use pg_sources::{Item, Labels, Source, SourceFormat};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::args::SourceFormatChoice;
 use crate::at_url;
@@ -30,6 +30,8 @@ pub(crate) struct DatasetSource {
     lines: Vec<IndexLine>,
     fingerprint: String,
     labels: Option<Labels>,
+    /// How its images were prepared.
+    preparation: Map<String, Value>,
 }
 
 impl PackSource {
@@ -76,7 +78,9 @@ impl PackSource {
         let bytes = (level.channels() * resolution.pixels() * resolution.pixels()) as u64;
         let items = lines.iter().map(|line| Item { name: line.path.clone(), bytes }).collect();
         let (fingerprint, labels) = (dataset.fingerprint(), labels_of(&dataset)?);
-        Ok(Self::Dataset(Box::new(DatasetSource { level, items, lines, fingerprint, labels })))
+        let preparation = dataset.manifest().preparation();
+        let source = DatasetSource { level, items, lines, fingerprint, labels, preparation };
+        Ok(Self::Dataset(Box::new(source)))
     }
 
     /// The images, in the order of the source.
@@ -85,6 +89,15 @@ impl PackSource {
             Self::Collection(source) => source.items(),
             Self::Dataset(dataset) => &dataset.items,
         }
+    }
+
+    /// What messages call item `index`: its file where it is one.
+    pub(crate) fn place(&self, index: usize) -> String {
+        let file = match self {
+            Self::Collection(source) => source.file(index),
+            Self::Dataset(_) => None,
+        };
+        file.map_or_else(|| self.items()[index].name.clone(), |file| file.display().to_string())
     }
 
     /// Says in which order items will be loaded.
@@ -144,6 +157,14 @@ impl PackSource {
         }
         let planar = planes(level, index).map_err(|e| e.to_string());
         Some(planar.map(|planar| (planar, dataset.blake3(index))))
+    }
+
+    /// How the images of a dataset were prepared.
+    pub(crate) fn preparation(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Collection(_) => None,
+            Self::Dataset(dataset) => Some(&dataset.preparation),
+        }
     }
 
     /// What was done to a dataset's image before.

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::at_url;
 use crate::disk_space::{BuildSize, explained};
 use crate::files_part::{FilesPart, FilesPartItem};
+use crate::output_names::OutputNames;
 use crate::pipeline::in_order;
 use crate::session::{Session, output_context};
 
@@ -345,12 +346,12 @@ pub(crate) struct FileJob<'a> {
 }
 
 impl FileJob<'_> {
-    /// Writes file `name(i)` with the bytes `make(i)` for every item, leaving out those an earlier run
-    /// wrote; `finish` writes what belongs to the whole.
+    /// Writes the file of each of `names` with the bytes `make(i)`, leaving out those an earlier run wrote; `finish`
+    /// writes what belongs to the whole.
     pub(crate) fn run(
         self,
         session: &Session,
-        name: impl Fn(usize) -> String + Sync,
+        names: &OutputNames,
         make: impl Fn(usize) -> Result<Vec<u8>, FailedItem> + Sync,
         finish: impl FnOnce(&Path) -> anyhow::Result<()>,
         provenance: impl FnOnce(u64, u64) -> Provenance,
@@ -376,13 +377,14 @@ impl FileJob<'_> {
         if let Some(remote) = &remote {
             remote.begin().with_context(context)?;
         }
-        if let Some(parent) = work.join(name(0)).parent() {
-            std::fs::create_dir_all(parent).with_context(context)?;
+        // All lie in one folder.
+        if let Some(parent) = names.as_slice().first().and_then(|first| Path::new(first).parent()) {
+            std::fs::create_dir_all(work.join(parent)).with_context(context)?;
         }
         let covered = self.part.map_or(0..self.plan.items, |part| part.range(self.plan.items));
         let items = covered.len();
         let progress = session.progress(self.label, self.unit, items);
-        let there = |i: usize| folder.is_resumed() && work.join(name(i)).is_file();
+        let there = |i: usize| folder.is_resumed() && work.join(names.get(i)).is_file();
         let todo: Vec<usize> = covered.clone().filter(|&i| !there(i)).collect();
         if todo.len() < items {
             session.notes.note(format!("going on after {} of {items} {}", items - todo.len(), self.unit));
@@ -392,10 +394,10 @@ impl FileJob<'_> {
         let mut written = items - todo.len();
         let made_item = |i: usize| {
             let written = |bytes: Vec<u8>| {
-                let (name, path) = (name(i), work.join(name(i)));
+                let (name, path) = (names.get(i), work.join(names.get(i)));
                 write_atomically(&path, |file| file.write_all(&bytes))
                     .map_err(anyhow::Error::new)
-                    .and_then(|()| remote.as_ref().map_or(Ok(()), |remote| Ok(remote.send(&name)?)))
+                    .and_then(|()| remote.as_ref().map_or(Ok(()), |remote| Ok(remote.send(name)?)))
                     .with_context(|| format!("cannot write {} (-o)", path.display()))
             };
             counted(session, &progress, || make(i).map(written))
@@ -435,7 +437,7 @@ impl FileJob<'_> {
             Some(part) => {
                 let item = |i: usize| match failed.remove(&i) {
                     Some(failed) => FilesPartItem::Failed(failed),
-                    None => FilesPartItem::Written(name(i)),
+                    None => FilesPartItem::Written(names.get(i).to_owned()),
                 };
                 let items = covered.map(item).collect();
                 json!(FilesPart::new(part, self.plan.clone(), self.done_file, items, provenance))

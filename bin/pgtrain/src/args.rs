@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use pg_cli::CommonArgs;
+use pg_cli::{CommonArgs, local_path};
 use pg_schedule::Loss;
 use pg_schedule::{KeepBest, PRESETS};
 use pg_training::Truncation;
@@ -46,10 +46,10 @@ pub(crate) enum Command {
   mpirun -n 2 pgtrain run celeba64/ -o runs/two --preset tiny    (built with --features mpi)")]
 pub(crate) struct RunArgs {
     /// The dataset, made by pgprep
-    #[arg(value_name = "DATASET")]
+    #[arg(value_name = "DATASET", value_parser = local_path())]
     pub(crate) dataset: PathBuf,
     /// The run folder to write
-    #[arg(short, long, value_name = "RUN")]
+    #[arg(short, long, value_name = "RUN", value_parser = local_path())]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
@@ -80,10 +80,10 @@ pub(crate) struct RunArgs {
   pgtrain resume runs/first --dataset /mnt/fast/celeba64")]
 pub(crate) struct ResumeArgs {
     /// The run folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = local_path())]
     pub(crate) run: PathBuf,
     /// The dataset's folder, when it has moved
-    #[arg(long, value_name = "DATASET")]
+    #[arg(long, value_name = "DATASET", value_parser = local_path())]
     pub(crate) dataset: Option<PathBuf>,
     /// Where to compute: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
@@ -133,7 +133,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct SnapshotArgs {
     /// A run folder (its newest snapshot) or a snapshot folder
-    #[arg(value_name = "RUN|SNAPSHOT")]
+    #[arg(value_name = "RUN|SNAPSHOT", value_parser = local_path())]
     pub(crate) source: PathBuf,
     /// The best snapshot of a run folder, as --keep-best chose it
     #[arg(long)]
@@ -163,7 +163,7 @@ pub(crate) struct SampleArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// A folder for PNG files, a .zip of them, a dataset's folder, or with --grid one PNG file
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// What OUT becomes [default: zip where its name ends so, else folder]
     #[arg(long, value_name = "FORMAT", conflicts_with = "grid")]
@@ -199,7 +199,7 @@ pub(crate) struct GridArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// The PNG file to write
-    #[arg(short, long, value_name = "OUT.png")]
+    #[arg(short, long, value_name = "OUT.png", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Columns and rows of images
     #[arg(long, value_name = "CxR", default_value = "8x4", value_parser = parse_grid)]
@@ -222,7 +222,7 @@ pub(crate) struct InterpolateArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// A .gif file, or a new folder for 000000.png and so on
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Frames until the first one comes again
     #[arg(long, value_name = "N", default_value = "120", value_parser = parse_frames)]
@@ -262,7 +262,7 @@ pub(crate) struct MixArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// The PNG file to write
-    #[arg(short, long, value_name = "OUT.png")]
+    #[arg(short, long, value_name = "OUT.png", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Seeds of the rows: 7, 0-4, 1,5,9-12
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
@@ -284,7 +284,7 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// The PNG file to write
-    #[arg(short, long, value_name = "OUT.png")]
+    #[arg(short, long, value_name = "OUT.png", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Seeds, one for each row
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds, default_value = "0-5")]
@@ -314,7 +314,7 @@ pub(crate) struct NoiseArgs {
     #[command(flatten)]
     pub(crate) snapshot: SnapshotArgs,
     /// The PNG file to write
-    #[arg(short, long, value_name = "OUT.png")]
+    #[arg(short, long, value_name = "OUT.png", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Seeds, one for each row
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds, default_value = "0-3")]
@@ -335,10 +335,10 @@ pub(crate) struct NoiseArgs {
   pgtrain export runs/first/snapshots/000040 -o faces.onnx --opset 13 --examples expected.safetensors")]
 pub(crate) struct ExportArgs {
     /// A run folder (its newest snapshot) or a snapshot folder
-    #[arg(value_name = "RUN|SNAPSHOT")]
+    #[arg(value_name = "RUN|SNAPSHOT", value_parser = local_path())]
     pub(crate) source: PathBuf,
     /// The file to write
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// What FILE becomes [default: onnx where its name ends so, torchscript for .pt and .ts]
     #[arg(long, value_name = "FORMAT")]
@@ -350,7 +350,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "N")]
     pub(crate) opset: Option<u32>,
     /// Also write latents and images of the seeds 0 to 7, to hold another program's results against
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", value_parser = local_path())]
     pub(crate) examples: Option<PathBuf>,
     /// One JSON object instead of lines
     #[arg(long)]
@@ -380,7 +380,7 @@ pub(crate) struct ToyArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_loss)]
     pub(crate) loss: Loss,
     /// The picture to write: data orange, samples green
-    #[arg(short, long, value_name = "OUT.png")]
+    #[arg(short, long, value_name = "OUT.png", value_parser = local_path())]
     pub(crate) output: PathBuf,
     /// Generator steps
     #[arg(long, default_value_t = 3000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -413,7 +413,7 @@ pub(crate) struct SettingsArgs {
     #[arg(long, default_value = "paper-celebahq", value_name = "NAME", help = preset_help())]
     pub(crate) preset: String,
     /// A TOML file laid over the preset
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", value_parser = local_path())]
     pub(crate) config: Option<PathBuf>,
     /// One setting, e.g. minibatch=16; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -543,10 +543,19 @@ fn parse_smoothing(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use pg_cli::{path_flags, url_complaints};
 
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_url_for_a_path() {
+        let command = Args::command();
+        let urls = ["s3://b/x", "GS://b", "http://h/x", "https://h"];
+        assert_eq!(url_complaints(&command, &urls), [""; 0]);
+        assert!(path_flags(&command) >= 20, "{}", path_flags(&command));
     }
 
     #[test]

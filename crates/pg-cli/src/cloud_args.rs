@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::local_path;
+
 /// How often a request is tried again when `$PGKIT_RETRIES` does not say it.
 const RETRIES: usize = 8;
 
@@ -13,7 +15,7 @@ const RETRIES: usize = 8;
 #[command(next_help_heading = "Common options")]
 pub struct CloudArgs {
     /// Folder for what is brought from or goes to a URL; gone at the end [default: that for temporary files]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, value_parser = local_path())]
     pub scratch: Option<PathBuf>,
 }
 

@@ -15,6 +15,9 @@
     )
 )]
 
+/// Whether this build has the network that URLs need: the feature `object-store`.
+pub const IS_BUILT_IN: bool = cfg!(feature = "object-store");
+
 mod bucket;
 mod cloud;
 mod dataset;

@@ -71,6 +71,81 @@ pub enum OnnxError {
         /// The library's reason.
         reason: String,
     },
+    /// A tensor outside the model file does not say where it lies.
+    #[error(
+        "cannot open model `{}`: tensor {tensor:?} lies outside the file, and {detail}; export the model again",
+        path.display()
+    )]
+    WeightsUnknown {
+        /// The model file.
+        path: PathBuf,
+        /// The tensor's name; empty for one without.
+        tensor: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A tensor lies outside the folder of its model.
+    #[error(
+        "cannot open model `{}`: it has weights at `{location}`, which is outside its folder; put that file beside the model, or export the model again with its weights in one folder",
+        path.display()
+    )]
+    WeightsOutside {
+        /// The model file.
+        path: PathBuf,
+        /// Where the tensor is said to lie.
+        location: String,
+    },
+    /// A file that holds weights is missing or cannot be read.
+    #[error(
+        "cannot read `{}`, which holds weights of `{}`; keep both files in one folder, as they were exported",
+        path.display(), model.display()
+    )]
+    WeightsUnreadable {
+        /// The file of weights.
+        path: PathBuf,
+        /// The model file.
+        model: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file that holds weights ends before one of them does.
+    #[error(
+        "cannot read `{}`: tensor {tensor:?} of `{}` ends at byte {end_bytes}, but the file has {length_bytes}; copy both files again from one export",
+        path.display(), model.display()
+    )]
+    WeightsTooShort {
+        /// The file of weights.
+        path: PathBuf,
+        /// The model file.
+        model: PathBuf,
+        /// The tensor's name; empty for one without.
+        tensor: String,
+        /// Where the tensor ends.
+        end_bytes: u64,
+        /// Where the file ends.
+        length_bytes: u64,
+    },
+    /// A file that holds weights is another one than the model says.
+    #[error(
+        "cannot use `{}` as weights of `{}`: expected SHA-1 {expected}, found {actual}; copy both files again from one export",
+        path.display(), model.display()
+    )]
+    WeightsChecksum {
+        /// The file of weights.
+        path: PathBuf,
+        /// The model file.
+        model: PathBuf,
+        /// What the model file says.
+        expected: String,
+        /// What it is.
+        actual: String,
+    },
+    /// A file of a model was written while the model was in use.
+    #[error("cannot use `{}`: it was written again after it was hashed; run the command again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The model is of a later version of the format than the library speaks.
     #[error(
         "{} is of a version of ONNX that this ONNX Runtime does not speak; export it with an older opset, or give a newer library with --onnxruntime: {reason}",

@@ -44,7 +44,7 @@ impl OnnxExtractor {
     ///   the outputs say their width
     /// - [`OnnxError::MissingOutput`] for an output name that the model has not
     /// - [`OnnxError::Setting`] for a batch size that is 0 or not the model's own
-    /// - those of [`OnnxModel::open`]
+    /// - those of [`OnnxModel::another`]
     pub fn new(
         runtime: &OnnxRuntime,
         model: OnnxModel,
@@ -60,8 +60,10 @@ impl OnnxExtractor {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let mut sessions = vec![model];
         while sessions.len() < settings.lanes() {
-            sessions.push(OnnxModel::open(runtime, &path, settings)?);
+            let another = sessions[0].another(runtime, settings)?;
+            sessions.push(another);
         }
+        sessions.iter_mut().for_each(OnnxModel::let_go_of_file);
         Ok(Self {
             lanes: Lanes::new(sessions),
             path,

@@ -41,6 +41,14 @@ impl GeneratorModel {
         Self::of_model(OnnxModel::open(runtime, path, settings)?)
     }
 
+    /// Opens the same generator once more, to run beside this one; see [`OnnxModel::another`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn another(&self, runtime: &OnnxRuntime, settings: &SessionSettings) -> Result<Self, OnnxError> {
+        Self::of_model(self.model.another(runtime, settings)?)
+    }
+
     /// Takes an opened model.
     ///
     /// # Errors

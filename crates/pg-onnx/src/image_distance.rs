@@ -33,7 +33,18 @@ impl ImageDistance {
     /// - [`OnnxError::UnsupportedModel`] for other inputs and outputs, or without `pg.range` in its metadata
     /// - [`OnnxError::Metadata`] for a range that is none
     pub fn open(runtime: &OnnxRuntime, path: &Path, settings: &SessionSettings) -> Result<Self, OnnxError> {
-        let model = OnnxModel::open(runtime, path, settings)?;
+        Self::of_model(OnnxModel::open(runtime, path, settings)?)
+    }
+
+    /// Opens the same distance once more, to run beside this one; see [`OnnxModel::another`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn another(&self, runtime: &OnnxRuntime, settings: &SessionSettings) -> Result<Self, OnnxError> {
+        Self::of_model(self.model.another(runtime, settings)?)
+    }
+
+    fn of_model(model: OnnxModel) -> Result<Self, OnnxError> {
         let (low, high) = said(&model, RANGE, "two rising numbers, such as [-1,1]", |value| {
             parse_range(value.trim().strip_prefix('[')?.strip_suffix(']')?)
         })?;

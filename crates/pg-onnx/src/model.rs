@@ -1,7 +1,5 @@
 //! An opened model: what goes in, what comes out, and running it.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, ArrayViewD};
@@ -9,9 +7,8 @@ use ort::ep;
 use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
-use sha2::{Digest as _, Sha256};
 
-use crate::{OnnxError, OnnxRuntime};
+use crate::{ModelFile, OnnxError, OnnxRuntime};
 
 /// Name and shape of an input or output tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,25 +74,45 @@ pub struct OnnxModel {
     session: Session,
     path: PathBuf,
     sha256: String,
+    /// What further sessions are opened from, until it is let go.
+    file: Option<ModelFile>,
     inputs: Vec<TensorDescription>,
     outputs: Vec<TensorDescription>,
 }
 
 impl OnnxModel {
-    /// Opens the model file `path`.
+    /// Reads and hashes the model file `path` and opens it.
     ///
     /// # Errors
-    /// - [`OnnxError::ModelUnreadable`] when the file cannot be read
+    /// Those of [`ModelFile::read`] and [`Self::of_file`].
+    pub fn open(runtime: &OnnxRuntime, path: &Path, settings: &SessionSettings) -> Result<Self, OnnxError> {
+        Self::of_file(runtime, &ModelFile::read(path)?, settings)
+    }
+
+    /// Opens the same model once more, to run beside this one. Nothing is read or hashed again: weights outside the
+    /// model file come from where they lay.
+    ///
+    /// # Errors
+    /// As [`Self::of_file`].
+    pub fn another(&self, runtime: &OnnxRuntime, settings: &SessionSettings) -> Result<Self, OnnxError> {
+        match &self.file {
+            Some(file) => Self::of_file(runtime, file, settings),
+            None => Self::open(runtime, &self.path, settings),
+        }
+    }
+
+    /// Opens the model in `file`.
+    ///
+    /// # Errors
     /// - [`OnnxError::NotAModel`], [`OnnxError::TooNew`] when ONNX Runtime refuses it
     /// - [`OnnxError::NoProvider`] when this library, or this machine, has not what is to run it
-    pub fn open(runtime: &OnnxRuntime, path: &Path, settings: &SessionSettings) -> Result<Self, OnnxError> {
-        let bytes =
-            fs::read(path).map_err(|source| OnnxError::ModelUnreadable { path: path.to_owned(), source })?;
-        let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        drop(bytes);
+    /// - [`OnnxError::Changed`] when a model with weights outside was written since it was hashed
+    pub fn of_file(
+        runtime: &OnnxRuntime,
+        file: &ModelFile,
+        settings: &SessionSettings,
+    ) -> Result<Self, OnnxError> {
+        let path = file.path();
         let not_a_model = |error: ort::Error| refused(path, one_line(&error));
         // The library's own log would go to stderr beside our error report.
         let mut builder = Session::builder(runtime.environment())
@@ -117,10 +134,23 @@ impl OnnxModel {
                 reason: one_line(&error.into()),
             })?;
         }
-        let session = builder.commit_from_file(path).map_err(not_a_model)?;
+        let session = match file.whole() {
+            Some(bytes) => builder.commit_from_memory(bytes),
+            // Files of weights are mapped, so that all sessions share them.
+            None => builder.commit_from_file(path),
+        };
+        let session = session.map_err(not_a_model)?;
+        file.check_unchanged()?;
         let inputs = session.inputs().iter().map(describe).collect();
         let outputs = session.outputs().iter().map(describe).collect();
-        Ok(Self { session, path: path.to_owned(), sha256, inputs, outputs })
+        Ok(Self {
+            session,
+            path: path.to_owned(),
+            sha256: file.sha256().to_owned(),
+            file: Some(file.clone()),
+            inputs,
+            outputs,
+        })
     }
 
     /// The model file.
@@ -129,10 +159,15 @@ impl OnnxModel {
         &self.path
     }
 
-    /// SHA-256 of the model file, 64 hexadecimal digits.
+    /// The identity of the network, 64 hexadecimal digits: see [`ModelFile`].
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Frees the memory that the model file takes beside the session.
+    pub(crate) fn let_go_of_file(&mut self) {
+        self.file = None;
     }
 
     /// Inputs in the model's order.

@@ -56,7 +56,8 @@ impl PathGenerator {
         let file = |key: &str| model.metadata(key).map(|name| path.with_file_name(name));
         let parts = match (file(MAPPING), file(SYNTHESIS)) {
             (Some(mapping), Some(synthesis)) => {
-                Some(Parts::open(runtime, [&mapping, &synthesis], settings, &whole)?)
+                let open = |path: &Path| OnnxModel::open(runtime, path, settings);
+                Some(Parts::new(open(&mapping)?, open(&synthesis)?, &whole)?)
             }
             _ => None,
         };
@@ -75,16 +76,48 @@ impl PathGenerator {
         })
     }
 
+    /// Opens the same generator once more, to run beside this one; see [`OnnxModel::another`].
+    ///
+    /// # Errors
+    /// Those of [`OnnxModel::another`].
+    pub fn another(&self, runtime: &OnnxRuntime, settings: &SessionSettings) -> Result<Self, OnnxError> {
+        let networks = match &self.networks {
+            Networks::Whole(whole) => Networks::Whole(Box::new(whole.another(runtime, settings)?)),
+            Networks::Parts(parts) => Networks::Parts(Box::new(Parts {
+                mapping: parts.mapping.another(runtime, settings)?,
+                synthesis: parts.synthesis.another(runtime, settings)?,
+                layers: parts.layers,
+                noise_sides_px: parts.noise_sides_px.clone(),
+            })),
+        };
+        Ok(Self {
+            path: self.path.clone(),
+            sha256: self.sha256.clone(),
+            metadata: self.metadata.clone(),
+            networks,
+            ..*self
+        })
+    }
+
     /// The file of the whole.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// SHA-256 of that file, 64 hexadecimal digits.
+    /// The identity of the network in that file, 64 hexadecimal digits: see [`crate::ModelFile`].
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// The identities of its mapping and its synthesis, likewise, where it has styles.
+    #[must_use]
+    pub fn parts_sha256(&self) -> Option<[&str; 2]> {
+        match &self.networks {
+            Networks::Parts(parts) => Some([parts.mapping.sha256(), parts.synthesis.sha256()]),
+            Networks::Whole(_) => None,
+        }
     }
 
     /// Which network it is, of which weights, trained on how many images: `pg.network`, `pg.weights_blake3`, `pg.kimg`.
@@ -195,15 +228,7 @@ impl PathGenerator {
 }
 
 impl Parts {
-    fn open(
-        runtime: &OnnxRuntime,
-        paths: [&PathBuf; 2],
-        settings: &SessionSettings,
-        whole: &GeneratorModel,
-    ) -> Result<Self, OnnxError> {
-        let [mapping, synthesis] = paths;
-        let (mapping, synthesis) =
-            (OnnxModel::open(runtime, mapping, settings)?, OnnxModel::open(runtime, synthesis, settings)?);
+    fn new(mapping: OnnxModel, synthesis: OnnxModel, whole: &GeneratorModel) -> Result<Self, OnnxError> {
         let weights = whole.model().metadata(WEIGHTS);
         for part in [&mapping, &synthesis] {
             let found = part.metadata(WEIGHTS);

@@ -26,6 +26,20 @@ pub enum SourceError {
         /// The first bytes, in hexadecimal.
         found: String,
     },
+    /// Two images that cannot be told apart by name.
+    #[error(
+        "cannot use `{path}`: {first:?} and {second:?} would both be called {name:?}; rename one of them"
+    )]
+    SameName {
+        /// The source.
+        path: PathBuf,
+        /// The name of both.
+        name: String,
+        /// One file; its number where the source is no folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
     /// A collection without images.
     #[error("{path} holds no images: expected {expected}")]
     NoImages {

@@ -1,10 +1,11 @@
 //! A folder of image files, at any depth.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use pg_image::files::{DecodeLimits, list_images, read_bytes};
 
-use crate::{Collection, Content, Item, Labels, Opened, SourceError, stylegan_labels};
+use crate::{Collection, Content, Item, Labels, Opened, SourceError, item_names, stylegan_labels};
 
 #[derive(Debug)]
 struct Folder {
@@ -14,13 +15,16 @@ struct Folder {
 
 pub(crate) fn open(folder: &Path) -> Result<Opened, SourceError> {
     let paths = list_images(folder)?;
-    let items = paths
-        .iter()
-        .map(|path| Item {
-            name: path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/"),
-            // A file that cannot be looked at fails when it is read.
-            bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
-        })
+    let relative: Vec<&OsStr> =
+        paths.iter().map(|path| path.strip_prefix(folder).unwrap_or(path).as_os_str()).collect();
+    let usual = |i: usize| relative[i].to_string_lossy().replace('\\', "/");
+    let is_exact = |i: usize| relative[i].as_encoded_bytes() == usual(i).as_bytes();
+    let names = item_names::told_apart(paths.len(), usual, is_exact, |i| relative[i].as_encoded_bytes());
+    let items = names
+        .into_iter()
+        .zip(&paths)
+        // A file that cannot be looked at fails when it is read.
+        .map(|(name, path)| Item { name, bytes: std::fs::metadata(path).map_or(0, |m| m.len()) })
         .collect();
     Ok(Opened::new(items, Folder { folder: folder.to_owned(), paths }))
 }
@@ -31,6 +35,10 @@ impl Collection for Folder {
             Some(path) => Ok(Content::Encoded(read_bytes(path, limits)?)),
             None => Err(SourceError::NoItem { index, items: self.paths.len() }),
         }
+    }
+
+    fn file(&self, index: usize) -> Option<&Path> {
+        self.paths.get(index).map(PathBuf::as_path)
     }
 
     fn labels(&self, items: &[Item]) -> Result<Option<Labels>, SourceError> {
@@ -59,6 +67,38 @@ mod tests {
         assert_eq!(names, [("a.jpg", 5), ("b/x.png", 6)]);
         assert_eq!(source.read(1, &DecodeLimits::default()).unwrap(), Content::Encoded(b"second".to_vec()));
         assert!(matches!(source.read(2, &DecodeLimits::default()), Err(SourceError::NoItem { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_whose_names_would_be_alike_are_told_apart() {
+        use std::collections::BTreeSet;
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        let files: [&[u8]; 6] =
+            [b"\xff.png", b"\xfe.png", "\u{fffd}.png".as_bytes(), b"a/b.png", b"a\\b.png", b"a%5Cc.png"];
+        for name in files {
+            std::fs::write(folder.path().join(OsStr::from_bytes(name)), name).unwrap();
+        }
+        let source = Source::open(folder.path()).unwrap();
+        let names: BTreeSet<&str> = source.items().iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(
+            names.iter().copied().collect::<Vec<_>>(),
+            ["%FE.png", "%FF.png", "a%5Cb.png", "a%5Cc.png", "a/b.png", "\u{fffd}.png"]
+        );
+        for i in 0..files.len() {
+            let file = source.file(i).unwrap();
+            let Content::Encoded(bytes) = source.read(i, &DecodeLimits::default()).unwrap() else { panic!() };
+            assert_eq!(file, folder.path().join(OsStr::from_bytes(&bytes)));
+        }
+        // A name that is the escaped one of another.
+        std::fs::write(folder.path().join("%FF.png"), b"x").unwrap();
+        let error = Source::open(folder.path()).unwrap_err();
+        assert!(matches!(error, SourceError::SameName { .. }), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("%FF.png\" and ") && error.contains("\\xFF.png"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod cifar;
 mod errors;
 mod folder;
+mod item_names;
 mod label_files;
 mod labels;
 mod little_endian;
@@ -38,7 +39,8 @@ pub use tfrecord::TfRecordFile;
 /// One image of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Path inside the source, with `/`; made of file name and number where images have no names.
+    /// Path inside the source, with `/`; made of file name and number where images have no names. No two items of a
+    /// source have the same.
     pub name: String,
     /// Bytes of the image as the source stores it (unpacked).
     pub bytes: u64,
@@ -90,6 +92,11 @@ pub(crate) trait Collection: Send + Sync {
 
     /// Says in which order the items will be read.
     fn will_read(&self, _order: &[usize]) {}
+
+    /// The file that is item `index`, where it is one.
+    fn file(&self, _index: usize) -> Option<&Path> {
+        None
+    }
 }
 
 impl Source {
@@ -106,7 +113,8 @@ impl Source {
     ///
     /// # Errors
     /// [`SourceError::Missing`], [`SourceError::NoImages`], [`SourceError::Damaged`],
-    /// [`SourceError::Unsupported`], [`SourceError::Zip`], [`SourceError::Files`], [`SourceError::Io`].
+    /// [`SourceError::Unsupported`], [`SourceError::Zip`], [`SourceError::Files`], [`SourceError::Io`],
+    /// [`SourceError::SameName`].
     pub fn open_as(path: &Path, format: SourceFormat) -> Result<Self, SourceError> {
         let opened = match format {
             SourceFormat::Folder => folder::open(path)?,
@@ -125,6 +133,7 @@ impl Source {
             };
             return Err(SourceError::NoImages { path: path.to_owned(), expected });
         }
+        item_names::check(path, &opened.items, |index| opened.collection.file(index))?;
         Ok(Self { path: path.to_owned(), format, opened })
     }
 
@@ -153,6 +162,12 @@ impl Source {
     /// [`SourceError::Io`].
     pub fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError> {
         self.opened.collection.read(index, limits)
+    }
+
+    /// The file on a disk that is image `index`, where it is a file of its own.
+    #[must_use]
+    pub fn file(&self, index: usize) -> Option<&Path> {
+        self.opened.collection.file(index)
     }
 
     /// Says in which order items will be read, by their places in the list: one that lies elsewhere may be

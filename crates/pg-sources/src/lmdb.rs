@@ -5,13 +5,14 @@
 //! a truncated or damaged file ends the process. Here every page is checked, nothing is written and no
 //! lock file is touched; the database must not be changed while it is read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use pg_image::files::{DecodeLimits, FilesError};
 
 use crate::little_endian::{u16_at, u32_at, u64_at};
 use crate::positioned_file::PositionedFile;
-use crate::{Collection, Content, Item, Opened, SourceError};
+use crate::{Collection, Content, Item, Opened, SourceError, item_names};
 
 pub(crate) const DATA_FILE: &str = "data.mdb";
 const MAGIC: u32 = 0xBEEF_C0DE;
@@ -122,6 +123,8 @@ fn read_meta(file: &PositionedFile, at: u64) -> Result<Meta, SourceError> {
 /// All entries in the order of their keys: the tree from its root, left to right.
 fn walk(file: &PositionedFile, meta: &Meta) -> Result<(Vec<Item>, Vec<ValuePlace>), SourceError> {
     let (mut items, mut values) = (Vec::new(), Vec::new());
+    // By the item's place: few databases have any.
+    let mut keys_without_text: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     if meta.root == NO_PAGE {
         return Ok((items, values));
     }
@@ -141,13 +144,24 @@ fn walk(file: &PositionedFile, meta: &Meta) -> Result<(Vec<Item>, Vec<ValuePlace
         } else if page.flags & LEAF != 0 {
             for node in page.nodes()? {
                 let (key, place) = page.entry(node)?;
-                items.push(Item { name: name_of(key), bytes: place.length });
+                let name = name_of(key);
+                if name.as_bytes() != key {
+                    keys_without_text.insert(items.len(), key.to_vec());
+                }
+                items.push(Item { name, bytes: place.length });
                 values.push(place);
             }
         } else {
             let found = format!("page flags {:#x}", page.flags);
             return Err(file.damaged(page.start, "a branch or leaf page", found));
         }
+    }
+    let usual = |i: usize| items.get(i).map_or_else(String::new, |item: &Item| item.name.clone());
+    let is_exact = |i: usize| !keys_without_text.contains_key(&i);
+    let bytes = |i: usize| keys_without_text.get(&i).map_or(&[][..], Vec::as_slice);
+    let names = item_names::told_apart(items.len(), usual, is_exact, bytes);
+    for (item, name) in items.iter_mut().zip(names) {
+        item.name = name;
     }
     Ok((items, values))
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use pg_image::files::{DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, looks_like_image};
 
-use crate::{Collection, Content, Item, Labels, Opened, Source, SourceError, SourceFormat, stylegan_labels};
+use crate::{
+    Collection, Content, Item, Labels, Opened, Source, SourceError, SourceFormat, item_names, stylegan_labels,
+};
 
 /// Where the files of a folder are read from, by their names below it. Shared between threads.
 pub trait FileStore: fmt::Debug + Send + Sync {
@@ -40,7 +42,7 @@ impl Source {
     /// on disk. `path` is what errors call the folder.
     ///
     /// # Errors
-    /// [`SourceError::NoImages`]; [`SourceError::Io`] when a file without an image's extension cannot be
+    /// [`SourceError::NoImages`]; [`SourceError::SameName`]; [`SourceError::Io`] when a file without an image's extension cannot be
     /// read to look at it.
     pub fn of_files(
         path: &Path,
@@ -59,6 +61,7 @@ impl Source {
             return Err(SourceError::NoImages { path: path.to_owned(), expected });
         }
         items.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        item_names::check(path, &items, |_| None)?;
         let folder = RemoteFolder { path: path.to_owned(), names: items.clone(), has_labels, store };
         let opened = Opened::new(items, folder);
         Ok(Self { path: path.to_owned(), format: SourceFormat::Folder, opened })

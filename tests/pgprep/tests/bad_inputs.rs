@@ -238,5 +238,29 @@ fn photos_that_would_share_a_png_are_refused() {
     fs::rename(sandbox.path("in/images/000002.jpg"), sandbox.path("in/images/b/000001.jpg")).unwrap();
     let landmarks = fs::read_to_string(sandbox.path("in/list_landmarks.txt")).unwrap();
     sandbox.write("in/list_landmarks.txt", landmarks.replace("000002.jpg", "b/000001.jpg"));
-    refuses(&sandbox, &format!("{ALIGN} -o out"), "would both become 000001.png");
+    refuses(&sandbox, &format!("{ALIGN} -o out"), "both would become `000001.png`");
+}
+
+#[test]
+fn a_url_where_only_paths_go_or_of_a_foreign_scheme_is_refused_before_anything_is_written() {
+    let sandbox = with_portraits(2);
+    let _ = pgprep(&sandbox, &format!("{ALIGN} --format shards -o parts --part 1/1")).with_status(0);
+    let before = sandbox.contents(".");
+    for (command, flag) in [
+        ("merge parts -o s3://bucket/out", "--output <OUT>"),
+        ("merge S3://bucket/part -o out", "<PART>..."),
+        ("pack in/images --fit crop -o ftp://host/out", "--output <DATASET>"),
+        ("pack FILE:///in/images -o out", "<SOURCE>"),
+        ("synth -o azure+x.1://out --count 1", "--output <FOLDER>"),
+        ("info parts --scratch s3://bucket/scratch", "--scratch <DIR>"),
+    ] {
+        let run = pgprep(&sandbox, command).with_status(2);
+        let (said, url) = (&run.stderr, command.split(' ').find(|word| word.contains("://")).unwrap());
+        assert!(said.contains(flag) && said.contains(url), "{command}: {said}");
+        assert!(said.contains("this is a URL") && said.contains("; "), "{command}: {said}");
+    }
+    assert!(sandbox.contents(".") == before, "something was written");
+    // A path may look like one all the same.
+    let _ = pgprep(&sandbox, "merge parts -o ./s3:/bucket").with_status(0);
+    assert!(sandbox.path("s3:/bucket/dataset.json").is_file());
 }

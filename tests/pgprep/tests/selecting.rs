@@ -103,3 +103,105 @@ fn pixels_of_a_dataset_become_png_files() {
     let picture = image::open(sandbox.path("best").join(&kept[0])).unwrap();
     assert_eq!((picture.width(), picture.height()), (128, 128));
 }
+
+/// `photos/` with files whose names become one when they are made text with `/`, each of other bytes.
+#[cfg(unix)]
+fn with_names_alike() -> (Sandbox, Vec<Vec<u8>>) {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("photos/a")).unwrap();
+    let names: [&[u8]; 6] =
+        [b"ok.png", b"\xff.png", b"\xfe.png", "\u{fffd}.png".as_bytes(), b"a/b.png", b"a\\b.png"];
+    let mut contents = Vec::new();
+    for (number, name) in names.into_iter().enumerate() {
+        let picture = image::RgbImage::from_fn(32, 32, |x, y| {
+            image::Rgb([x, y, x * y].map(|v| (v * 7 + number as u32 * 40) as u8))
+        });
+        let path = sandbox.path("photos").join(OsStr::from_bytes(name));
+        picture.save_with_format(&path, image::ImageFormat::Png).unwrap();
+        contents.push(fs::read(path).unwrap());
+    }
+    contents.sort();
+    (sandbox, contents)
+}
+
+#[cfg(unix)]
+#[test]
+fn files_whose_names_become_one_are_all_kept_under_names_of_their_own() {
+    let (sandbox, expected) = with_names_alike();
+    let run = pgprep(&sandbox, "select photos --keep 6 -o best").with_status(0);
+    assert!(run.stdout.starts_with("6 of 6 images in best"), "{}", run.stdout);
+    let kept = sandbox.contents("best").into_iter().filter(|(name, _)| name != "select.json");
+    let mut contents: Vec<Vec<u8>> = kept.map(|(_, bytes)| bytes).collect();
+    contents.sort();
+    assert_eq!(contents, expected);
+    // Nor does one stand for another where some are kept: what is there is what the report says.
+    let _ = pgprep(&sandbox, "select photos --keep 2 -o two --report report").with_status(0);
+    assert_eq!(names(&sandbox, "two").len(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_whose_names_become_one_are_told_apart_in_a_dataset() {
+    let (sandbox, expected) = with_names_alike();
+    let _ = pgprep(&sandbox, "pack photos -o ds").with_status(0);
+    let index = fs::read_to_string(sandbox.path("ds/index/shard-00000.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        index.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: std::collections::BTreeSet<&str> =
+        lines.iter().map(|line| line["path"].as_str().unwrap()).collect();
+    assert_eq!((lines.len(), told.len()), (expected.len(), expected.len()), "{told:?}");
+    // Such a dataset can be selected from, extracted and exported: files are numbered.
+    let _ = pgprep(&sandbox, "select ds --keep 6 -o best").with_status(0);
+    let _ = pgprep(&sandbox, "extract ds -o pngs").with_status(0);
+    for folder in ["best", "pngs"] {
+        let pictures = names(&sandbox, folder).into_iter().filter(|name| name.ends_with(".png")).count();
+        assert_eq!(pictures, 6, "{folder}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn two_files_that_cannot_be_told_apart_are_refused_by_name() {
+    let (sandbox, _) = with_names_alike();
+    // The escaped name of another.
+    fs::copy(sandbox.path("photos/ok.png"), sandbox.path("photos/%FF.png")).unwrap();
+    for command in ["select photos --keep 3 -o out", "pack photos -o out", "view photos -o out.png"] {
+        let run = pgprep(&sandbox, command).with_status(2);
+        assert!(run.stderr.contains("would both be called \"%FF.png\""), "{}", run.stderr);
+        assert!(run.stderr.contains("rename one of them"), "{}", run.stderr);
+        assert!(!sandbox.path("out").exists() && !sandbox.path("out.png").exists());
+    }
+}
+
+#[test]
+fn names_in_a_zip_that_are_one_path_are_refused_with_both() {
+    use std::io::Write as _;
+    let sandbox = with_good_and_bad();
+    for (first, second, expected) in
+        [("a//b.png", "a/b.png", "both would become"), ("a.png", "a.png/b.png", "a file and a folder")]
+    {
+        let mut zip = zip::ZipWriter::new(fs::File::create(sandbox.path("photos.zip")).unwrap());
+        for name in [first, second] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(&fs::read(sandbox.path("photos/chelsea.png")).unwrap()).unwrap();
+        }
+        zip.finish().unwrap();
+        let run = pgprep(&sandbox, "select photos.zip --keep 2 -o best").with_status(2);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert!(run.stderr.contains(first) && run.stderr.contains(second), "{}", run.stderr);
+        assert!(!sandbox.path("best").exists());
+    }
+}
+
+#[test]
+fn a_report_whose_pictures_could_replace_images_is_refused() {
+    let sandbox = with_good_and_bad();
+    for report in ["photos", "photos/soft/new", "best", "best/report"] {
+        let run =
+            pgprep(&sandbox, &format!("select photos --keep 3 -o best --report {report}")).with_status(2);
+        let expected = format!("cannot write the report to `{report}` (--report): it lies inside");
+        assert!(run.stderr.contains(&expected), "{}", run.stderr);
+    }
+}

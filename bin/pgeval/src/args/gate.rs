@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::path_or_url;
 use crate::gate::{AllowedChange, MetricAllowance};
 
 /// `pgeval gate`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct GateArgs {
     /// The result to judge: JSON of one metric or of `pgeval all`
-    #[arg(value_name = "RESULT")]
+    #[arg(value_name = "RESULT", value_parser = path_or_url())]
     pub(crate) result: PathBuf,
 
     /// The result to compare with, likewise
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_url())]
     pub(crate) baseline: PathBuf,
 
     /// How much worse a metric may be: swd=5% of the baseline, fid=2.0 in its unit
@@ -39,7 +40,7 @@ pub(crate) struct GateArgs {
     pub(crate) github: bool,
 
     /// Write the verdicts as JUnit XML too, one test case per metric
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", value_parser = path_or_url())]
     pub(crate) junit: Option<PathBuf>,
 }
 

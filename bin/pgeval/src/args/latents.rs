@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 use pg_image::NetworkResize;
 
 use super::network::{RuntimeArgs, input_size, range, resize};
-use super::{at_least_two, count};
+use super::{at_least_two, count, path_or_url};
 
 /// Where paths and planes lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,7 +48,7 @@ pub(crate) enum AnswersChoice {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct LatentArgs {
     /// The generator, as `pgtrain export` writes it
-    #[arg(value_name = "GENERATOR.onnx")]
+    #[arg(value_name = "GENERATOR.onnx", value_parser = path_or_url())]
     pub(crate) generator: PathBuf,
 
     /// Latent space: z, or w of a style-based generator
@@ -64,7 +64,7 @@ pub(crate) struct LatentArgs {
     pub(crate) json: bool,
 
     /// Also write what was drawn and found, arrays for numpy
-    #[arg(long, value_name = "FILE.npz", help_heading = "Output")]
+    #[arg(long, value_name = "FILE.npz", help_heading = "Output", value_parser = path_or_url())]
     pub(crate) save: Option<PathBuf>,
 
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(crate) struct LatentArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct PplArgs {
     /// The distance between two images, an ONNX file: tools/export_lpips.py makes it
-    #[arg(long, value_name = "LPIPS.onnx", help_heading = "Network")]
+    #[arg(long, value_name = "LPIPS.onnx", help_heading = "Network", value_parser = path_or_url())]
     pub(crate) lpips: PathBuf,
 
     /// Where paths are looked at
@@ -103,11 +103,11 @@ pub(crate) struct PplArgs {
 #[command(group = ArgGroup::new("answers_of").required(true).args(["classifiers", "labels", "images_to"]))]
 pub(crate) struct LsArgs {
     /// What tells attributes, ONNX files: images in, one number for each attribute out, above 0 for yes
-    #[arg(long = "classifier", value_name = "C.onnx", num_args = 1.., help_heading = "Attributes")]
+    #[arg(long = "classifier", value_name = "C.onnx", num_args = 1.., help_heading = "Attributes", value_parser = path_or_url())]
     pub(crate) classifiers: Vec<PathBuf>,
 
     /// Attributes that another program told of the images of --images-to
-    #[arg(long, value_name = "FILE.csv", help_heading = "Attributes")]
+    #[arg(long, value_name = "FILE.csv", help_heading = "Attributes", value_parser = path_or_url())]
     pub(crate) labels: Option<PathBuf>,
 
     /// What the numbers in that file are
@@ -115,7 +115,7 @@ pub(crate) struct LsArgs {
     pub(crate) answers: AnswersChoice,
 
     /// Only write the images of the latents there, for another program to label
-    #[arg(long, value_name = "DIR", help_heading = "Attributes")]
+    #[arg(long, value_name = "DIR", help_heading = "Attributes", value_parser = path_or_url())]
     pub(crate) images_to: Option<PathBuf>,
 
     /// Side of the classifiers' input, in pixels [default: pg.input_size of the model]

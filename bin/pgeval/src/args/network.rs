@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use pg_cli::local_path;
 use pg_image::NetworkResize;
 use pg_onnx::{PartialRecipe, Provider, RESIZES, parse_input_size, parse_range};
 
-use super::{ImageArgs, at_least_two, count};
+use super::{ImageArgs, at_least_two, count, path_or_url};
 
 /// The network and how it is fed; what a flag says goes before the model's own metadata.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct NetworkArgs {
     /// The feature network, an ONNX file; docs/guide tells how to get the Inception network
-    #[arg(long, value_name = "M.onnx", help_heading = "Network")]
+    #[arg(long, value_name = "M.onnx", help_heading = "Network", value_parser = path_or_url())]
     pub(crate) model: Option<PathBuf>,
 
     /// Side of the network's input, in pixels [default: pg.input_size of the model]
@@ -37,7 +38,7 @@ pub(crate) struct NetworkArgs {
     pub(crate) logits: Option<String>,
 
     /// More known models by their hashes, TOML
-    #[arg(long, value_name = "FILE", requires = "model", help_heading = "Network")]
+    #[arg(long, value_name = "FILE", requires = "model", help_heading = "Network", value_parser = path_or_url())]
     pub(crate) models: Option<PathBuf>,
 
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub(crate) struct NetworkArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct RuntimeArgs {
     /// The ONNX Runtime library [default: $ORT_DYLIB_PATH, beside this program, .deps, Python's package]
-    #[arg(long, value_name = "PATH", help_heading = "Network")]
+    #[arg(long, value_name = "PATH", help_heading = "Network", value_parser = local_path())]
     pub(crate) onnxruntime: Option<PathBuf>,
 
     /// What runs the network: cpu, cuda, or cuda:N
@@ -86,11 +87,11 @@ impl NetworkArgs {
 pub(crate) struct TwoSidesArgs {
     /// The reference: images, a dataset (DATASET@64 for its level of 64 pixels), a statistics file, or for fid a
     /// .npz of mu and sigma
-    #[arg(value_name = "REAL")]
+    #[arg(value_name = "REAL", value_parser = path_or_url())]
     pub(crate) real: PathBuf,
 
     /// The images to score, likewise
-    #[arg(value_name = "FAKE")]
+    #[arg(value_name = "FAKE", value_parser = path_or_url())]
     pub(crate) fake: PathBuf,
 
     #[command(flatten)]
@@ -123,7 +124,7 @@ pub(crate) struct FeatureArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct IsArgs {
     /// Images, a dataset (DATASET@64 for its level of 64 pixels), or a statistics file
-    #[arg(value_name = "IMAGES")]
+    #[arg(value_name = "IMAGES", value_parser = path_or_url())]
     pub(crate) set: PathBuf,
 
     /// Parts, by the order of the images, that are scored apart

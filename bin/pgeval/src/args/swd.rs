@@ -6,17 +6,17 @@ use clap::Args as ClapArgs;
 use pg_cli::LevelChoice;
 use pg_metrics::SwdSettings;
 
-use super::{ImageArgs, at_least_two, count};
+use super::{ImageArgs, at_least_two, count, path_or_url};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SwdArgs {
     /// The reference: a folder or zip of images, a dataset (DATASET@64 for its level of 64 pixels), or a
     /// statistics file
-    #[arg(value_name = "REAL")]
+    #[arg(value_name = "REAL", value_parser = path_or_url())]
     pub(crate) real: PathBuf,
 
     /// The images to score: a folder or zip of images, or a dataset
-    #[arg(value_name = "FAKE")]
+    #[arg(value_name = "FAKE", value_parser = path_or_url())]
     pub(crate) fake: PathBuf,
 
     /// Also score one half of the real images against the other: what no generator can beat

@@ -84,10 +84,10 @@ pub(super) fn before(
             found.push(Warning::new("resolution-mismatch", text));
         }
         if let (Some(a), Some(b)) = (real.preprocessing(), fake.preprocessing())
-            && let Some(difference) = first_difference(&a, &b)
+            && let Some(differences) = differences(&a, &b)
         {
             let text = format!(
-                "{real_role} {} and {fake_role} {} were not prepared alike ({difference}): that alone moves the score",
+                "{real_role} {} and {fake_role} {} were not prepared alike ({differences}): that alone moves the score",
                 real.argument(),
                 fake.argument()
             );
@@ -100,14 +100,15 @@ pub(super) fn before(
     found
 }
 
-/// The first member that two records have and that is not the same.
-fn first_difference(a: &Value, b: &Value) -> Option<String> {
+/// The members that two records have and that are not the same.
+fn differences(a: &Value, b: &Value) -> Option<String> {
     let (a, b) = (a.as_object()?, b.as_object()?);
     let differs = |(name, here): (&String, &Value)| {
         let there = b.get(name)?;
         (here != there).then(|| format!("{} {here} and {there}", name.replace('_', " ")))
     };
-    a.iter().find_map(differs)
+    let all: Vec<String> = a.iter().filter_map(differs).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// That a side has too few images for the covariance of its features.
@@ -127,9 +128,11 @@ mod tests {
     #[test]
     fn only_what_both_records_have_can_differ() {
         let a = json!({ "filter": "box", "preset": "celeba", "extra": 1 });
-        assert_eq!(first_difference(&a, &json!({ "filter": "box", "other": 2 })), None);
-        let found = first_difference(&a, &json!({ "filter": "lanczos", "preset": "celeba" }));
+        assert_eq!(differences(&a, &json!({ "filter": "box", "other": 2 })), None);
+        let found = differences(&a, &json!({ "filter": "lanczos", "preset": "celeba" }));
         assert_eq!(found.as_deref(), Some("filter \"box\" and \"lanczos\""));
+        let found = differences(&a, &json!({ "filter": "lanczos", "preset": "ffhq" }));
+        assert_eq!(found.as_deref(), Some("filter \"box\" and \"lanczos\", preset \"celeba\" and \"ffhq\""));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use pg_image::files::list_images;
 use pg_shard::format::BUILD_FILE;
 use pg_shard::{Dataset, Level, Manifest};
 use pg_sources::{Source as ForeignSource, SourceError, SourceFormat};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How the header of a statistics file begins, after its length.
 const STATS_HEADER: &[u8] = br#"{"__metadata__":{"format":"pgstats""#;
@@ -33,10 +33,6 @@ pub(super) struct DatasetLevel {
     pub(super) preprocessing: Value,
 }
 
-/// Settings of pgprep that move every score.
-const PREPROCESSING: [&str; 8] =
-    ["preset", "filter", "fit", "size", "resolution", "no_rotation", "no_padding", "random_shift"];
-
 impl DatasetLevel {
     fn open(dataset: &Dataset, resolution: Resolution) -> Result<Self> {
         let level = dataset.level(resolution)?;
@@ -46,16 +42,8 @@ impl DatasetLevel {
                 file_names.push(last_part(&line.path).to_owned());
             }
         }
-        let manifest = dataset.manifest();
-        let mut preprocessing = Map::new();
-        preprocessing.insert("downscale_filter".to_owned(), Value::from(manifest.downscale_filter.clone()));
-        for name in PREPROCESSING {
-            if let Some(setting) = manifest.provenance.get("settings").and_then(|settings| settings.get(name))
-            {
-                preprocessing.insert(name.to_owned(), setting.clone());
-            }
-        }
-        Ok(Self { level, file_names, preprocessing: Value::Object(preprocessing) })
+        let preprocessing = Value::Object(dataset.manifest().preparation());
+        Ok(Self { level, file_names, preprocessing })
     }
 }
 

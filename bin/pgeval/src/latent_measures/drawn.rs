@@ -24,7 +24,8 @@ pub(crate) struct Drawing<'a> {
 impl<'a> Drawing<'a> {
     pub(crate) fn open(networks: &Networks, args: &'a LatentArgs) -> Result<Self> {
         let (generator, opened) = OpenedGenerator::open(networks, args)?;
-        let generators = networks.side_by_side(generator, || OpenedGenerator::another(networks, args))?;
+        let generators =
+            networks.side_by_side(generator, |first| OpenedGenerator::another(networks, first))?;
         Ok(Self { lanes: Lanes::new(generators), opened, args })
     }
 

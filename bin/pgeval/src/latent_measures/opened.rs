@@ -32,11 +32,12 @@ impl Networks {
         self.described.clone()
     }
 
-    /// As many of what `open` opens as run side by side, the `first` among them.
-    pub(crate) fn side_by_side<S>(&self, first: S, open: impl Fn() -> Result<S>) -> Result<Vec<S>> {
+    /// As many like `first` as run side by side, which `another` opens.
+    pub(crate) fn side_by_side<S>(&self, first: S, another: impl Fn(&S) -> Result<S>) -> Result<Vec<S>> {
         let mut all = vec![first];
         while all.len() < self.settings.lanes() {
-            all.push(open()?);
+            let next = another(&all[0])?;
+            all.push(next);
         }
         Ok(all)
     }
@@ -51,13 +52,16 @@ pub(crate) struct OpenedGenerator {
     pub(crate) resolution_px: usize,
     pub(crate) noise_sides_px: Vec<usize>,
     sha256: String,
+    /// Of its mapping and its synthesis, where it has styles.
+    parts: Option<[String; 2]>,
     metadata: Map<String, Value>,
 }
 
 impl OpenedGenerator {
     /// Opens the generator of `args`, and refuses one without the space asked for.
     pub(crate) fn open(networks: &Networks, args: &LatentArgs) -> Result<(PathGenerator, Self)> {
-        let generator = Self::another(networks, args)?;
+        let generator = PathGenerator::open(&networks.runtime, &args.generator, &networks.settings)
+            .context("open GENERATOR")?;
         if args.space == LatentChoice::W && !generator.has_styles() {
             bail!(
                 "GENERATOR {} has no space w: only style-based generators have, whose metadata name their mapping and synthesis; use --space z",
@@ -71,6 +75,7 @@ impl OpenedGenerator {
             resolution_px: generator.resolution_px(),
             noise_sides_px: generator.noise_sides_px().to_vec(),
             sha256: generator.sha256().to_owned(),
+            parts: generator.parts_sha256().map(|parts| parts.map(str::to_owned)),
             metadata: known
                 .map(|(key, value)| (key.trim_start_matches("pg.").to_owned(), json!(value)))
                 .collect(),
@@ -78,9 +83,9 @@ impl OpenedGenerator {
         Ok((generator, opened))
     }
 
-    /// The same generator once more.
-    pub(crate) fn another(networks: &Networks, args: &LatentArgs) -> Result<PathGenerator> {
-        PathGenerator::open(&networks.runtime, &args.generator, &networks.settings).context("open GENERATOR")
+    /// `generator` once more.
+    pub(crate) fn another(networks: &Networks, generator: &PathGenerator) -> Result<PathGenerator> {
+        generator.another(&networks.runtime, &networks.settings).context("open GENERATOR")
     }
 
     /// What results say of it: which weights, trained how long.
@@ -88,6 +93,10 @@ impl OpenedGenerator {
         let mut described = Map::new();
         described.insert("path".to_owned(), json!(self.argument));
         described.insert("sha256".to_owned(), json!(self.sha256));
+        if let Some([mapping, synthesis]) = &self.parts {
+            described.insert("mapping_sha256".to_owned(), json!(mapping));
+            described.insert("synthesis_sha256".to_owned(), json!(synthesis));
+        }
         described.extend(self.metadata.clone());
         Value::Object(described)
     }

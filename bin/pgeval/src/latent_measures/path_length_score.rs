@@ -76,9 +76,8 @@ struct Walk<'a> {
 pub(crate) fn measure_paths(args: &PplArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<PathScore> {
     let networks = Networks::load(&args.latents.runtime, common)?;
     let (generator, opened) = OpenedGenerator::open(&networks, &args.latents)?;
-    let open_distance =
-        || ImageDistance::open(&networks.runtime, &args.lpips, &networks.settings).context("--lpips");
-    let distance = open_distance()?;
+    let distance =
+        ImageDistance::open(&networks.runtime, &args.lpips, &networks.settings).context("--lpips")?;
     let side_px = compared_side(args, &opened, &distance)?;
     let described = serde_json::json!({
         "path": args.lpips.display().to_string(),
@@ -89,9 +88,10 @@ pub(crate) fn measure_paths(args: &PplArgs, common: &CommonArgs, interrupt: &Int
     });
     let warnings = warnings(args, &distance);
 
-    let lanes = Lanes::new(networks.side_by_side(Pair { generator, distance }, || {
-        let generator = OpenedGenerator::another(&networks, &args.latents)?;
-        Ok(Pair { generator, distance: open_distance()? })
+    let lanes = Lanes::new(networks.side_by_side(Pair { generator, distance }, |first| {
+        let generator = OpenedGenerator::another(&networks, &first.generator)?;
+        let distance = first.distance.another(&networks.runtime, &networks.settings).context("--lpips")?;
+        Ok(Pair { generator, distance })
     })?);
     let most = match args.latents.runtime.provider {
         Provider::Cpu => CPU_PAIRS,

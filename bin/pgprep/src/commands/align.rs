@@ -12,7 +12,7 @@ use pg_cloud::Location;
 use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Storage, reason};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Preparation, Storage, reason};
 use pg_sources::{Item, Source};
 use rayon::prelude::*;
 use serde_json::{Map, json};
@@ -22,6 +22,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Photo, list_blake3, load};
+use crate::output_names::OutputNames;
 use crate::resumable::{Built, DatasetJob, Ended, FileJob, Packed};
 use crate::session::{Session, count, resolution, storage};
 
@@ -155,16 +156,26 @@ impl Job {
     }
 }
 
-/// True when `output`, which need not exist, is `folder` or below it.
+/// True when `output` is `folder` or below it; neither need exist.
 pub(crate) fn is_inside(output: &Path, folder: &Path) -> anyhow::Result<bool> {
     if at_url::is_within(output, folder)? {
         return Ok(true);
     }
-    let Ok(folder) = folder.canonicalize() else { return Ok(false) };
-    let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
-    // The part that exists, links resolved.
-    let existing = absolute.ancestors().find_map(|part| part.canonicalize().ok());
-    Ok(existing.is_some_and(|part| part.starts_with(&folder)))
+    Ok(resolved(output).starts_with(resolved(folder)))
+}
+
+/// The absolute path, with the links of the part that exists resolved.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = absolute.ancestors().find_map(|part| Some((part.canonicalize().ok()?, part)));
+    match existing {
+        Some((canonical, part)) => absolute.strip_prefix(part).map_or_else(
+            |_| absolute.clone(),
+            // Joining an empty rest would add a slash.
+            |rest| if rest.as_os_str().is_empty() { canonical.clone() } else { canonical.join(rest) },
+        ),
+        None => absolute,
+    }
 }
 
 fn not_usable(path: &Path) -> String {
@@ -305,12 +316,12 @@ impl Job {
         for (name, value) in [
             ("command", json!("align")),
             ("version", json!(TOOL.1)),
-            ("preset", json!(self.settings.preset)),
-            ("filter", json!(self.settings.filter)),
-            ("rotation", json!(self.settings.rotation)),
-            ("padding", json!(self.settings.padding)),
-            ("random_shift", json!(self.random_shift.map(|random| random.deviation))),
-            ("seed", json!(self.random_shift.map(|random| random.seed))),
+            (Preparation::Preset.key(), json!(self.settings.preset)),
+            (Preparation::Filter.key(), json!(self.settings.filter)),
+            (Preparation::Rotation.key(), json!(self.settings.rotation)),
+            (Preparation::Padding.key(), json!(self.settings.padding)),
+            (Preparation::RandomShift.key(), json!(self.random_shift.map(|random| random.deviation))),
+            (Preparation::ShiftSeed.key(), json!(self.random_shift.map(|random| random.seed))),
             ("format", json!(format)),
             ("max_pixels", json!(self.limits.max_pixels)),
             ("max_bytes", json!(self.limits.max_bytes)),
@@ -338,7 +349,7 @@ impl Job {
     fn provenance(&self, args: &AlignArgs, plan: &BuildPlan, done: u64, failed: u64) -> Provenance {
         let seed = self.random_shift.map(|random| random.seed);
         let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, seed)
-            .setting("size", args.size)
+            .setting(Preparation::Size.key(), args.size)
             .setting("images_per_shard", plan.items_per_shard)
             .count("landmark_rows_used", self.faces.len())
             .count("photos_without_landmarks", self.without_landmarks)
@@ -382,16 +393,9 @@ impl Job {
     }
 
     fn to_png_files(&self, session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
-        let mut stems: HashMap<&str, &str> = HashMap::new();
-        for face in &self.faces {
-            if let Some(other) = stems.insert(stem(&face.row.file), &face.row.file) {
-                bail!(
-                    "{other} and {} would both become {}.png in OUT: rename one, or use --format shards",
-                    face.row.file,
-                    stem(&face.row.file)
-                );
-            }
-        }
+        let by_stem = self.faces.iter().map(|face| format!("{}.png", stem(&face.row.file))).collect();
+        let names = OutputNames::new(by_stem, |i| self.faces[i].row.file.clone())
+            .context("--format png names files by their photos; --format shards does not")?;
         let plan = self.plan(args, 1);
         let part = args.parts.chosen()?;
         let output = output_of(part, &args.output)?;
@@ -406,7 +410,7 @@ impl Job {
         };
         let ended = file_job.run(
             session,
-            |i| format!("{}.png", stem(&self.faces[i].row.file)),
+            &names,
             |i| {
                 let (aligned, _) = self.aligned(i)?;
                 let path = || self.faces[i].row.file.clone();

@@ -11,6 +11,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{failed_note, status};
 use crate::commands::view::picture;
+use crate::output_names::OutputNames;
 use crate::resumable::{Ended, FileJob};
 use crate::session::{Session, count, level_asked_for};
 
@@ -38,14 +39,15 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
         unit: "images",
         stop_at_failure: false,
     };
-    let name = |i: usize| format!("{i:06}.png");
+    let numbered = (0..level.len()).map(|i| format!("{i:06}.png")).collect();
+    let names = OutputNames::new(numbered, |i| format!("image {i}"))?;
     let ended = job.run(
         session,
-        name,
+        &names,
         |i| {
             let bytes = picture(&level, i)
                 .and_then(|raster| encode_png(&raster).map_err(Into::into))
-                .map_err(|e| FailedItem { path: name(i), reason: reason(e.as_ref()) })?;
+                .map_err(|e| FailedItem { path: names.get(i).to_owned(), reason: reason(e.as_ref()) })?;
             Ok(bytes)
         },
         |_| Ok(()),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::args::{MergeArgs, TransferChoice};
 use crate::commands::align::{failed_note, show_dataset, status};
 use crate::files_part::{FilesPart, FilesPartItem};
+use crate::output_names::OutputNames;
 use crate::resumable::{done_json, write_failed, write_json};
 use crate::session::{Session, count, output_context};
 
@@ -104,6 +105,7 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     let parts = parts_of_files(folders)?;
     let Some((_, first)) = parts.first() else { bail!("no part was given") };
     let (output, plan, done_file) = (&args.output, first.plan.clone(), first.done_file.clone());
+    check_names(&parts)?;
     let context = || output_context(output);
     let provenances: Vec<Provenance> = parts.iter().map(|(_, part)| part.provenance.clone()).collect();
     let provenance = of_whole(&provenances, output)?;
@@ -130,8 +132,11 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
                         FilesPartItem::Failed(item) => failed.push(item),
                         FilesPartItem::Written(name) => {
                             interrupted(session)?;
-                            bring(&from.join(name), &output.join(name), transfer(args.by))?;
-                            progress.advance(1);
+                            if bring(&from.join(name), &output.join(name), transfer(args.by))? {
+                                progress.advance(1);
+                            } else {
+                                progress.resume_at(1);
+                            }
                         }
                     }
                 }
@@ -147,6 +152,19 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
         format!("{} in {}{}", count(counts.0, "file"), output.display(), failed_note(counts.1, output));
     session.result(&json, [line])?;
     Ok(status(counts.1))
+}
+
+/// Refuses parts that list one file twice.
+fn check_names(parts: &[(PathBuf, FilesPart)]) -> anyhow::Result<()> {
+    let written = parts.iter().flat_map(|(folder, part)| {
+        part.items.iter().filter_map(move |item| match item {
+            FilesPartItem::Written(name) => Some((folder, name.clone())),
+            FilesPartItem::Failed(_) => None,
+        })
+    });
+    let (folders, names): (Vec<&PathBuf>, Vec<String>) = written.unzip();
+    let of_part = names.clone();
+    OutputNames::new(names, |i| folders[i].join(&of_part[i]).display().to_string()).map(drop)
 }
 
 /// Every part once, in order, all of one job.
@@ -166,15 +184,17 @@ fn parts_of_files(folders: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, FilesPart
     Ok(all_parts(parts, |part| (part.part, part.parts), difference)?)
 }
 
-fn bring(from: &Path, to: &Path, by: Transfer) -> anyhow::Result<()> {
+/// False when an earlier run brought it.
+fn bring(from: &Path, to: &Path, by: Transfer) -> anyhow::Result<bool> {
     if to.is_file() {
         // Of an interrupted merge: links and names are whole, copies are named last.
-        return Ok(());
+        return Ok(false);
     }
     if !from.is_file() {
         bail!("{} is missing, {PART_FILE} beside it lists it: make that part again", from.display());
     }
-    Ok(by.carry(from, to)?)
+    by.carry(from, to)?;
+    Ok(true)
 }
 
 #[cfg(test)]

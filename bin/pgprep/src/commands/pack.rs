@@ -7,7 +7,7 @@ use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage, epoch_order, reason};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Preparation, Storage, epoch_order, reason};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use serde_json::{Map, json};
 
@@ -80,7 +80,7 @@ impl PackJob {
         for (key, value) in [
             ("command", json!("pack")),
             ("version", json!(TOOL.1)),
-            ("fit", json!(how_name)),
+            (Preparation::Fit.key(), json!(how_name)),
             ("shuffle", json!(args.shuffle)),
             ("max_pixels", json!(limits.max_pixels)),
             ("max_bytes", json!(limits.max_bytes)),
@@ -114,7 +114,7 @@ impl PackJob {
 
     fn provenance(&self, shuffle: Option<u64>, done: u64, failed: u64) -> Provenance {
         let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, shuffle)
-            .setting("resolution", u32::from(self.size))
+            .setting(Preparation::Resolution.key(), u32::from(self.size))
             .setting("images_per_shard", self.plan.items_per_shard)
             .setting("source_format", self.source.format_name())
             .count("source_images", self.order.len())
@@ -123,7 +123,10 @@ impl PackJob {
         for (name, value) in &self.plan.settings {
             provenance = provenance.setting(name, value.clone());
         }
-        provenance
+        match self.source.preparation() {
+            Some(before) => provenance.setting(Preparation::Before.key(), before.clone()),
+            None => provenance,
+        }
     }
 
     /// Item `i` of the dataset.

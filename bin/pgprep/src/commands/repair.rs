@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Parser as _;
+use pg_cli::url_scheme;
 use pg_shard::format::{SEAL_FILE, shard_path};
 use pg_shard::{
     BuildPlan, Damage, EncodedImage, FailedItem, IndexLine, Manifest, Repair, Replaced, Storage, reason,
@@ -48,8 +49,9 @@ pub(crate) fn repair(
     let repair = Repair::begin(folder, manifest).with_context(context)?;
     let progress = session.progress("repair", "shards", shards.len());
     let mut sources: Option<Result<Sources, String>> = None;
+    let total = shards.len();
     for (done, (shard, mut paths)) in shards.into_iter().enumerate() {
-        stopped(session, done, done + 1, "shards")?;
+        stopped(session, done, total, "shards")?;
         let finest = manifest.levels().last().map(|&r| shard_path(r, shard));
         if finest.is_some_and(|finest| !paths.contains(&finest)) {
             // Those that come out differently still have the sources to go by.
@@ -88,6 +90,17 @@ fn sealed_file(damaged: &[Damage], damage: &Damage, args: &VerifyArgs) -> Outcom
     Err("its content is stored nowhere else".to_owned())
 }
 
+/// A word of the command that made a dataset. URLs that this build cannot reach become paths, below which nothing is
+/// found: nothing is written where `-o` points to, and --source and --landmarks replace the others.
+fn word(word: &str) -> OsString {
+    let (flag, value) = match word.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => (format!("{flag}="), value),
+        _ => (String::new(), word),
+    };
+    let is_out_of_reach = !pg_cloud::IS_BUILT_IN && url_scheme(value.as_ref()).is_some();
+    format!("{flag}{}{value}", if is_out_of_reach { "./" } else { "" }).into()
+}
+
 /// What the dataset was made of, ready to make any item of it again.
 enum Job {
     Pack(Box<PackJob>),
@@ -104,8 +117,7 @@ impl Sources {
     /// Prepares the command that made the dataset, if it still finds the same sources.
     fn open(session: &Session, args: &VerifyArgs, manifest: &Manifest) -> anyhow::Result<Self> {
         let words = manifest.provenance["command_line"].as_array();
-        let words: Vec<OsString> =
-            words.into_iter().flatten().filter_map(Value::as_str).map(OsString::from).collect();
+        let words: Vec<OsString> = words.into_iter().flatten().filter_map(Value::as_str).map(word).collect();
         let typed = Args::try_parse_from(words)
             .map_err(|_| anyhow!("the manifest does not tell the command that made the dataset"))?;
         let (job, mut plan, storage) = match typed.command {
@@ -186,7 +198,7 @@ impl Sources {
             |i| (!session.interrupted()).then(|| self.make(i)),
             |i, made| {
                 match made {
-                    None => stopped(session, i, self.plan.items, "images")?,
+                    None => stopped(session, i - items[0], items.len(), "images of a shard")?,
                     Some(Ok((image, line))) => writer.push_encoded(&image, &line, &self.row(i))?,
                     Some(Err(failed)) => writer.fail(failed),
                 }
@@ -194,5 +206,24 @@ impl Sources {
             },
         )?;
         Ok(repair.finish(writer, damaged)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn words_with_urls_can_be_parsed_where_no_url_can_be_reached() {
+        for (before, after) in [
+            ("--fit", "--fit"),
+            ("photos", "photos"),
+            ("s3://b/photos", "./s3://b/photos"),
+            ("--output=gs://b/ds", "--output=./gs://b/ds"),
+            ("--random-shift=0.1", "--random-shift=0.1"),
+        ] {
+            let expected = if pg_cloud::IS_BUILT_IN { before } else { after };
+            assert_eq!(word(before), expected);
+        }
     }
 }

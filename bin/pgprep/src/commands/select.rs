@@ -20,6 +20,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{failed_note, is_inside, status};
 use crate::image_items::list_blake3;
+use crate::output_names::OutputNames;
 use crate::pack_source::PackSource;
 use crate::resumable::{FileJob, stopped};
 use crate::session::{Session, count, output_context};
@@ -54,8 +55,12 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
             args.source.display()
         );
     }
+    if let Some(report) = &args.report {
+        check_report(args, report)?;
+    }
     let names: Vec<String> = (0..source.items().len()).map(|i| output_name(&source, i)).collect();
     check_names(&names, &args.source)?;
+    let names = OutputNames::new(names, |i| source.place(i))?;
     let plan = plan(args, &source);
     let context = || output_context(&args.output);
     let remote = at_url::output(session, &args.output, DONE_FILE)?;
@@ -88,15 +93,19 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     let progress = session.progress("select", "files", kept);
     for (done, best) in scored[..kept].iter().enumerate() {
         stopped(session, done, kept, "files")?;
-        let name = &names[best.item];
+        let name = names.get(best.item);
         let to = work.join(name);
-        put(&source, best.item, &to, &limits)
+        let new = put(&source, best.item, &to, &limits)
             .and_then(|new| match &remote {
-                Some(remote) if new => Ok(remote.send(name)?),
-                _ => Ok(()),
+                Some(remote) if new => Ok(remote.send(name)?).map(|()| new),
+                _ => Ok(new),
             })
             .with_context(|| format!("cannot write {} (-o)", to.display()))?;
-        progress.advance(1);
+        if new {
+            progress.advance(1);
+        } else {
+            progress.resume_at(1);
+        }
     }
     progress.finish();
     if let Some(report) = &args.report {
@@ -211,6 +220,20 @@ fn output_name(source: &PackSource, i: usize) -> String {
     }
 }
 
+/// Refuses a report whose files would take the place of images.
+fn check_report(args: &SelectArgs, report: &Path) -> anyhow::Result<()> {
+    for (folder, what) in [(&args.output, "-o"), (&args.source, "SOURCE")] {
+        if is_inside(report, folder)? {
+            bail!(
+                "cannot write the report to `{}` (--report): it lies inside `{}` ({what}), whose images it could replace; choose a folder outside",
+                report.display(),
+                folder.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Refuses names that would leave OUT or meet the files that select itself keeps there.
 fn check_names(names: &[String], source: &Path) -> anyhow::Result<()> {
     for name in names {
@@ -237,13 +260,13 @@ fn score_all(
     session: &Session,
     args: &SelectArgs,
     source: &PackSource,
-    names: &[String],
+    names: &OutputNames,
     remote: Option<&RemoteOutput>,
     limits: &DecodeLimits,
 ) -> anyhow::Result<(Vec<Scored>, Vec<FailedItem>)> {
     let state = remote.map_or(args.output.as_path(), RemoteOutput::folder).join(BUILD_FOLDER);
     fs::create_dir_all(&state).with_context(|| output_context(&args.output))?;
-    let items = names.len();
+    let items = names.as_slice().len();
     let progress = session.progress("score", "images", items);
     let (mut scored, mut failed) = (Vec::new(), Vec::new());
     let all: Vec<usize> = (0..items).collect();
@@ -252,6 +275,8 @@ fn score_all(
         let name = format!("scores-{part:05}.jsonl");
         let path = state.join(&name);
         let lines = if let Some(lines) = read_lines(&path, indices.len()) {
+            lines.iter().filter(|line| line["failed"].is_string()).for_each(|_| progress.fail());
+            progress.resume_at(lines.len() as u64);
             lines
         } else {
             let mut lines = Vec::with_capacity(indices.len());
@@ -367,8 +392,9 @@ fn put_pixels(raster: &Raster, to: &Path) -> anyhow::Result<()> {
 
 /// Links a file of a folder; a link of the folder's is not linked to itself but copied.
 fn linked(source: &Source, i: usize, to: &Path) -> bool {
-    let from = source.path().join(&source.items()[i].name);
-    fs::symlink_metadata(&from).is_ok_and(|m| m.is_file()) && fs::hard_link(&from, to).is_ok()
+    // Not by the name of the item, which may be that of another file.
+    let Some(from) = source.file(i) else { return false };
+    fs::symlink_metadata(from).is_ok_and(|m| m.is_file()) && fs::hard_link(from, to).is_ok()
 }
 
 /// `scores.jsonl`, best first, and contact sheets of the best and the worst, the latter worst first.

@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 
 use crate::args::SynthArgs;
 use crate::commands::TOOL;
+use crate::output_names::OutputNames;
 use crate::resumable::{Ended, FileJob};
 use crate::session::{Session, count, output_context};
 
@@ -47,9 +48,11 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         stop_at_failure: true,
     };
     let images = args.output.join("images");
+    let numbered = (0..portraits).map(|i| format!("images/{}", file_name(i, args.noise))).collect();
+    let names = OutputNames::new(numbered, |i| format!("portrait {i}"))?;
     let ended = job.run(
         session,
-        |i| format!("images/{}", file_name(i, args.noise)),
+        &names,
         |i| {
             let failed = |reason: String| FailedItem { path: file_name(i, args.noise), reason };
             if let Some(px) = args.noise {

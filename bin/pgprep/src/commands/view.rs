@@ -13,7 +13,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::status;
 use crate::image_items::load;
-use crate::session::{Session, resolution};
+use crate::session::{Session, count, resolution};
 
 /// Side of the pictures when the user does not choose.
 const DEFAULT_PX: u32 = 128;
@@ -36,7 +36,8 @@ pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStat
         "sheet_size": size,
         "provenance": Provenance::of_this_process(TOOL.0, TOOL.1, None).count("images", pictures.len()),
     });
-    let line = format!("{} images in {}, {}x{} px", pictures.len(), args.output.display(), size[0], size[1]);
+    let images = count(pictures.len() as u64, "image");
+    let line = format!("{images} in {}, {}x{} px", args.output.display(), size[0], size[1]);
     session.result(&json, [line])?;
     Ok(status(failed))
 }

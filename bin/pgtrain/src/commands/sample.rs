@@ -1,5 +1,6 @@
 //! `pgtrain sample` and `pgtrain grid`: images from a snapshot.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
@@ -47,6 +48,11 @@ pub(crate) fn sample(
     if let Some(grid) = args.grid {
         return write_grid(&sampler, &seeds, grid, &args.output, common);
     }
+    if let Some(seed) = repeated(&seeds) {
+        bail!(
+            "cannot write two images of seed {seed} (--seeds): images are named by their seeds; give each seed once, or --grid for one picture"
+        );
+    }
     let snapshot = sampler.snapshot();
     let weights = snapshot.average_path();
     let bytes = std::fs::read(&weights).with_context(|| format!("cannot read {}", weights.display()))?;
@@ -78,6 +84,12 @@ pub(crate) fn sample(
     output.finish()?;
     progress.finish();
     Ok(ExitStatus::Done)
+}
+
+/// A seed that is there twice.
+fn repeated(seeds: &[u64]) -> Option<u64> {
+    let mut seen = HashSet::with_capacity(seeds.len());
+    seeds.iter().copied().find(|&seed| !seen.insert(seed))
 }
 
 pub(crate) fn grid(args: &GridArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
@@ -169,4 +181,15 @@ fn write_cells<C>(
     }
     progress.finish();
     Ok(ExitStatus::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repeated;
+
+    #[test]
+    fn a_seed_that_is_there_twice_is_found() {
+        assert_eq!(repeated(&[3, 1, 2, 1, 3]), Some(1));
+        assert_eq!(repeated(&[3, 1, 2]), None);
+    }
 }

@@ -5,6 +5,7 @@
 mod all;
 mod bad_inputs;
 mod datasets;
+mod external_weights;
 mod fit;
 mod gate;
 mod help;
@@ -12,6 +13,7 @@ mod latents;
 mod ms_ssim;
 mod network;
 mod page;
+mod preparation;
 mod stats;
 mod support;
 mod swd;

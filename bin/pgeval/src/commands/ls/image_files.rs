@@ -39,7 +39,9 @@ pub(super) fn write(
         interrupt.check(stopped)?;
         let count = indices.len();
         let path = |index: usize| folder.join(format!("{index:06}.png"));
-        if !indices.clone().all(|index| path(index).is_file()) {
+        if indices.clone().all(|index| path(index).is_file()) {
+            progress.resume_at(count as u64);
+        } else {
             let (_, images) = drawing.group(indices.clone(), true)?;
             for (index, image) in indices.zip(&images) {
                 let raster = Raster::from_planar(image).context("an image of three channels")?;
@@ -47,8 +49,8 @@ pub(super) fn write(
                 write_atomically(&path(index), |file| file.write_all(&png))
                     .with_context(|| format!("write {}", path(index).display()))?;
             }
+            progress.advance(count as u64);
         }
-        progress.advance(count as u64);
         Ok(())
     })?;
     progress.finish();
