@@ -5,6 +5,7 @@
 mod all;
 mod bad_inputs;
 mod datasets;
+mod edges;
 mod fit;
 mod gate;
 mod help;
