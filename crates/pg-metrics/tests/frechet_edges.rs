@@ -54,7 +54,7 @@ fn features(seed: u64, images: usize, width: usize, rank: usize) -> Array2<f32> 
         Array2::from_shape_fn((rows, columns), |_| rng.random_range(-1.0..1.0_f32))
     };
     let (coordinates, directions, mean) = (uniform(images, rank), uniform(rank, width), uniform(1, width));
-    coordinates.dot(&directions) + &mean.row(0)
+    coordinates.dot(&directions) + mean.row(0)
 }
 
 fn gaussian(rows: &Array2<f32>) -> FeatureGaussian {

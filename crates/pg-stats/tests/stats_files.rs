@@ -108,9 +108,9 @@ fn what_a_network_says_that_is_not_finite_is_not_kept() {
         for (output, at) in [("features", 3), ("logits", 1)] {
             let (mut features, mut logits) = (vec![0.0; 4], vec![0.0; 2]);
             if output == "features" {
-                features[at] = wrong
+                features[at] = wrong;
             } else {
-                logits[at] = wrong
+                logits[at] = wrong;
             }
             let row = NetworkRow { features: &features, logits: &logits };
             let error = writer.put(2, "a", &picture(0), Some(row)).unwrap_err().to_string();
