@@ -126,7 +126,7 @@ def check_planes(options: argparse.Namespace) -> bool:
     points, log_odds, said = arrays(options.saved, ["points", "log_odds", "said"])
     all_equal = True
     for attribute in range(log_odds.shape[1]):
-        counts = ~np.isnan(said[:, attribute])
+        counts = said[:, attribute] >= 0
         has = log_odds[counts, attribute] > 0
         ours = said[counts, attribute] > 0.5
         if has.all() or not has.any():

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Draws how a run's scores fell: SWD of each level over the images shown, against the floor.
 
-    pgeval swd dataset dataset --floor --json > floor.json
+    pgeval swd dataset dataset --images 2048 --floor --json > floor.json     # as many images as the run was scored by
     python3 tools/plot_scores.py runs/first --floor floor.json -o scores.png
 
-Reads metrics.jsonl of one run or of several. The floor is what two halves of the real images score against each other;
+Reads metrics.jsonl of one run or of several. The floor is what two sets of real images score against each other;
 without --floor there are no lines for it.
 
 Exit status: 0 drawn, 2 refused. Takes the packages below from this Python, or from an environment that it makes.

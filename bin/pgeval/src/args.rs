@@ -68,8 +68,10 @@ pub(crate) enum Command {
 Sliced Wasserstein distance between two sets of images (ProGAN, arXiv:1710.10196, section 5).
 
 Patches of 7x7 pixels from each level of the images' Laplacian pyramids are compared along random \
-directions. Lower is nearer; fine levels see texture, the 16-pixel level sees layout. Two halves of one \
-set do not score 0 but the floor of that number of images: --floor measures it. Images must be square, of \
+directions. Lower is nearer; fine levels see texture, the 16-pixel level sees layout. Two sets of real \
+images do not score 0 but the floor of their number of images: --floor measures it. For a floor of the \
+score's own number of images REAL needs twice as many; else the result says of how many the floor is, and \
+that the two cannot be compared. Images must be square, of \
 a side that is a power of two of at least 16, and of one size on both sides; --fit brings others to that. \
 Grey counts as RGB.",
         after_help = "\
@@ -194,7 +196,8 @@ Examples:
         long_about = "\
 The sliced Wasserstein distance of FAKE from REAL and the diversity (MS-SSIM of consecutive pairs) of \
 FAKE, and with --model also is, fid, kid, precision and recall; every image decoded once. The result file is what `pgeval gate` compares; --report makes a page to \
-look at: scores, levels, pictures, the nearest real images of some fakes.",
+look at: scores, levels, pictures, the nearest real images of some fakes. A metric that cannot be computed is \
+listed with its reason under `failed`, the others are written, and the exit status is 1.",
         after_help = "\
 Examples:
   pgeval all celeba-128 samples/ -o result.json
@@ -230,8 +233,8 @@ Examples:
     /// Whether a result is worse than a baseline, for CI: exit status 1 when a metric got worse
     #[command(
         long_about = "\
-Compares a result with a baseline, metric by metric. Exit status 0 when none is worse than allowed and \
-none is missing, 1 when one is, 2 when the two cannot be compared.
+Compares a result with a baseline, metric by metric. Exit status 0 when none is worse than allowed, none \
+is missing and none failed, 1 when one is or did, 2 when the two cannot be compared.
 
 Worse means: moved to the bad side (up, where lower is better) by more than allowed. Unless \
 --max-increase says otherwise, that is sqrt(b^2 + r^2), with b and r the half-widths of both 95 % \

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use pg_image::files::{DecodeLimits, read_bytes};
 use pg_metrics::ConfidenceInterval;
+use pg_report::Floor;
 use serde_json::{Map, Value};
 
 /// A result file is a few kilobytes; this leaves room for any settings.
@@ -47,15 +48,31 @@ pub(crate) struct Score {
     pub(crate) unit: String,
     pub(crate) direction: Direction,
     pub(crate) interval: Option<ConfidenceInterval>,
+    /// Why there is no interval, where the result says so.
+    pub(crate) interval_unknown: Option<String>,
     /// What two sets of real images score, where that was measured.
-    pub(crate) floor: Option<f64>,
+    pub(crate) floor: Option<Floor>,
     pub(crate) levels: Vec<LevelScore>,
     pub(crate) counts: Map<String, Value>,
     pub(crate) protocol: Map<String, Value>,
 }
 
+/// A metric that could not be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) metric: String,
+    pub(crate) reason: String,
+}
+
+/// All that a result file says of metrics.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Results {
+    pub(crate) scores: Vec<Score>,
+    pub(crate) failed: Vec<Failed>,
+}
+
 /// Reads the result file that was given for the argument `role`.
-pub(crate) fn read(role: &str, path: &Path) -> Result<Vec<Score>> {
+pub(crate) fn read(role: &str, path: &Path) -> Result<Results> {
     let limits = DecodeLimits { max_bytes: MAX_BYTES, ..DecodeLimits::default() };
     let bytes = read_bytes(path, &limits).with_context(|| format!("read {role}"))?;
     parse(&bytes).with_context(|| {
@@ -67,18 +84,19 @@ pub(crate) fn read(role: &str, path: &Path) -> Result<Vec<Score>> {
 }
 
 /// The metrics in the bytes of a result file, in its order; at least one, no name twice.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Score>> {
-    let value: Value = serde_json::from_slice(bytes).context("it is no JSON")?;
-    scores(&value)
+pub(crate) fn parse(bytes: &[u8]) -> Result<Results> {
+    let value: Value = serde_json::from_slice(bytes).context("it is no JSON of finite numbers")?;
+    results(&value)
 }
 
-/// The metrics of a result: of one metric, or of `pgeval all`.
-pub(crate) fn scores(result: &Value) -> Result<Vec<Score>> {
+/// The metrics of a result, of one metric or of `pgeval all`, and those that failed.
+pub(crate) fn results(result: &Value) -> Result<Results> {
     let Value::Object(members) = result else {
         bail!("expected a JSON object, found {}", kind(result));
     };
+    let failed = failed(members)?;
     let scores = match members.get("metrics") {
-        Some(Value::Array(metrics)) if metrics.is_empty() => {
+        Some(Value::Array(metrics)) if metrics.is_empty() && failed.is_empty() => {
             bail!("`metrics` is empty, expected one at least")
         }
         Some(Value::Array(metrics)) => metrics
@@ -93,18 +111,46 @@ pub(crate) fn scores(result: &Value) -> Result<Vec<Score>> {
         None => vec![score(members)?],
     };
     let mut seen = BTreeSet::new();
-    if let Some(twice) = scores.iter().find(|score| !seen.insert(score.metric.as_str())) {
-        bail!("the metric {} is there twice", twice.metric);
+    let names = scores.iter().map(|score| &score.metric).chain(failed.iter().map(|failed| &failed.metric));
+    for name in names {
+        if !seen.insert(name.as_str()) {
+            bail!("the metric {name} is there twice");
+        }
     }
-    Ok(scores)
+    Ok(Results { scores, failed })
+}
+
+/// `failed`: metrics and reasons.
+fn failed(members: &Map<String, Value>) -> Result<Vec<Failed>> {
+    let list = match members.get("failed") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(other) => bail!("`failed` is {}, expected a list", kind(other)),
+    };
+    let one = |failed: &Value| -> Result<Failed> {
+        let member = |name: &str| failed.get(name).unwrap_or(&Value::Null);
+        let metric = metric_name(member("metric"))?;
+        let Some(reason) = member("reason").as_str() else {
+            bail!("`reason` of {metric} is {}, expected a text", shown(member("reason")));
+        };
+        // It goes to terminals and logs as it is.
+        let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Ok(Failed { metric, reason })
+    };
+    list.iter().enumerate().map(|(i, f)| one(f).with_context(|| format!("`failed[{i}]`"))).collect()
+}
+
+fn metric_name(value: &Value) -> Result<String> {
+    let metric = plain_text("metric", value)?;
+    if metric.is_empty() || !metric.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c)) {
+        bail!("`metric` is {metric:?}, expected a name of letters, digits and - _ . @");
+    }
+    Ok(metric)
 }
 
 fn score(members: &Map<String, Value>) -> Result<Score> {
     let Some(metric) = members.get("metric") else { bail!("expected the member `metric` or `metrics`") };
-    let metric = plain_text("metric", metric)?;
-    if metric.is_empty() || !metric.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c)) {
-        bail!("`metric` is {metric:?}, expected a name of letters, digits and - _ . @");
-    }
+    let metric = metric_name(metric)?;
     let about = || format!("metric {metric}");
     let member =
         |name: &str| members.get(name).with_context(|| format!("`{name}` is missing")).with_context(about);
@@ -118,27 +164,60 @@ fn score(members: &Map<String, Value>) -> Result<Score> {
             shown(&members["direction"])
         ),
     };
+    other_numbers(members).with_context(about)?;
+    let counts = object("counts", members).with_context(about)?;
     Ok(Score {
         value,
         unit,
         direction,
         interval: interval(members).with_context(about)?,
-        floor: floor(members).with_context(about)?,
+        interval_unknown: members.get("interval_unknown").and_then(Value::as_str).map(str::to_owned),
+        floor: floor(members, &counts).with_context(about)?,
         levels: levels(members).with_context(about)?,
-        counts: object("counts", members).with_context(about)?,
+        counts,
         protocol: object("protocol", members).with_context(about)?,
         metric,
     })
 }
 
-/// `floor` is a number or an object with a `value`.
-fn floor(members: &Map<String, Value>) -> Result<Option<f64>> {
+/// Numbers that are not judged, but that a result of finite numbers has as numbers.
+fn other_numbers(members: &Map<String, Value>) -> Result<()> {
+    if let Some(std) = members.get("std") {
+        number("std", std)?;
+    }
+    for (list, name) in [("extrapolated", "value"), ("extrapolated", "residual")] {
+        if let Some(value) = members.get(list).and_then(|of| of.get(name)) {
+            number(&format!("{list}.{name}"), value)?;
+        }
+    }
+    for attribute in members.get("attributes").and_then(Value::as_array).into_iter().flatten() {
+        for name in ["bits", "share", "told_rightly"] {
+            if let Some(value) = attribute.get(name) {
+                number(&format!("attributes.{name}"), value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `floor` is a number or an object with a `value`; results of earlier versions say by `counts` of how many images it is.
+fn floor(members: &Map<String, Value>, counts: &Map<String, Value>) -> Result<Option<Floor>> {
     match members.get("floor") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(floor)) => {
-            number("floor.value", floor.get("value").unwrap_or(&Value::Null)).map(Some)
+            let value = number("floor.value", floor.get("value").unwrap_or(&Value::Null))?;
+            interval(floor).context("`floor`")?;
+            levels(floor).context("`floor`")?;
+            let of_set = floor.get("counts").and_then(|counts| counts.get("even")).and_then(Value::as_u64);
+            let images = floor.get("images").and_then(Value::as_u64).or(of_set);
+            let as_many = of_set.is_none_or(|even| counts.get("fake").and_then(Value::as_u64) == Some(even));
+            let comparable = floor.get("comparable").and_then(Value::as_bool).unwrap_or(as_many);
+            Ok(Some(Floor { value, images, comparable }))
         }
-        Some(value) => number("floor", value).map(Some),
+        Some(value) => {
+            let value = number("floor", value)?;
+            Ok(Some(Floor { value, images: None, comparable: true }))
+        }
     }
 }
 
@@ -238,8 +317,9 @@ mod tests {
 
     #[test]
     fn one_metric_and_a_list_of_metrics_are_read_alike() {
-        let alone = scores(&swd()).unwrap();
-        assert_eq!(scores(&json!({ "metrics": [swd()], "provenance": {} })).unwrap(), alone);
+        let alone = results(&swd()).unwrap();
+        assert_eq!(results(&json!({ "metrics": [swd()], "provenance": {} })).unwrap(), alone);
+        let alone = alone.scores;
         assert_eq!((alone[0].metric.as_str(), alone[0].value, alone[0].levels.len()), ("swd", 12.5, 2));
         assert_eq!(alone[0].interval, Some(ConfidenceInterval { level: 0.95, low: 12.0, high: 13.5 }));
     }
@@ -249,11 +329,26 @@ mod tests {
         let with = |name: &str, value: Value| {
             let mut metric = swd();
             metric[name] = value;
-            format!("{:#}", scores(&metric).unwrap_err())
+            format!("{:#}", results(&metric).unwrap_err())
         };
         for (member, value, expected) in [
             ("value", Value::Null, "metric swd: `value` is null, expected a number"),
             ("value", json!("NaN"), "`value` is \"NaN\", expected a number"),
+            ("value", json!("Infinity"), "`value` is \"Infinity\", expected a number"),
+            ("std", Value::Null, "`std` is null, expected a number"),
+            ("extrapolated", json!({ "value": null }), "`extrapolated.value` is null"),
+            ("floor", json!({ "value": null }), "`floor.value` is null"),
+            (
+                "floor",
+                json!({ "value": 1, "interval": { "level": 0.95, "low": null } }),
+                "`interval.low` is null",
+            ),
+            ("floor", json!({ "value": 1, "levels": [{ "resolution": 16 }] }), "`value` is null"),
+            ("levels", json!([{ "resolution": 16, "value": "nan" }]), "`value` is \"nan\""),
+            ("attributes", json!([{ "bits": null }]), "`attributes.bits` is null"),
+            ("failed", json!({}), "`failed` is an object, expected a list"),
+            ("failed", json!([{ "metric": "fid" }]), "`failed[0]`: `reason` of fid is null"),
+            ("failed", json!([{ "metric": "swd", "reason": "r" }]), "the metric swd is there twice"),
             ("value", json!(1e200), "`value` is 1e200, which no metric reaches"),
             ("direction", json!("up"), "`direction` is \"up\", expected \"lower\" or \"higher\""),
             ("metric", json!("a\nb"), "`metric` is \"a\\nb\", expected a short text"),
@@ -277,14 +372,41 @@ mod tests {
             ("{}", "expected the member `metric` or `metrics`"),
             (r#"{"metrics":[]}"#, "`metrics` is empty"),
             (r#"{"metrics":[3]}"#, "`metrics[0]` is a number"),
-            (r#"{"metric":"swd","value":NaN}"#, "it is no JSON"),
+            (r#"{"metric":"swd","value":NaN}"#, "it is no JSON of finite numbers"),
+            (r#"{"metric":"swd","value":1e999}"#, "it is no JSON of finite numbers"),
+            (r#"{"metric":"swd","value":-Infinity}"#, "it is no JSON of finite numbers"),
             ("", "it is no JSON"),
         ] {
             let error = format!("{:#}", parse(file.as_bytes()).unwrap_err());
             assert!(error.contains(expected), "{expected:?} not in {error:?}");
         }
-        let twice = format!("{:#}", scores(&json!({ "metrics": [swd(), swd()] })).unwrap_err());
+        let twice = format!("{:#}", results(&json!({ "metrics": [swd(), swd()] })).unwrap_err());
         assert_eq!(twice, "the metric swd is there twice");
+    }
+
+    #[test]
+    fn a_floor_says_of_how_many_images_it_is_or_its_counts_do() {
+        let floor = |floor: Value| {
+            let mut metric = swd();
+            metric["counts"] = json!({ "real": 40, "fake": 40 });
+            metric["floor"] = floor;
+            results(&metric).unwrap().scores[0].floor.unwrap()
+        };
+        let of = |images, comparable| Floor { value: 1.0, images, comparable };
+        assert_eq!(floor(json!(1)), of(None, true));
+        assert_eq!(floor(json!({ "value": 1, "images": 40, "comparable": true })), of(Some(40), true));
+        assert_eq!(floor(json!({ "value": 1, "images": 20, "comparable": false })), of(Some(20), false));
+        // As earlier versions wrote it.
+        assert_eq!(floor(json!({ "value": 1, "counts": { "even": 20, "odd": 20 } })), of(Some(20), false));
+    }
+
+    #[test]
+    fn metrics_that_failed_are_read_with_their_reasons() {
+        let failed = json!([{ "metric": "fid", "reason": "a\nb" }]);
+        let read = results(&json!({ "metrics": [swd()], "failed": failed })).unwrap();
+        assert_eq!(read.failed, [Failed { metric: "fid".to_owned(), reason: "a b".to_owned() }]);
+        let none = results(&json!({ "metrics": [], "failed": failed })).unwrap();
+        assert_eq!((none.scores.len(), none.failed.len()), (0, 1));
     }
 
     proptest! {
@@ -298,8 +420,8 @@ mod tests {
             let mut text = serde_json::to_vec(&swd()).unwrap();
             let at = at.index(text.len());
             text[at] = byte;
-            if let Ok(scores) = parse(&text) {
-                prop_assert!(scores.iter().all(|score| score.value.is_finite()));
+            if let Ok(results) = parse(&text) {
+                prop_assert!(results.scores.iter().all(|score| score.value.is_finite()));
             }
         }
     }

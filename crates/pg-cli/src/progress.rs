@@ -188,6 +188,9 @@ impl Progress {
 
     /// How long the items that are left take at the rate so far.
     fn time_left(&self, elapsed: Duration) -> Option<Duration> {
+        if let Some(own) = self.own_time_left.lock().ok().and_then(|own| *own) {
+            return own.filter(|left| left.as_secs_f64() < LONGEST_ESTIMATE_SECONDS);
+        }
         let left = self.total.saturating_sub(self.done.load(Ordering::Relaxed));
         let seconds = left as f64 / self.rate_per_second(elapsed)?;
         (left > 0 && seconds < LONGEST_ESTIMATE_SECONDS).then(|| Duration::from_secs_f64(seconds))
@@ -242,7 +245,9 @@ fn rate_text(per_second: f64, unit: &str) -> String {
 
 fn clock(d: Duration) -> String {
     let s = d.as_secs();
-    if s >= 3600 {
+    if s >= 100 * 3600 {
+        format!("{}d{:02}h", s / 86400, s % 86400 / 3600)
+    } else if s >= 3600 {
         format!("{}h{:02}m", s / 3600, s % 3600 / 60)
     } else {
         format!("{}m{:02}s", s / 60, s % 60)
@@ -379,6 +384,18 @@ mod tests {
     }
 
     #[test]
+    fn a_time_left_that_the_work_knows_replaces_what_its_rate_says() {
+        let progress = Progress::new(ProgressStyle::Hidden, "train", "images", 100);
+        progress.advance(50);
+        let elapsed = Duration::from_secs(10);
+        assert!(progress.status(elapsed).contains("ETA 0m10s"), "{}", progress.status(elapsed));
+        progress.set_time_left(Some(Duration::from_mins(5)));
+        assert!(progress.status(elapsed).contains("ETA 5m00s"), "{}", progress.status(elapsed));
+        progress.set_time_left(None);
+        assert!(!progress.status(elapsed).contains("ETA"), "{}", progress.status(elapsed));
+    }
+
+    #[test]
     fn threads_may_count_at_once() {
         let progress = Arc::new(hidden(4000));
         let threads: Vec<_> = (0..4)
@@ -414,5 +431,6 @@ mod tests {
     fn clock_shows_hours_only_when_there_are_any() {
         assert_eq!(clock(Duration::from_secs(65)), "1m05s");
         assert_eq!(clock(Duration::from_mins(61)), "1h01m");
+        assert_eq!(clock(Duration::from_hours(151)), "6d07h");
     }
 }

@@ -45,10 +45,17 @@ fn main() {
     }
     let features = [
         ("FID, far, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.5),
+        ("FID, between, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.2),
         ("FID, near, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.1),
         ("FID, one source, 300 images, 8 features", FeatureMetric::Frechet, 8, 300, 0.0),
-        ("FID, near, 2000 images, 64 features", FeatureMetric::Frechet, 64, 2000, 0.1),
+        ("FID, far, 1000 images, 64 features", FeatureMetric::Frechet, 64, 1000, 0.5),
+        ("FID, near, 1000 images, 64 features", FeatureMetric::Frechet, 64, 1000, 0.1),
+        ("FID, one source, 1000 images, 64 features", FeatureMetric::Frechet, 64, 1000, 0.0),
         ("FID, far, 128 images, 64 features", FeatureMetric::Frechet, 64, 128, 0.5),
+        ("FID, one source, 128 images, 64 features", FeatureMetric::Frechet, 64, 128, 0.0),
+        ("FID, one source, 40 images, 64 features", FeatureMetric::Frechet, 64, 40, 0.0),
+        ("FID, far, 20 images, 8 features", FeatureMetric::Frechet, 8, 20, 0.5),
+        ("FID, one source, 20 images, 8 features", FeatureMetric::Frechet, 8, 20, 0.0),
         ("KID, far, 20 subsets of 100 images", FeatureMetric::Kernel(20), 8, 200, 0.5),
         ("KID, one source, 20 subsets of 100 images", FeatureMetric::Kernel(20), 8, 200, 0.0),
         ("precision, 200 images, 4 features", FeatureMetric::Precision, 4, 200, 0.7),

@@ -5,7 +5,7 @@ use rand::Rng as _;
 use crate::random_streams::{Purpose, below, seek, stream};
 
 /// Samples drawn for a standard error: it has 19 degrees of freedom, as that of half-samples.
-pub const BOOTSTRAP_REPLICATES: usize = 20;
+pub(crate) const BOOTSTRAP_REPLICATES: usize = 20;
 
 /// How often each of `images` images is in bootstrap sample `replicate`: as many draws as images, with replacement.
 pub(crate) fn draw_weights(seed: u64, purpose: Purpose, replicate: usize, images: usize) -> Vec<u32> {
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn a_sample_has_as_many_images_and_samples_differ() {
-        let draw = |replicate| draw_weights(1, Purpose::BootstrapReal, replicate, 1000);
+        let draw = |replicate| draw_weights(1, Purpose::BootstrapScore, replicate, 1000);
         let (first, second) = (draw(0), draw(1));
         assert_eq!(first.iter().sum::<u32>(), 1000);
         assert_ne!(first, second);

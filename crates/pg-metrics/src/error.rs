@@ -4,6 +4,8 @@ use std::error::Error;
 
 use thiserror::Error;
 
+use crate::Side;
+
 /// Errors of this crate. Image indices count from 0 in the order in which the caller numbers them.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -110,6 +112,50 @@ pub enum MetricsError {
         /// What kept them from being read.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A number that no metric can take, among those of an image.
+    #[error(
+        "cannot use {what} of image {index}: number {place} is {value}, expected finite numbers; leave the image out or repair the network"
+    )]
+    NotFinite {
+        /// The numbers: `features`, `class scores`, `distances`, `descriptors`.
+        what: &'static str,
+        /// Which image.
+        index: usize,
+        /// Which of its numbers.
+        place: usize,
+        /// NaN or infinity.
+        value: f64,
+    },
+    /// A result beyond all numbers, though every input is finite.
+    #[error(
+        "cannot compute {what}: it is {value}; the features are too large, scale them or repair the network"
+    )]
+    Overflow {
+        /// What was computed.
+        what: &'static str,
+        /// NaN or infinity.
+        value: f64,
+    },
+    /// A symmetric matrix that is the covariance of no set of images.
+    #[error(
+        "cannot use a covariance with negative eigenvalues: the least is {least:.3e}, expected none below {allowed:.3e} (its largest variance is {largest_variance:.3e}); make these statistics again from the features"
+    )]
+    NotACovariance {
+        /// The least eigenvalue.
+        least: f64,
+        /// What rounding explains.
+        allowed: f64,
+        /// The largest entry on the diagonal.
+        largest_variance: f64,
+    },
+    /// The numbers of one side of a comparison cannot be used.
+    #[error("the {} images", match side { Side::Real => "real", Side::Fake => "fake" })]
+    OfSide {
+        /// Which side.
+        side: Side,
+        /// Why not.
+        source: Box<MetricsError>,
+    },
     /// A matrix decomposition did not converge, which matrices of finite numbers do not do.
     #[error(
         "{what} cannot be computed: the iteration does not converge; are there numbers out of all range?"
@@ -135,4 +181,23 @@ pub enum MetricsError {
         /// What the optimiser says.
         reason: String,
     },
+}
+
+impl MetricsError {
+    /// The same, of the images of `side`; a request to stop is of no side.
+    #[must_use]
+    pub(crate) fn of_side(self, side: Side) -> Self {
+        match self {
+            Self::Stopped => Self::Stopped,
+            source => Self::OfSide { side, source: Box::new(source) },
+        }
+    }
+}
+
+/// `value`, unless it is NaN or infinite.
+///
+/// # Errors
+/// [`MetricsError::Overflow`], which says that it is of `what`.
+pub(crate) fn finite(what: &'static str, value: f64) -> Result<f64, MetricsError> {
+    if value.is_finite() { Ok(value) } else { Err(MetricsError::Overflow { what, value }) }
 }

@@ -19,7 +19,7 @@ pub struct FeatureGaussian {
     pub covariance: Array2<f64>,
 }
 
-/// Count, mean and scatter (the sum of squared deviations) of weighted feature vectors, in f64.
+/// Count, mean and scatter (the sum of squared deviations) of feature vectors, in f64.
 ///
 /// Chunks are centred on their own mean and merged by the update of Chan, Golub and LeVeque (1979), so that
 /// nothing cancels however large the mean is. Vectors are taken in chunks of 1024 whatever pieces they come in.
@@ -33,9 +33,8 @@ pub struct FeatureMoments {
     mean: Vec<f64>,
     /// Row-major, lower triangle.
     scatter: Vec<f64>,
-    /// Vectors and weights that do not make a chunk yet.
+    /// Vectors that do not make a chunk yet.
     pending: Vec<f64>,
-    weights: Vec<f64>,
 }
 
 impl FeatureMoments {
@@ -48,61 +47,60 @@ impl FeatureMoments {
             mean: vec![0.0; width],
             scatter: vec![0.0; width * width],
             pending: Vec::new(),
-            weights: Vec::new(),
         }
     }
 
-    /// Of the vectors of `rows`, each as often as `weights` says (once where there are none).
+    /// Of the vectors `indices` of `rows`, in that order.
     ///
     /// # Errors
-    /// [`MetricsError::FeatureRows`]
-    pub fn of(rows: &dyn FeatureRows, weights: Option<&[u32]>) -> Result<Self, MetricsError> {
+    /// [`MetricsError::FeatureRows`], [`MetricsError::NotFinite`]
+    pub fn of(
+        rows: &dyn FeatureRows,
+        indices: impl IntoIterator<Item = usize>,
+    ) -> Result<Self, MetricsError> {
         let mut moments = Self::new(rows.width());
-        let of = |index: usize| weights.map_or(1, |weights| weights[index]);
-        let counted: Vec<usize> = (0..rows.count()).filter(|&index| of(index) > 0).collect();
+        let counted: Vec<usize> = indices.into_iter().collect();
         for indices in counted.chunks(ROW_CHUNK) {
-            let values = read_f64(rows, indices)?;
-            for (vector, &index) in values.chunks_exact(moments.width.max(1)).zip(indices) {
-                moments.push(vector, f64::from(of(index)));
-            }
+            moments.push(&read_f64(rows, indices)?, indices.len());
         }
         Ok(moments)
     }
 
-    /// Adds a vector, counted `weight` times.
-    fn push(&mut self, vector: &[f64], weight: f64) {
-        self.pending.extend_from_slice(vector);
-        self.weights.push(weight);
-        if self.weights.len() == ROW_CHUNK {
+    /// Adds `count` vectors, at most a chunk of them.
+    fn push(&mut self, vectors: &[f64], count: usize) {
+        if self.width == 0 {
+            self.count += count as f64;
+            return;
+        }
+        self.pending.extend_from_slice(vectors);
+        if self.pending.len() == ROW_CHUNK * self.width {
             self.take_pending();
         }
     }
 
     fn take_pending(&mut self) {
-        let (width, weights) = (self.width, std::mem::take(&mut self.weights));
+        let width = self.width;
         let mut values = std::mem::take(&mut self.pending);
-        let count: f64 = weights.iter().sum();
-        if width == 0 || count == 0.0 {
-            self.count += count;
+        if values.is_empty() {
             return;
         }
+        let rows = values.len() / width;
+        let count = rows as f64;
         let mut mean = vec![0.0; width];
-        for (vector, &weight) in values.chunks_exact(width).zip(&weights) {
+        for vector in values.chunks_exact(width) {
             for (sum, value) in mean.iter_mut().zip(vector) {
-                *sum += weight * value;
+                *sum += value;
             }
         }
         for sum in &mut mean {
             *sum /= count;
         }
-        for (vector, weight) in values.chunks_exact_mut(width).zip(&weights) {
-            let root = weight.sqrt();
+        for vector in values.chunks_exact_mut(width) {
             for (value, mean) in vector.iter_mut().zip(&mean) {
-                *value = root * (*value - mean);
+                *value -= mean;
             }
         }
-        let centred = MatRef::from_row_major_slice(&values, weights.len(), width);
-        add_product(&mut self.scatter, centred);
+        add_product(&mut self.scatter, MatRef::from_row_major_slice(&values, rows, width));
         self.add_mean(count, &mean);
     }
 
@@ -141,22 +139,40 @@ impl FeatureMoments {
         Ok(())
     }
 
+    /// Count, mean, and scatter, of which the lower triangle counts, `[width, width]`.
+    pub(crate) fn into_parts(mut self) -> (f64, Vec<f64>, Vec<f64>) {
+        self.take_pending();
+        (self.count, self.mean, self.scatter)
+    }
+
     /// The Gaussian of these moments, of `images` images.
     ///
     /// # Errors
     /// [`MetricsError::TooFewImages`] below two: there is no covariance
-    pub fn gaussian(mut self) -> Result<FeatureGaussian, MetricsError> {
-        self.take_pending();
-        let images = self.count as usize;
-        if images < 2 {
-            let metric = "the covariance of features";
-            return Err(MetricsError::TooFewImages { metric, expected: 2, actual: images });
-        }
-        let (width, divisor) = (self.width, self.count - 1.0);
-        let lower = |i: usize, j: usize| self.scatter[i.max(j) * width + i.min(j)] / divisor;
-        let covariance = Array2::from_shape_fn((width, width), |(i, j)| lower(i, j));
-        Ok(FeatureGaussian { images: Some(images), mean: Array1::from(self.mean), covariance })
+    pub fn gaussian(self) -> Result<FeatureGaussian, MetricsError> {
+        let (count, mean, scatter) = self.into_parts();
+        gaussian_of(count, mean, &scatter)
     }
+}
+
+/// The Gaussian of `count` vectors, from their mean and the lower triangle of their scatter.
+///
+/// # Errors
+/// [`MetricsError::TooFewImages`] below two vectors
+pub(crate) fn gaussian_of(
+    count: f64,
+    mean: Vec<f64>,
+    scatter: &[f64],
+) -> Result<FeatureGaussian, MetricsError> {
+    let images = count as usize;
+    if images < 2 {
+        let metric = "the covariance of features";
+        return Err(MetricsError::TooFewImages { metric, expected: 2, actual: images });
+    }
+    let (width, divisor) = (mean.len(), count - 1.0);
+    let lower = |i: usize, j: usize| scatter[i.max(j) * width + i.min(j)] / divisor;
+    let covariance = Array2::from_shape_fn((width, width), |(i, j)| lower(i, j));
+    Ok(FeatureGaussian { images: Some(images), mean: Array1::from(mean), covariance })
 }
 
 impl FeatureGaussian {
@@ -165,7 +181,7 @@ impl FeatureGaussian {
     /// # Errors
     /// [`MetricsError::FeatureRows`], [`MetricsError::TooFewImages`] below two images
     pub fn of(rows: &dyn FeatureRows) -> Result<Self, MetricsError> {
-        FeatureMoments::of(rows, None)?.gaussian()
+        FeatureMoments::of(rows, 0..rows.count())?.gaussian()
     }
 
     /// Length of a feature vector.
@@ -176,7 +192,7 @@ impl FeatureGaussian {
 }
 
 /// `sum += rows^T rows`, its lower triangle.
-fn add_product(sum: &mut [f64], rows: MatRef<'_, f64>) {
+pub(crate) fn add_product(sum: &mut [f64], rows: MatRef<'_, f64>) {
     let width = rows.ncols();
     triangular_matmul(
         MatMut::from_row_major_slice_mut(sum, width, width),
@@ -231,17 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn weights_count_vectors_as_often() {
-        let rows = noise(3, 50, 4);
-        let weights: Vec<u32> = (0..50).map(|i| i % 4).collect();
-        let repeated: Vec<usize> =
-            (0..50).flat_map(|i| std::iter::repeat_n(i, weights[i] as usize)).collect();
-        let repeated = Array2::from_shape_fn((repeated.len(), 4), |(i, j)| rows[[repeated[i], j]]);
-        let weighted = FeatureMoments::of(&rows, Some(&weights)).unwrap().gaussian().unwrap();
-        let expected = FeatureGaussian::of(&repeated).unwrap();
-        assert_eq!(weighted.images, Some(repeated.nrows()));
-        let of = |g: &FeatureGaussian| g.mean.iter().chain(&g.covariance).copied().collect::<Vec<_>>();
-        assert_close("moments", &of(&weighted), &of(&expected), Tolerance::new(1e-12, 1e-12));
+    fn some_of_the_vectors_are_those_alone() {
+        let rows = noise(3, 2 * ROW_CHUNK, 4);
+        let some: Vec<usize> = (0..2 * ROW_CHUNK).filter(|i| i % 3 != 1).collect();
+        let found = FeatureMoments::of(&rows, some.iter().copied()).unwrap().gaussian().unwrap();
+        assert_eq!(found, FeatureGaussian::of(&rows.select(ndarray::Axis(0), &some)).unwrap());
     }
 
     #[test]
@@ -258,8 +268,8 @@ mod tests {
         fn parts_merge_to_the_whole(n in 2_usize..60, cut in 0_usize..60) {
             let (rows, cut) = (noise(n as u64, n, 3), cut.min(n));
             let part = |range: std::ops::Range<usize>| rows.slice(ndarray::s![range, ..]).to_owned();
-            let mut merged = FeatureMoments::of(&part(0..cut), None).unwrap();
-            merged.merge(FeatureMoments::of(&part(cut..n), None).unwrap()).unwrap();
+            let mut merged = FeatureMoments::of(&part(0..cut), 0..cut).unwrap();
+            merged.merge(FeatureMoments::of(&part(cut..n), 0..n - cut).unwrap()).unwrap();
             let (merged, whole) = (merged.gaussian().unwrap(), FeatureGaussian::of(&rows).unwrap());
             let of = |g: &FeatureGaussian| g.mean.iter().chain(&g.covariance).copied().collect::<Vec<_>>();
             assert_close("moments", &of(&merged), &of(&whole), Tolerance::new(1e-12, 1e-11));

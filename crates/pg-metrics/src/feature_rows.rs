@@ -19,6 +19,11 @@ pub trait FeatureRows: Sync {
     /// # Errors
     /// Whatever keeps them from being read.
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// What the vectors are called in messages.
+    fn what(&self) -> &'static str {
+        "features"
+    }
 }
 
 impl FeatureRows for Array2<f32> {
@@ -47,10 +52,16 @@ impl FeatureRows for Array2<f32> {
 /// Rows read at a time; fixed, so that sums do not depend on how the work is cut.
 pub(crate) const ROW_CHUNK: usize = 1024;
 
-/// The vectors of `indices`, `[indices, width]`, as f64: their sums of squares lose nothing then.
+/// The vectors of `indices`, `[indices, width]`, as f64: their sums of squares lose nothing then. Every metric of features
+/// reads through here, so that none sees a number that is not finite.
 pub(crate) fn read_f64(rows: &dyn FeatureRows, indices: &[usize]) -> Result<Vec<f64>, MetricsError> {
-    let mut values = vec![0.0_f32; indices.len() * rows.width()];
+    let width = rows.width();
+    let mut values = vec![0.0_f32; indices.len() * width];
     rows.read(indices, &mut values).map_err(|source| MetricsError::FeatureRows { source })?;
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let (index, place, value) = (indices[at / width], at % width, f64::from(values[at]));
+        return Err(MetricsError::NotFinite { what: rows.what(), index, place, value });
+    }
     Ok(values.into_iter().map(f64::from).collect())
 }
 

@@ -4,6 +4,7 @@
 //! line in the inverse of the share gives the limit.
 
 use crate::MetricsError;
+use crate::error::finite;
 use crate::feature_moments::{FeatureGaussian, FeatureMoments};
 use crate::frechet::{FeatureSide, frechet_distance};
 use crate::random_streams::{Purpose, choose};
@@ -71,11 +72,8 @@ pub fn extrapolation_point(
                 FeatureSide::Rows(rows) => {
                     let all = rows.count();
                     let count = ((all as f64 * share).round() as usize).clamp(2, all);
-                    let mut weights = vec![0; all];
-                    for index in choose(seed, purpose, number, count, all) {
-                        weights[index] = 1;
-                    }
-                    Ok((Some(count), FeatureMoments::of(rows, Some(&weights))?.gaussian()?))
+                    let chosen = choose(seed, purpose, number, count, all);
+                    Ok((Some(count), FeatureMoments::of(rows, chosen)?.gaussian()?))
                 }
             }
         };
@@ -88,7 +86,7 @@ pub fn extrapolation_point(
 /// The line of least squares through `points`, against the inverse of their shares.
 ///
 /// # Errors
-/// [`MetricsError::Parameter`] for fewer than two points of different shares
+/// [`MetricsError::Parameter`] for fewer than two points of different shares, [`MetricsError::Overflow`]
 pub fn extrapolate(points: &[ExtrapolationPoint]) -> Result<Extrapolation, MetricsError> {
     let n = points.len() as f64;
     let mean = |of: &dyn Fn(&ExtrapolationPoint) -> f64| points.iter().map(of).sum::<f64>() / n;
@@ -99,8 +97,9 @@ pub fn extrapolate(points: &[ExtrapolationPoint]) -> Result<Extrapolation, Metri
         return Err(MetricsError::Parameter { name, expected, actual: points.len().to_string() });
     }
     let slope = mean(&|p| (1.0 / p.share - x) * (p.distance - y)) / squares;
-    let limit = y - slope * x;
+    let limit = finite("the extrapolated Frechet distance", y - slope * x)?;
     let residual = mean(&|p| (p.distance - limit - slope / p.share).powi(2)).sqrt();
+    let residual = finite("the residual of the extrapolation", residual)?;
     Ok(Extrapolation { limit, residual })
 }
 

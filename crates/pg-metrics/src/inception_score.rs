@@ -33,8 +33,8 @@ pub struct InceptionScore {
 ///
 /// # Errors
 /// - [`MetricsError::TooFewImages`] for fewer images than splits
-/// - [`MetricsError::Parameter`] for no splits, no classes, and scores that are not finite
-/// - [`MetricsError::FeatureRows`]
+/// - [`MetricsError::Parameter`] for no splits and no classes
+/// - [`MetricsError::FeatureRows`], [`MetricsError::NotFinite`]
 ///
 /// # Cost
 /// One pass; memory 168 bytes a class and split.
@@ -67,7 +67,7 @@ pub fn inception_score(
         for (chunk, indices) in indices.chunks(ROW_CHUNK).enumerate() {
             let rows = read_f64(logits, indices)?;
             for (row, scores) in rows.chunks_exact(classes).enumerate() {
-                let image = Image::new(scores)?;
+                let image = Image::new(scores);
                 all.add(1.0, &image);
                 for (weights, sums) in &mut drawn {
                     match weights[chunk * ROW_CHUNK + row] {
@@ -96,19 +96,16 @@ struct Image {
 }
 
 impl Image {
-    fn new(scores: &[f64]) -> Result<Self, MetricsError> {
+    /// Of finite class scores.
+    fn new(scores: &[f64]) -> Self {
         let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-        if !total.is_finite() {
-            let (name, expected) = ("class score", "finite numbers");
-            return Err(MetricsError::Parameter { name, expected, actual: format!("{highest}") });
-        }
         let logarithm = highest + total.ln();
         let probabilities: Vec<f64> = scores.iter().map(|score| (score - logarithm).exp()).collect();
-        // A score of minus infinity has p = 0 and adds nothing.
+        // A probability below the smallest number is 0 and adds nothing.
         let term = |(&p, &score): (&f64, &f64)| if p > 0.0 { p * (score - logarithm) } else { 0.0 };
         let negative_entropy = probabilities.iter().zip(scores).map(term).sum();
-        Ok(Self { probabilities, negative_entropy })
+        Self { probabilities, negative_entropy }
     }
 }
 

@@ -5,11 +5,12 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
-use crate::MetricsError;
+use crate::error::finite;
 use crate::feature_rows::{FeatureRows, read_f64, same_width};
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
 use crate::parallelism::all_threads;
 use crate::random_streams::{Purpose, choose};
+use crate::{MetricsError, Side};
 
 /// How images are drawn for the distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub struct KernelDistanceScore {
     pub standard_deviation: f64,
     /// Per subset.
     pub subsets: Vec<f64>,
-    /// Of the mean, over the choice of images.
-    pub interval: ConfidenceInterval,
+    /// Of the mean, over the choice of images. `None` where a run has too few images to tell the spread.
+    pub interval: Option<ConfidenceInterval>,
 }
 
 /// The unbiased squared maximum mean discrepancy of subsets, with the kernel (x . y / width + 1)^3; subset by subset.
@@ -90,7 +91,7 @@ impl<'a> KernelDistance<'a> {
     /// Adds the subset of the real images `real` and the fake images `fake`, all different, at least two each.
     ///
     /// # Errors
-    /// [`MetricsError::TooFewImages`], [`MetricsError::FeatureRows`]
+    /// [`MetricsError::TooFewImages`]; [`MetricsError::FeatureRows`] and [`MetricsError::NotFinite`] of a side
     pub fn add(&mut self, real: &[usize], fake: &[usize]) -> Result<(), MetricsError> {
         let smaller = real.len().min(fake.len());
         if smaller < 2 {
@@ -98,10 +99,12 @@ impl<'a> KernelDistance<'a> {
             return Err(MetricsError::TooFewImages { metric, expected: 2, actual: smaller });
         }
         let width = self.real.width();
-        let sides = [(self.real, real), (self.fake, fake)].map(|(rows, indices)| {
+        let sides = [(self.real, real, Side::Real), (self.fake, fake, Side::Fake)];
+        let sides = sides.map(|(rows, indices, side)| {
             let ends = self.halves.ends(rows.count());
             let runs = indices.iter().map(|&index| ends.partition_point(|&end| end <= index)).collect();
-            Ok(Drawn { values: read_f64(rows, indices)?, runs })
+            let values = read_f64(rows, indices).map_err(|error| error.of_side(side))?;
+            Ok(Drawn { values, runs })
         });
         let [real, fake]: [Result<Drawn, MetricsError>; 2] = sides;
         let (real, fake) = (real?, fake?);
@@ -122,7 +125,7 @@ impl<'a> KernelDistance<'a> {
     /// Of all subsets that were added; at least one.
     ///
     /// # Errors
-    /// [`MetricsError::Parameter`] without subsets
+    /// [`MetricsError::Parameter`] without subsets, [`MetricsError::Overflow`] for features beyond some 1e25
     pub fn finish(self) -> Result<KernelDistanceScore, MetricsError> {
         let subsets = self.subsets;
         if subsets.is_empty() {
@@ -130,8 +133,9 @@ impl<'a> KernelDistance<'a> {
             return Err(MetricsError::Parameter { name, expected, actual: "0".to_owned() });
         }
         let n = subsets.len() as f64;
-        let mean = subsets.iter().sum::<f64>() / n;
+        let mean = finite("the kernel distance", subsets.iter().sum::<f64>() / n)?;
         let variance = subsets.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+        let variance = finite("the spread of the kernel distance", variance)?;
         let of_half = |mask: u32| {
             let inside = |run: usize| mask >> run & 1 == 1;
             let mean = |pairs: &RunPairs| pairs.sum(inside) / pairs.count(inside);
@@ -143,12 +147,10 @@ impl<'a> KernelDistance<'a> {
             self.halves.masks().iter().flat_map(|&mask| [of_half(mask), of_half(!mask & all)]).collect();
         let bounds = (f64::NEG_INFINITY, f64::INFINITY);
         // Where a run has no pair of images, nothing is known of the spread.
-        let error = if of_halves.iter().all(|value| value.is_finite()) {
-            half_sample_standard_error(&of_halves)
-        } else {
-            f64::INFINITY
-        };
-        let interval = ConfidenceInterval::student(mean, error, self.halves.groups() - 1, bounds);
+        let error = half_sample_standard_error(&of_halves);
+        let degrees_of_freedom = self.halves.groups() - 1;
+        let interval =
+            error.is_finite().then(|| ConfidenceInterval::student(mean, error, degrees_of_freedom, bounds));
         Ok(KernelDistanceScore { mean, standard_deviation: variance.sqrt(), subsets, interval })
     }
 }

@@ -12,6 +12,7 @@ mod feature_moments;
 mod feature_rows;
 mod frechet;
 mod frechet_extrapolation;
+mod frechet_halves;
 mod half_distances;
 mod half_normalisation;
 mod image_pairs;
@@ -23,6 +24,7 @@ mod latent_space;
 mod linear_separability;
 mod linear_svm;
 mod marked_keys;
+mod moment_groups;
 mod moments;
 mod ms_ssim;
 mod nearest_neighbours;
@@ -38,15 +40,15 @@ mod sliced_wasserstein;
 mod swd_description;
 mod trace_of_root;
 
-pub use bootstrap::BOOTSTRAP_REPLICATES;
 pub use error::MetricsError;
 pub use feature_extractor::{FeatureExtractor, Features};
 pub use feature_moments::{FeatureGaussian, FeatureMoments};
 pub use feature_rows::FeatureRows;
-pub use frechet::{FeatureSide, FrechetDistance, frechet_distance, frechet_interval, frechet_replicate};
+pub use frechet::{FeatureSide, FrechetDistance, frechet_distance};
 pub use frechet_extrapolation::{
     EXTRAPOLATION_POINTS, Extrapolation, ExtrapolationPoint, extrapolate, extrapolation_point,
 };
+pub use frechet_halves::{FEWEST_FOR_FRECHET_HALVES, FrechetHalves};
 pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
 pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};

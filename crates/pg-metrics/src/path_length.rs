@@ -2,6 +2,7 @@
 
 use rand::Rng as _;
 
+use crate::error::finite;
 use crate::interval::ConfidenceInterval;
 use crate::random_streams::{Purpose, seek, stream};
 use crate::{DrawnLatent, LatentSpace, MetricsError};
@@ -105,19 +106,16 @@ pub struct PathLength {
 /// The interval is that of a trimmed mean (Tukey, McLaughlin 1963): winsorised variance, Student's t.
 ///
 /// # Errors
-/// [`MetricsError::TooFewImages`] for fewer than two paths; [`MetricsError::Parameter`] for distances that are not
-/// finite.
+/// [`MetricsError::TooFewImages`] for fewer than two paths; [`MetricsError::NotFinite`] for distances that are not;
+/// [`MetricsError::Overflow`] where their quotients are beyond all numbers.
 pub fn path_length(distances: &[f64], epsilon: f64) -> Result<PathLength, MetricsError> {
     let n = distances.len();
     if n < 2 {
         return Err(MetricsError::TooFewImages { metric: "perceptual path length", expected: 2, actual: n });
     }
-    if let Some(distance) = distances.iter().find(|d| !d.is_finite()) {
-        return Err(MetricsError::Parameter {
-            name: "distances",
-            expected: "finite numbers",
-            actual: distance.to_string(),
-        });
+    if let Some(index) = distances.iter().position(|d| !d.is_finite()) {
+        let value = distances[index];
+        return Err(MetricsError::NotFinite { what: "the distance", index, place: 0, value });
     }
     let mut sorted: Vec<f64> = distances.iter().map(|d| d / (epsilon * epsilon)).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -134,6 +132,8 @@ pub fn path_length(distances: &[f64], epsilon: f64) -> Result<PathLength, Metric
     let share = counted as f64 / n as f64;
     let standard_error = variance.sqrt() / (share * (n as f64).sqrt());
     let bounds = (f64::NEG_INFINITY, f64::INFINITY);
+    let mean = finite("perceptual path length", mean)?;
+    let standard_error = finite("the spread of perceptual path lengths", standard_error)?;
     let interval = ConfidenceInterval::student(mean, standard_error, counted - 1, bounds);
     Ok(PathLength { mean, counted, interval })
 }

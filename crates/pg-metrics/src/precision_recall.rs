@@ -3,10 +3,10 @@
 
 use rayon::prelude::*;
 
-use crate::MetricsError;
 use crate::feature_rows::{FeatureRows, same_width};
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
 use crate::nearest_neighbours::{Block, Neighbours, Tick, for_each_block};
+use crate::{MetricsError, Side};
 
 /// A share of images, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,7 +39,7 @@ pub struct PrecisionRecall {
 /// - [`MetricsError::SetsDiffer`] for vectors of another length
 /// - [`MetricsError::TooFewImages`] for no more than `k` on a side
 /// - [`MetricsError::Parameter`] for `k` of 0
-/// - [`MetricsError::FeatureRows`], and that of `tick`
+/// - [`MetricsError::FeatureRows`] and [`MetricsError::NotFinite`] of a side, and that of `tick`
 ///
 /// # Cost
 /// 2 (r^2 + f^2 + r f) width floating-point operations for r real and f fake images. Memory: 160 k + 352 bytes an
@@ -64,8 +64,10 @@ pub fn precision_recall(
     let all = (1_u32 << samples.groups()) - 1;
     let mut masks = vec![all];
     masks.extend(samples.masks().iter().flat_map(|&mask| [mask, !mask & all]));
-    let of_real = Manifold::find(real, k, &samples, &masks, tick)?;
-    let of_fake = Manifold::find(fake, k, &samples, &masks, tick)?;
+    let of_real =
+        Manifold::find(real, k, &samples, &masks, tick).map_err(|error| error.of_side(Side::Real))?;
+    let of_fake =
+        Manifold::find(fake, k, &samples, &masks, tick).map_err(|error| error.of_side(Side::Fake))?;
     let mut precise = Hits::none(fake.count(), masks.len());
     let mut recalled = Hits::none(real.count(), masks.len());
     for_each_block(real, fake, tick, |rows, columns, distances| {

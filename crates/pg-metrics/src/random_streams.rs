@@ -15,10 +15,7 @@ pub(crate) enum Purpose {
     Directions = 3,
     /// Image pairs of the diversity score.
     ImagePairs = 4,
-    /// Bootstrap samples of the real images' features.
-    BootstrapReal = 5,
-    /// Bootstrap samples of the fake images' features.
-    BootstrapFake = 6,
+    // 5 and 6 drew bootstrap samples of features in results of earlier versions.
     /// Bootstrap samples of the Inception score.
     BootstrapScore = 7,
     /// Subsets of the real images for the kernel distance.

@@ -12,7 +12,7 @@ use crate::half_distances::{Halves, buckets_for};
 use crate::half_normalisation::half_normalisations;
 use crate::interval::{ConfidenceInterval, HalfSamples, half_sample_standard_error};
 use crate::moments::RunMoments;
-use crate::patch_descriptors::{DESCRIPTOR_LENGTH, Side, normalise_descriptors};
+use crate::patch_descriptors::{ChannelStatistics, DESCRIPTOR_LENGTH, Side, normalise_descriptors};
 use crate::projection::{channel_sums_of_directions, draw_directions, project_and_compare, transpose_chunks};
 use crate::swd_description::{ImageRecord, SwdDescriber, SwdLayout, SwdSettings};
 
@@ -45,6 +45,7 @@ pub struct LevelDistance {
 /// - [`MetricsError::SetsDiffer`] when the sides differ in size
 /// - [`MetricsError::TooFewImages`] below two images: there is no spread to normalise or to judge
 /// - [`MetricsError::Parameter`] for settings out of range, or when a side is not made of whole images
+/// - [`MetricsError::NotFinite`] of a side
 ///
 /// # Cost
 /// images * patches * directions * repeats * 588 floating-point operations, and a pass or two over as many
@@ -75,13 +76,16 @@ pub fn compare_level(
     let half_samples = HalfSamples::new(image_count);
     let ends: Vec<usize> =
         half_samples.ends(image_count).into_iter().map(|end| end * settings.patches_per_image).collect();
-    let [of_real, of_fake] = [&mut real, &mut fake].map(|descriptors| {
+    let sides = [(&mut real, Side::Real), (&mut fake, Side::Fake)];
+    let [of_real, of_fake] = sides.map(|(descriptors, side)| {
         let moments = RunMoments::new(descriptors, &ends);
         let statistics = moments.statistics();
+        check_finite(descriptors, &statistics, per_image).map_err(|error| error.of_side(side))?;
         normalise_descriptors(descriptors, &statistics);
         transpose_chunks(descriptors);
-        half_normalisations(&moments, &statistics, &half_samples)
+        Ok(half_normalisations(&moments, &statistics, &half_samples))
     });
+    let (of_real, of_fake): (Vec<_>, Vec<_>) = (of_real?, of_fake?);
     let directions_of =
         |repeat: usize| draw_directions(settings.seed, resolution_px, repeat, settings.directions_per_repeat);
     let first_directions = directions_of(0);
@@ -117,6 +121,20 @@ pub fn compare_level(
     let direction_variance = squares / (n - 1.0).max(1.0) / n;
     let degrees_of_freedom = half_samples.groups() - 1;
     Ok(LevelDistance { resolution_px, distance, direction_variance, half_distances, degrees_of_freedom })
+}
+
+/// Of descriptors with one that is not finite, that one: their sums are not finite either.
+fn check_finite(
+    descriptors: &[f32],
+    statistics: &ChannelStatistics,
+    per_image: usize,
+) -> Result<(), MetricsError> {
+    if statistics.mean.iter().chain(&statistics.standard_deviation).all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    let at = descriptors.iter().position(|value| !value.is_finite()).unwrap_or_default();
+    let (index, place, value) = (at / per_image, at % per_image, f64::from(descriptors[at]));
+    Err(MetricsError::NotFinite { what: "descriptors", index, place, value })
 }
 
 /// The distance of two sets of images `[3,R,R]`, u8, as many on both sides, named by their numbers.

@@ -73,18 +73,24 @@ fn features_that_never_vary_do_no_harm() {
     close("widened", found.distance, &official()["fid_gauss"]["fid"], Tolerance::relative(1e-11));
 }
 
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 #[test]
 fn a_matrix_with_negative_eigenvalues_is_no_covariance() {
     let good = FeatureGaussian::of(&features("gauss_A_512x64")).unwrap();
     let mut bad = good.clone();
     bad.covariance[[3, 9]] += 40.0;
     bad.covariance[[9, 3]] += 40.0;
-    for (real, fake) in [(&bad, &good), (&good, &bad)] {
-        let error = frechet_distance(real, fake).unwrap_err();
-        assert!(error.to_string().contains("negative eigenvalues"), "{error}");
+    for (real, fake, side) in [(&bad, &good, "real"), (&good, &bad, "fake")] {
+        let error = with_causes(&frechet_distance(real, fake).unwrap_err());
+        assert!(error.contains("negative eigenvalues") && error.contains(side), "{error}");
     }
     bad.covariance[[3, 3]] = f64::NAN;
-    assert!(frechet_distance(&bad, &good).unwrap_err().to_string().contains("finite"));
+    let error = with_causes(&frechet_distance(&bad, &good).unwrap_err());
+    assert!(error.contains("finite") && error.contains("real"), "{error}");
     let narrow = FeatureGaussian::of(&Array2::from_shape_fn((9, 3), |(i, j)| (i * j) as f32)).unwrap();
     assert!(matches!(frechet_distance(&good, &narrow), Err(MetricsError::SetsDiffer { .. })));
 }
@@ -139,12 +145,6 @@ fn a_probability_of_zero_adds_nothing() {
     let score = inception_score(&logits, 1, 0).unwrap();
     // Two classes, each certain for half of the images.
     assert!((score.mean - 2.0).abs() < 1e-12, "{score:?}");
-    logits[[0, 2]] = f32::NEG_INFINITY;
-    assert!((inception_score(&logits, 1, 0).unwrap().mean - 2.0).abs() < 1e-12);
-    for wrong in [f32::NAN, f32::INFINITY] {
-        logits[[0, 2]] = wrong;
-        assert!(inception_score(&logits, 1, 0).unwrap_err().to_string().contains("finite"), "{wrong}");
-    }
     assert!(matches!(inception_score(&logits, 5, 0), Err(MetricsError::TooFewImages { .. })));
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::markup::{escape, five_digits};
+use crate::markup::escape;
+use crate::numbers::with_interval;
 use crate::{LevelBar, LevelChart, ProjectionHistogram};
 
 const WIDTH: f64 = 340.0;
@@ -45,7 +46,7 @@ pub(crate) fn level_bars(chart: &LevelChart) -> String {
         let _ = write!(
             svg,
             "<text x=\"{WIDTH}\" y=\"{baseline:.1}\" text-anchor=\"end\">{}</text>",
-            five_digits(bar.value)
+            with_interval(bar.value, bar.interval).0
         );
     }
     svg.push_str("</svg>");

@@ -7,11 +7,12 @@
 mod charts;
 mod data_uri;
 mod markup;
+mod numbers;
 mod page;
 
 use pg_metrics::ConfidenceInterval;
 
-pub use markup::five_digits;
+pub use numbers::{five_digits, half_width, signed, signed_percent, with_interval, with_noise};
 
 /// Everything that a report shows. Parts that are empty are left out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,6 +21,8 @@ pub struct Report {
     pub title: String,
     /// Metrics, in the order of the table.
     pub metrics: Vec<MetricRow>,
+    /// Metrics that could not be computed, with the reason: name and reason.
+    pub failed: Vec<(String, String)>,
     /// Bars per level of detail, one plot for each metric that has levels.
     pub levels: Vec<LevelChart>,
     /// Contact sheets, pictures first, then finest level to coarsest.
@@ -43,10 +46,23 @@ pub struct MetricRow {
     pub unit: String,
     /// 95 % interval.
     pub interval: Option<ConfidenceInterval>,
-    /// What two sets of real images score at this number of images.
-    pub floor: Option<f64>,
+    /// Why there is no interval, where that is known.
+    pub interval_unknown: Option<String>,
+    /// What two sets of real images score.
+    pub floor: Option<Floor>,
     /// True where lower is better.
     pub lower_is_better: bool,
+}
+
+/// What two sets of real images score against each other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    /// The score.
+    pub value: f64,
+    /// Images of each set, where that is known.
+    pub images: Option<u64>,
+    /// Whether it is of as many images as the metric's value, and so can be compared with that.
+    pub comparable: bool,
 }
 
 /// A metric's values per level of detail.

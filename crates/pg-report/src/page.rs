@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use crate::charts;
 use crate::data_uri;
-use crate::markup::{escape, five_digits};
-use crate::{FakeAndNearest, LevelChart, MetricRow, Picture, ProjectionHistogram, Report, SheetPair};
+use crate::markup::escape;
+use crate::numbers::{five_digits, with_interval, with_noise};
+use crate::{FakeAndNearest, Floor, LevelChart, MetricRow, Picture, ProjectionHistogram, Report, SheetPair};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -21,6 +22,7 @@ pub(crate) fn html(report: &Report) -> String {
     );
     for section in [
         metrics(&report.metrics),
+        failed(&report.failed),
         levels(&report.levels),
         report.histogram.as_ref().map(histogram).unwrap_or_default(),
         sheets(&report.sheets),
@@ -62,25 +64,49 @@ fn metrics(rows: &[MetricRow]) -> String {
         if floors { heading("Floor") } else { String::new() },
     );
     for row in rows {
-        let interval = row.interval.map_or("-".to_owned(), |interval| {
-            format!("{} to {}", five_digits(interval.low), five_digits(interval.high))
-        });
-        let floor = if floors {
-            format!("<td>{}</td>", row.floor.map_or("-".to_owned(), five_digits))
-        } else {
-            String::new()
-        };
+        let (value, interval) = with_interval(row.value, row.interval);
+        let unknown =
+            || row.interval_unknown.as_ref().map_or("-".to_owned(), |why| format!("not known: {why}"));
+        let interval = escape(&interval.unwrap_or_else(unknown));
+        let floor = if floors { format!("<td>{}</td>", floor_cell(row)) } else { String::new() };
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
             "<tr><th scope=\"row\">{}<small>{} is better</small></th><td class=\"number\">{}</td><td>{interval}</td>{floor}</tr>",
             with_unit(&row.name, &row.unit),
             if row.lower_is_better { "lower" } else { "higher" },
-            five_digits(row.value),
+            value,
         );
     }
     table.push_str("</tbody>\n</table></div>\n");
     section("Metrics", &table)
+}
+
+/// The floor of a metric; of another number of images it says so.
+fn floor_cell(row: &MetricRow) -> String {
+    let Some(Floor { value, images, comparable }) = row.floor else { return "-".to_owned() };
+    let noise = row.interval.map_or(0.0, |interval| crate::numbers::half_width(row.value, interval));
+    let value = if noise > 0.0 { with_noise(value, noise) } else { five_digits(value) };
+    match (comparable, images) {
+        (true, _) => value,
+        (false, Some(images)) => {
+            format!("{value}<small>of {images} images a side: not comparable with the value</small>")
+        }
+        (false, None) => format!("{value}<small>of another number of images: not comparable</small>"),
+    }
+}
+
+/// What could not be computed, and why.
+fn failed(metrics: &[(String, String)]) -> String {
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let mut list = "<dl>\n".to_owned();
+    for (name, reason) in metrics {
+        let _ = writeln!(list, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(reason));
+    }
+    list.push_str("</dl>\n");
+    section("Failed metrics", &list)
 }
 
 fn levels(charts: &[LevelChart]) -> String {
@@ -176,6 +202,7 @@ mod tests {
             value: 12.5,
             unit: "x1e-3".to_owned(),
             interval: Some(ConfidenceInterval { level: 0.95, low: 12.0, high: 13.0 }),
+            interval_unknown: None,
             floor: None,
             lower_is_better: true,
         }
@@ -193,7 +220,12 @@ mod tests {
         let picture = Picture { png: vec![1], width_px: 1, height_px: 1, description: attack.to_owned() };
         let report = Report {
             title: attack.to_owned(),
-            metrics: vec![row(attack)],
+            metrics: vec![MetricRow {
+                interval: None,
+                interval_unknown: Some(attack.to_owned()),
+                ..row(attack)
+            }],
+            failed: vec![(attack.to_owned(), attack.to_owned())],
             levels: vec![LevelChart { metric: attack.to_owned(), unit: attack.to_owned(), bars: Vec::new() }],
             sheets: vec![SheetPair {
                 heading: attack.to_owned(),
@@ -213,7 +245,7 @@ mod tests {
         };
         let page = report.to_html();
         assert!(!page.contains("<script") && !page.contains("(\"1\")"));
-        assert_eq!(page.matches("&lt;script&gt;").count(), 14);
+        assert_eq!(page.matches("&lt;script&gt;").count(), 17);
     }
 
     #[test]
@@ -231,6 +263,18 @@ mod tests {
             Report { metrics: vec![MetricRow { floor, ..row("swd") }], ..Report::default() }.to_html()
         };
         assert!(!page(None).contains("Floor"));
-        assert!(page(Some(1.25)).contains("<td>1.2500</td>"));
+        let floor = |comparable| Some(Floor { value: 1.25, images: Some(500), comparable });
+        assert!(page(floor(true)).contains("<td>1.25</td>"));
+        assert!(page(floor(false)).contains("<td>1.25<small>of 500 images a side: not comparable"));
+    }
+
+    #[test]
+    fn failed_metrics_and_unknown_intervals_come_with_their_reasons() {
+        let unknown =
+            MetricRow { interval: None, interval_unknown: Some("2 images".to_owned()), ..row("fid") };
+        let failed = vec![("kid".to_owned(), "a feature is NaN".to_owned())];
+        let page = Report { metrics: vec![unknown], failed, ..Report::default() }.to_html();
+        assert!(page.contains("<td>not known: 2 images</td>"), "{page}");
+        assert!(page.contains("<h2>Failed metrics</h2>") && page.contains("<dd>a feature is NaN</dd>"));
     }
 }

@@ -52,6 +52,35 @@ pub enum StatsError {
         /// Where, what was expected and found.
         what: String,
     },
+    /// A number in a file that no metric can take.
+    #[error(
+        "cannot use {}: {what} is {value} at place {place}, expected finite numbers; make it again with `pgeval stats`",
+        path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Which numbers: the tensor, and the image and the output that they are of.
+        what: String,
+        /// Which of them.
+        place: usize,
+        /// NaN or infinity.
+        value: f64,
+    },
+    /// A number that a network said of an image and that no metric can take.
+    #[error(
+        "cannot keep image {index}: output `{output}` of the network is {value} at place {place}, expected finite numbers; leave the image out or repair the network"
+    )]
+    OutputNotFinite {
+        /// Which image.
+        index: usize,
+        /// The network's output.
+        output: String,
+        /// Which of its numbers.
+        place: usize,
+        /// NaN or infinity.
+        value: f32,
+    },
     /// Two files that cannot be merged.
     #[error("{} cannot be merged with {}: {difference}", path.display(), first.display())]
     Protocol {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, ArrayViewD};
+use ndarray::{Array2, ArrayD, ArrayViewD, Ix1, Ix2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt as _, WriteNpyExt as _};
 use pg_image::files::write_atomically;
 use pg_metrics::FeatureGaussian;
@@ -13,6 +13,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::StatsError;
+use crate::writer::moments_are_finite;
 
 /// The longest feature vector read: its covariance has 8 GiB.
 const MAX_WIDTH: usize = 1 << 15;
@@ -20,7 +21,8 @@ const MAX_WIDTH: usize = 1 << 15;
 /// Reads a file of `mu` `[width]` and `sigma` `[width, width]`.
 ///
 /// # Errors
-/// - [`StatsError::NotMoments`] for another file, other arrays or shapes, and a covariance that is not symmetric
+/// - [`StatsError::NotMoments`] for another file, other arrays or shapes, numbers that are not finite, and a covariance
+///   that is not symmetric
 /// - [`StatsError::Io`]
 pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
     let wrong = |reason: String| StatsError::NotMoments { path: path.to_owned(), reason };
@@ -37,13 +39,15 @@ pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
             covariance.shape()
         )));
     }
-    let (mean, covariance) =
-        (mean.into_shape_with_order(width), covariance.into_shape_with_order((width, width)));
+    // Whichever order the file has its numbers in.
+    let (mean, covariance) = (mean.into_dimensionality::<Ix1>(), covariance.into_dimensionality::<Ix2>());
     let (Ok(mean), Ok(covariance)) = (mean, covariance) else {
         return Err(wrong("its arrays cannot be laid out".to_owned()));
     };
-    if let Some(value) = mean.iter().chain(&covariance).find(|value| !value.is_finite()) {
-        return Err(wrong(format!("it holds {value}, expected finite numbers")));
+    for (name, array) in [("mu", mean.view().into_dyn()), ("sigma", covariance.view().into_dyn())] {
+        if let Some((place, value)) = array.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(wrong(format!("{name} is {value} at place {place}, expected finite numbers")));
+        }
     }
     let largest = covariance.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let uneven = covariance
@@ -86,8 +90,9 @@ fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Arra
 /// Writes `mu` and `sigma`, f64, uncompressed; whole or not at all.
 ///
 /// # Errors
-/// [`StatsError::Io`]
+/// [`StatsError::Io`], [`StatsError::NotFinite`]
 pub fn write_npz(path: &Path, gaussian: &FeatureGaussian) -> Result<(), StatsError> {
+    moments_are_finite(path, gaussian)?;
     let mean = NpzArray::F64(gaussian.mean.view().into_dyn());
     let covariance = NpzArray::F64(gaussian.covariance.view().into_dyn());
     write_arrays(path, &[("mu", mean), ("sigma", covariance)])
@@ -133,7 +138,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use ndarray::{Array, Array1, Dimension, array};
+    use ndarray::{Array, Array1, Dimension, ShapeBuilder as _, array};
 
     fn npy<D: Dimension>(array: &Array<f64, D>) -> Result<Vec<u8>, ndarray_npy::WriteNpyError> {
         let mut bytes = Vec::new();
@@ -181,7 +186,40 @@ mod tests {
         assert!(refused(&path).contains("array \"sigma\""), "{}", refused(&path));
         write(&[("mu.npy", mu.clone()), ("sigma.npy", npy(&array![[1.0, 0.5], [0.2, 1.0]]).unwrap())]);
         assert!(refused(&path).contains("not symmetric"), "{}", refused(&path));
-        write(&[("mu.npy", mu), ("sigma.npy", npy(&array![[f64::NAN, 0.5], [0.5, 1.0]]).unwrap())]);
-        assert!(refused(&path).contains("finite"), "{}", refused(&path));
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let far = npy(&array![[1.0, wrong], [wrong, 1.0]]).unwrap();
+            write(&[("mu.npy", mu.clone()), ("sigma.npy", far)]);
+            assert!(refused(&path).contains(&format!("sigma is {wrong} at place 1")), "{}", refused(&path));
+            write(&[("mu.npy", npy(&array![wrong, 0.0]).unwrap()), ("sigma.npy", sigma.clone())]);
+            assert!(refused(&path).contains(&format!("mu is {wrong} at place 0")), "{}", refused(&path));
+        }
+    }
+
+    #[test]
+    fn columns_before_rows_are_the_same_matrix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        let mut by_columns = Array2::zeros((2, 2).f());
+        by_columns.assign(&gaussian().covariance);
+        for (name, content) in [("mu", npy(&gaussian().mean)), ("sigma", npy(&by_columns))] {
+            archive.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+            archive.write_all(&content.unwrap()).unwrap();
+        }
+        archive.finish().unwrap();
+        assert_eq!(read_npz(&path).unwrap(), gaussian());
+    }
+
+    #[test]
+    fn statistics_that_are_not_finite_are_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        for wrong in [f64::NAN, f64::INFINITY] {
+            let mut bad = gaussian();
+            bad.covariance[[1, 0]] = wrong;
+            let error = write_npz(&path, &bad).unwrap_err();
+            assert!(matches!(error, StatsError::NotFinite { place: 2, .. }), "{error}");
+        }
+        assert!(!path.exists());
     }
 }

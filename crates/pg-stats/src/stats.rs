@@ -12,10 +12,11 @@ use pg_metrics::{
     DESCRIPTOR_LENGTH, FeatureGaussian, FeatureRows, ImageKey, LevelRecord, MetricsError, Side, SwdDescriber,
 };
 use rayon::prelude::*;
+use safetensors::Dtype;
 use serde_json::Value;
 
 use crate::format::{ImageRow, MAX_HEADER_BYTES, Places, Tables, parse_header};
-use crate::records::Content;
+use crate::records::{Content, RecordKind};
 use crate::{StatsError, StatsProtocol, record_bytes};
 
 /// What is known of a set of images. One level at a time is read from disk, or some images' features.
@@ -36,7 +37,7 @@ impl Stats {
     /// Opens a file and checks its header and tables; records are checked when they are read.
     ///
     /// # Errors
-    /// [`StatsError::Io`], [`StatsError::NotStats`], [`StatsError::Damaged`]
+    /// [`StatsError::Io`], [`StatsError::NotStats`], [`StatsError::Damaged`], [`StatsError::NotFinite`]
     pub fn open(path: &Path) -> Result<Self, StatsError> {
         let file = File::open(path).map_err(StatsError::io("open", path))?;
         let length = file.metadata().map_err(StatsError::io("read", path))?.len();
@@ -70,6 +71,10 @@ impl Stats {
         if content != found.content {
             let what = format!("protocol and tables have the digest {content}, expected {}", found.content);
             return Err(StatsError::damaged(path, what));
+        }
+        if let Some((place, value)) = first_not_finite(&moments, Dtype::F64) {
+            let what = "its mean and covariance".to_owned();
+            return Err(StatsError::NotFinite { path: path.to_owned(), what, place, value });
         }
         let seed = found.protocol.swd.as_ref().map_or(0, |swd| swd.seed);
         let width = found.protocol.network.as_ref().map_or(0, |network| network.feature_width);
@@ -202,7 +207,13 @@ impl Stats {
         let kinds = self.places.kinds();
         let (expected, found) = (self.tables.records[index * kinds.len() + kind], blake3::hash(bytes));
         if found == expected {
-            return Ok(());
+            return match first_not_finite(bytes, kinds[kind].dtype) {
+                None => Ok(()),
+                Some((place, value)) => {
+                    let what = format!("{} of image {index}", self.described(kind));
+                    Err(StatsError::NotFinite { path: self.name.clone(), what, place, value })
+                }
+            };
         }
         let what = format!(
             "`{}` of image {index} (at byte {at}) has the digest {found}, expected {expected}",
@@ -211,8 +222,32 @@ impl Stats {
         Err(StatsError::damaged(&self.name, what))
     }
 
+    /// The tensor, and the network's output that it keeps.
+    fn described(&self, kind: usize) -> String {
+        let RecordKind { name, content, .. } = &self.places.kinds()[kind];
+        let network = self.protocol.network.as_ref();
+        let output = match content {
+            Content::Features => network.map(|network| network.features.as_str()),
+            Content::Logits => network.and_then(|network| network.logits.as_deref()),
+            Content::Level(_) => None,
+        };
+        output.map_or_else(|| format!("`{name}`"), |output| format!("`{name}` (output `{output}`)"))
+    }
+
     pub(crate) fn row(&self, index: usize) -> ImageRow {
         self.tables.images[index]
+    }
+}
+
+/// Place and value of the first number that is NaN or infinite among little-endian `bytes`.
+fn first_not_finite(bytes: &[u8], dtype: Dtype) -> Option<(usize, f64)> {
+    let first = |values: &mut dyn Iterator<Item = f64>| values.enumerate().find(|(_, v)| !v.is_finite());
+    match dtype {
+        Dtype::F32 => {
+            first(&mut bytes.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))))
+        }
+        Dtype::F64 => first(&mut bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes))),
+        _ => None,
     }
 }
 

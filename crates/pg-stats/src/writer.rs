@@ -112,6 +112,12 @@ impl StatsWriter {
         Ok(Self { describer, protocol, provenance, places, file, target, tables: Mutex::new(tables) })
     }
 
+    /// What is kept of each image.
+    #[must_use]
+    pub fn protocol(&self) -> &StatsProtocol {
+        &self.protocol
+    }
+
     /// Number of images.
     #[must_use]
     pub fn image_count(&self) -> usize {
@@ -130,6 +136,7 @@ impl StatsWriter {
     /// # Errors
     /// - [`StatsError::Metrics`] for an image of another size, beyond the number of images, and for features of another
     ///   length than the protocol has
+    /// - [`StatsError::OutputNotFinite`]
     /// - [`StatsError::Io`]
     pub fn put(
         &self,
@@ -138,6 +145,9 @@ impl StatsWriter {
         image: &Planar<u8>,
         network: Option<NetworkRow<'_>>,
     ) -> Result<(), StatsError> {
+        if let Some(row) = network {
+            self.check_finite(index, row)?;
+        }
         let pixels = match self.target {
             // Nobody will ask which images these were.
             Target::Scratch(_) => Hash::from_bytes([0; 32]),
@@ -162,6 +172,22 @@ impl StatsWriter {
             .into());
         }
         self.put_bytes(index, ImageRow { key, pixels }, records.into_iter())
+    }
+
+    /// Refuses what no metric can take.
+    fn check_finite(&self, index: usize, row: NetworkRow<'_>) -> Result<(), StatsError> {
+        let network = self.protocol.network.as_ref();
+        let outputs = [
+            (row.features, network.map(|network| network.features.clone())),
+            (row.logits, network.and_then(|network| network.logits.clone())),
+        ];
+        for (values, output) in outputs {
+            if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+                let (output, value) = (output.unwrap_or_default(), values[place]);
+                return Err(StatsError::OutputNotFinite { index, output, place, value });
+            }
+        }
+        Ok(())
     }
 
     /// Files an image whose records are given as bytes, in the order of the file.
@@ -199,8 +225,10 @@ impl StatsWriter {
     /// Statistics of images that are not known: `moments` is all there is. The protocol has to say so.
     ///
     /// # Errors
-    /// [`StatsError::Io`], [`StatsError::Metrics`] for features of another length than the protocol has
+    /// [`StatsError::Io`], [`StatsError::Metrics`] for features of another length than the protocol has,
+    /// [`StatsError::NotFinite`]
     pub fn finish_moments(self, moments: FeatureGaussian) -> Result<Stats, StatsError> {
+        moments_are_finite(self.target.path(), &moments)?;
         self.finish_with(Some(moments))
     }
 
@@ -245,6 +273,21 @@ impl StatsWriter {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Refuses statistics that no metric can take, for the file `path`.
+pub(crate) fn moments_are_finite(path: &Path, moments: &FeatureGaussian) -> Result<(), StatsError> {
+    let tables = [
+        ("the mean", moments.mean.view().into_dyn()),
+        ("the covariance", moments.covariance.view().into_dyn()),
+    ];
+    for (what, values) in tables {
+        if let Some((place, &value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            let (path, what) = (path.to_owned(), what.to_owned());
+            return Err(StatsError::NotFinite { path, what, place, value });
+        }
+    }
+    Ok(())
 }
 
 /// What stands for an image whose patches are not drawn.

@@ -100,6 +100,134 @@ fn features_of_another_length_are_refused() {
 }
 
 #[test]
+fn what_a_network_says_that_is_not_finite_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let protocol = StatsProtocol { swd: None, network: Some(network(2)) };
+    let writer = StatsWriter::create(&folder.path().join("a"), protocol, 4, json!(null)).unwrap();
+    for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (output, at) in [("features", 3), ("logits", 1)] {
+            let (mut features, mut logits) = (vec![0.0; 4], vec![0.0; 2]);
+            if output == "features" {
+                features[at] = wrong;
+            } else {
+                logits[at] = wrong;
+            }
+            let row = NetworkRow { features: &features, logits: &logits };
+            let error = writer.put(2, "a", &picture(0), Some(row)).unwrap_err().to_string();
+            let expected =
+                format!("cannot keep image 2: output `{output}` of the network is {wrong} at place {at}");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+}
+
+/// `bytes` of a statistics file with `planted` at byte `at` of the tensor `name`, and all its digests as if it had been
+/// written so.
+fn planted(bytes: &[u8], name: &str, at: usize, planted: &[u8]) -> Vec<u8> {
+    let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let (header, data) = (&bytes[8..8 + length], &mut bytes[8 + length..].to_vec());
+    let mut header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let offsets = |header: &serde_json::Value, name: &str| {
+        let ends = header[name]["data_offsets"].as_array().unwrap();
+        [0, 1].map(|end| ends[end].as_u64().unwrap() as usize)
+    };
+    let [start, _] = offsets(&header, name);
+    data[start + at..][..planted.len()].copy_from_slice(planted);
+    // The tables, in the order of the tensors of records.
+    let count = header["images.key"]["shape"][0].as_u64().unwrap() as usize;
+    let mut tensors: Vec<String> = header.as_object().unwrap().keys().cloned().collect();
+    tensors.retain(|name| {
+        name.starts_with("swd.") || ["network.features", "network.logits"].contains(&name.as_str())
+    });
+    tensors.sort_by_key(|name| offsets(&header, name));
+    let [table, _] = offsets(&header, "records.blake3");
+    for (kind, name) in tensors.iter().enumerate() {
+        let [start, end] = offsets(&header, name);
+        let bytes = (end - start) / count.max(1);
+        for image in 0..count {
+            let digest = blake3::hash(&data[start + image * bytes..][..bytes]);
+            data[table + (image * tensors.len() + kind) * 32..][..32].copy_from_slice(digest.as_bytes());
+        }
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(header["__metadata__"]["protocol"].as_str().unwrap().as_bytes());
+    hasher.update(&data[..offsets(&header, "records.blake3")[1]]);
+    if header.get("network.mean").is_some() {
+        hasher.update(&data[offsets(&header, "network.mean")[0]..]);
+    }
+    header["__metadata__"]["content"] = hasher.finalize().to_hex().as_str().into();
+    let mut text = header.to_string();
+    assert!(text.len() <= length);
+    text.extend(std::iter::repeat_n(' ', length - text.len()));
+    [&(length as u64).to_le_bytes(), text.as_bytes(), data].concat()
+}
+
+#[test]
+fn a_planted_number_that_is_not_finite_is_found_though_every_digest_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, merged) = (folder.path().join("a.pgstats"), folder.path().join("b.pgstats"));
+    let protocol = StatsProtocol { swd: Some(SwdProtocol::new(&layout(5), SEED)), network: Some(network(2)) };
+    written_by(&path, protocol, &[0, 1]);
+    let good = fs::read(&path).unwrap();
+    // Planting what is there changes nothing.
+    fs::write(&path, planted(&good, "network.logits", 0, &0.0_f32.to_le_bytes())).unwrap();
+    read_everything(&path).unwrap();
+    for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (tensor, at, what) in [
+            ("network.features", 16 + 8, "`network.features` (output `features`) of image 1"),
+            ("network.logits", 8 + 4, "`network.logits` (output `logits`) of image 1"),
+            ("swd.64.patches", 4, "`swd.64.patches` of image 0"),
+            ("swd.16.patches", 5 * 588 + 4, "`swd.16.patches` of image 1"),
+        ] {
+            fs::write(&path, planted(&good, tensor, at, &wrong.to_le_bytes())).unwrap();
+            let error = read_everything(&path).unwrap_err();
+            assert!(error.contains(&format!("{what} is {wrong} at place ")), "{error}");
+            let parts = [Stats::open(&path).unwrap()];
+            let error = merge(&parts, &merged, json!(null), &mut || {}).unwrap_err();
+            assert!(matches!(error, StatsError::NotFinite { .. }), "{error}");
+            assert!(!merged.exists());
+        }
+    }
+}
+
+#[test]
+fn planted_means_and_covariances_that_are_not_finite_are_found_on_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pgstats");
+    let protocol =
+        StatsProtocol { swd: None, network: Some(NetworkProtocol { moments_only: true, ..network(0) }) };
+    let moments = FeatureGaussian { images: None, mean: Array1::zeros(4), covariance: Array2::eye(4) };
+    let writer = || StatsWriter::create(&path, protocol.clone(), 0, json!(null)).unwrap();
+    writer().finish_moments(moments.clone()).unwrap();
+    let good = fs::read(&path).unwrap();
+    for (tensor, at) in [("network.mean", 8), ("network.covariance", 40)] {
+        fs::write(&path, planted(&good, tensor, at, &f64::NAN.to_le_bytes())).unwrap();
+        let error = Stats::open(&path).unwrap_err();
+        assert!(matches!(error, StatsError::NotFinite { .. }), "{error}");
+    }
+    for wrong in [f64::NAN, f64::INFINITY] {
+        let mut bad = moments.clone();
+        bad.covariance[[2, 1]] = wrong;
+        let error = writer().finish_moments(bad).unwrap_err();
+        assert!(matches!(error, StatsError::NotFinite { place: 9, .. }), "{error}");
+    }
+}
+
+/// Every record of a file; what is wrong with the first that is.
+fn read_everything(path: &Path) -> Result<(), String> {
+    let stats = Stats::open(path).map_err(|error| error.to_string())?;
+    let all: Vec<usize> = (0..stats.image_count()).collect();
+    for rows in [stats.features(), stats.logits()].into_iter().flatten() {
+        let mut values = vec![0.0; rows.count() * rows.width()];
+        rows.read(&all, &mut values).map_err(|error| error.to_string())?;
+    }
+    for px in stats.protocol().swd.clone().map(|swd| swd.levels).unwrap_or_default() {
+        stats.descriptors(px, &all).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[test]
 fn mean_and_covariance_alone_come_back_and_damage_to_them_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.pgstats");

@@ -19,7 +19,8 @@ pub(crate) struct SwdArgs {
     #[arg(value_name = "FAKE", value_parser = path_or_url())]
     pub(crate) fake: PathBuf,
 
-    /// Also score one half of the real images against the other: what no generator can beat
+    /// Also score real images against other real ones, as many a side as the score has where REAL has twice as many: what
+    /// no generator can beat
     #[arg(long, help_heading = "Protocol")]
     pub(crate) floor: bool,
 

@@ -1,22 +1,24 @@
 //! `pgeval all`: every metric, in one pass over the images.
 
-use std::collections::HashMap;
+mod pair_scorer;
+mod shown;
+
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Provenance, StderrNotes, shown};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Interrupted, Output, Provenance, StderrNotes};
 use pg_image::Planar;
 use pg_image::files::write_atomically;
-use pg_metrics::{Side, consecutive_pairs, diversity, ms_ssim};
+use pg_metrics::{ImagePair, Side, consecutive_pairs, diversity};
 use serde_json::{Value, json};
 
+use self::pair_scorer::PairScorer;
 use super::all_features::FeaturePass;
 use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
 use crate::at_url::shown_value;
-use crate::features::Network;
-use crate::metric_result::{FloorValue, MetricResult, members, provenance};
+use crate::features::{Network, say_once};
+use crate::metric_result::{FailedMetric, FloorValue, MetricResult, members, provenance};
 use crate::report_data::{ReportPictures, report};
 
 pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
@@ -41,41 +43,25 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         }
     };
     let described = sides.describe(&args.swd, network.as_ref(), common, interrupt, &see)?;
-    let distance = described.score(&args.swd, common, interrupt)?;
+    let mut outcome = Outcome::default();
+    let distance = described.score(&args.swd, common, interrupt);
     let sides = &described.sides;
     sides.warn_of_images(notes);
     if real_count == 0 {
         say_what_statistics_lack(args, notes);
     }
-
-    let like = MsSsimArgs {
-        images: args.swd.fake.clone(),
-        pairs: None,
-        seed: None,
-        consecutive: true,
-        json: args.swd.json,
-        input: args.swd.input,
-    };
-    let score = diversity(&pairs, &scorer.scores())?;
-    let mut likeness =
-        ms_ssim_command::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len());
-    if let Some(floor) = floor_scorer {
-        let floor = diversity(&pairs, &floor.scores())?;
-        likeness.floor = Some(FloorValue {
-            value: floor.value,
-            interval: floor.interval,
-            levels: Vec::new(),
-            definition: "even with odd images of REAL, in consecutive pairs",
-            counts: members(json!({ "images": 2 * pairs.len(), "pairs": pairs.len() })),
-        });
-    }
-    let mut metrics = vec![swd::result(&distance, &args.swd, sides), likeness];
+    outcome.add("swd", distance.map(|distance| swd::result(&distance, &args.swd, sides)))?;
+    outcome.add("ms-ssim", likeness(&pairs, scorer, floor_scorer, args, sides))?;
     let mut provenance = provenance_of(args, sides);
     if let (Some(features), Some(network)) = (features, &network) {
         provenance = provenance.setting("network", network.described.clone());
-        metrics.extend(features.scores(described, common, interrupt, notes)?);
+        features.score(described, common, interrupt, &mut outcome)?;
     }
-    let result = shown_value(json!({ "metrics": metrics, "provenance": provenance }));
+    say_once(&outcome.metrics, SAID_OF_IMAGES, notes);
+    for failed in &outcome.failed {
+        notes.warning(format_args!("{} failed: {}", failed.metric, failed.reason));
+    }
+    let result = shown_value(outcome.object(&provenance));
     write(&args.output, "-o", |file| {
         serde_json::to_writer_pretty(&mut *file, &result)?;
         file.write_all(b"\n")
@@ -87,9 +73,77 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     if args.swd.json {
         Output.json(&result)?;
     } else {
-        print_table(&metrics, args)?;
+        shown::print_table(&outcome, args)?;
     }
-    Ok(ExitStatus::Done)
+    Ok(if outcome.failed.is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed })
+}
+
+/// Warnings that are said when the images were read.
+const SAID_OF_IMAGES: &[&str] = &["mixed-encodings", "mixed-sizes"];
+
+/// Metrics that were computed, and those that could not be.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    metrics: Vec<MetricResult>,
+    failed: Vec<FailedMetric>,
+}
+
+impl Outcome {
+    /// Adds the result of `metric`, or why there is none.
+    ///
+    /// # Errors
+    /// Only when the user interrupts.
+    pub(super) fn add(&mut self, metric: &'static str, result: Result<MetricResult>) -> Result<()> {
+        match result.and_then(MetricResult::checked) {
+            Ok(result) => self.metrics.push(result),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => self.failed.push(FailedMetric { metric, reason: format!("{error:#}") }),
+        }
+        Ok(())
+    }
+
+    /// The content of the result file; the key `failed` is there only where a metric failed.
+    fn object(&self, provenance: &Provenance) -> Value {
+        let mut object = json!({ "metrics": self.metrics, "provenance": provenance });
+        if !self.failed.is_empty() {
+            object["failed"] = json!(self.failed);
+        }
+        object
+    }
+}
+
+/// MS-SSIM of FAKE, and of REAL where the floor is asked for.
+fn likeness(
+    pairs: &[ImagePair],
+    scorer: PairScorer,
+    floor: Option<PairScorer>,
+    args: &AllArgs,
+    sides: &swd::Sides,
+) -> Result<MetricResult> {
+    let like = MsSsimArgs {
+        images: args.swd.fake.clone(),
+        pairs: None,
+        seed: None,
+        consecutive: true,
+        json: args.swd.json,
+        input: args.swd.input,
+    };
+    let score = diversity(pairs, &scorer.scores())?;
+    let mut likeness =
+        ms_ssim_command::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len());
+    if let Some(floor) = floor {
+        let floor = diversity(pairs, &floor.scores())?;
+        likeness.floor = Some(FloorValue {
+            value: floor.value,
+            interval: floor.interval,
+            levels: Vec::new(),
+            definition: "even with odd images of REAL, in consecutive pairs",
+            images: 2 * pairs.len(),
+            comparable: true,
+            counts: members(json!({ "images": 2 * pairs.len(), "pairs": pairs.len() })),
+        });
+    }
+    Ok(likeness)
 }
 
 /// A statistics file knows its images only as far as the distance needs them.
@@ -114,7 +168,7 @@ fn provenance_of(args: &AllArgs, sides: &swd::Sides) -> Provenance {
 
 fn page(args: &AllArgs, result: &Value, pictures: &ReportPictures) -> Result<String> {
     let title = format!("{} against {}", args.swd.fake.display(), args.swd.real.display());
-    let title = shown(&title);
+    let title = pg_cli::shown(&title);
     Ok(report(&title, result, pictures).context("make the page of --report")?.to_html())
 }
 
@@ -126,69 +180,4 @@ fn write(
     write_atomically(path, |file| content(file)).with_context(|| {
         format!("cannot write {} ({flag}); choose a file in a folder that can be written to", path.display())
     })
-}
-
-fn print_table(metrics: &[MetricResult], args: &AllArgs) -> std::io::Result<()> {
-    Output.line("  metric          value  unit     95 % interval")?;
-    for metric in metrics {
-        let interval = metric.interval.map_or(String::new(), |i| format!("{:.4} to {:.4}", i.low, i.high));
-        let floor = metric.floor.as_ref().map(|floor| format!(", floor {:.4}", floor.value));
-        Output.line(format_args!(
-            "  {:<11}{:>10.4}  {:<7}  {interval}{}",
-            metric.metric,
-            metric.value,
-            metric.unit,
-            floor.unwrap_or_default()
-        ))?;
-    }
-    Output.line("")?;
-    Output.line(format_args!("  written to {}", args.output.display()))?;
-    match &args.report {
-        Some(path) => Output.line(format_args!("  page       {}", path.display())),
-        None => Ok(()),
-    }
-}
-
-/// MS-SSIM of images 0 and 1, 2 and 3, …, in whatever order they come.
-///
-/// Memory: the images whose partner has not come yet, no more than are decoded at a time.
-struct PairScorer {
-    role: &'static str,
-    pairs: usize,
-    waiting: Mutex<HashMap<usize, Planar<u8>>>,
-    scores: Mutex<Vec<f64>>,
-}
-
-impl PairScorer {
-    fn new(role: &'static str, pairs: usize) -> Self {
-        Self { role, pairs, waiting: Mutex::default(), scores: Mutex::new(vec![0.0; pairs]) }
-    }
-
-    fn see(&self, index: usize, image: &Planar<u8>) -> Result<()> {
-        let pair = index / 2;
-        if pair >= self.pairs {
-            return Ok(());
-        }
-        let mut waiting = held(&self.waiting);
-        let Some(partner) = waiting.remove(&pair) else {
-            waiting.insert(pair, image.clone());
-            return Ok(());
-        };
-        drop(waiting);
-        // The same bits whichever came first.
-        let (first, second) = if index.is_multiple_of(2) { (image, &partner) } else { (&partner, image) };
-        let score = ms_ssim(first, second)
-            .with_context(|| format!("compare images {} and {} of {}", 2 * pair, 2 * pair + 1, self.role))?;
-        held(&self.scores)[pair] = score;
-        Ok(())
-    }
-
-    /// Once all images were seen.
-    fn scores(self) -> Vec<f64> {
-        self.scores.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

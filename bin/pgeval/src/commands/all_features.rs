@@ -1,16 +1,16 @@
 //! The metrics of features in `pgeval all`.
 
-use anyhow::{Result, bail};
-use pg_cli::{CommonArgs, Interrupt, StderrNotes};
+use anyhow::{Result, anyhow, bail};
+use pg_cli::{CommonArgs, Interrupt, Interrupted};
 use pg_metrics::KernelSubsets;
 
+use super::all::Outcome;
 use super::swd::{Described, Reference, Sides};
 use crate::args::{AllArgs, FeatureArgs};
 use crate::features::{
     Comparison, Context, Given, Known, Network, frechet_score, kernel_score, manifold_scores, of_images,
-    recognition_score, say_once,
+    recognition_score,
 };
-use crate::metric_result::MetricResult;
 
 /// The protocol of published numbers.
 const SPLITS: usize = 10;
@@ -46,15 +46,15 @@ impl FeaturePass {
         Ok(Self { args: shared, context, has_class_scores: network.protocol.classes > 0 })
     }
 
-    /// Of images that were all read.
-    pub(super) fn scores(
+    /// Of images that were all read: adds each metric, or why it could not be computed, to `outcome`.
+    pub(super) fn score(
         mut self,
         described: Described,
         common: &CommonArgs,
         interrupt: &Interrupt,
-        notes: StderrNotes,
-    ) -> Result<Vec<MetricResult>> {
-        let Described { sides, real, fake } = described;
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let Described { sides, real, fake, faults, .. } = described;
         let count = sides.image_count;
         self.context.note_sides(
             &[("REAL", sides.real.describe()), ("FAKE", sides.fake.describe())],
@@ -68,28 +68,33 @@ impl FeaturePass {
         };
         let comparison = Comparison::of(Known::of(real, count), Known::of(fake, count), self.context)?;
         let seed = self.args.seed;
-        let mut scores = Vec::new();
         if self.has_class_scores {
-            scores.push(recognition_score(
-                "FAKE",
-                &comparison.fake,
-                &comparison.context,
-                SPLITS.min(count),
-                seed,
-            )?);
+            let context = &comparison.context;
+            let score = faults
+                .check_logits()
+                .and_then(|()| recognition_score("FAKE", &comparison.fake, context, SPLITS.min(count), seed));
+            outcome.add("is", score)?;
         }
-        scores.push(frechet_score(&comparison, false, seed, common, interrupt)?);
+        let score =
+            faults.check_features().and_then(|()| frechet_score(&comparison, false, seed, common, interrupt));
+        outcome.add("fid", score)?;
         let subsets = KernelSubsets { count: SUBSETS, size: SUBSET_SIZE, seed };
-        scores.push(kernel_score(&comparison, subsets, common, interrupt)?);
-        if count > NEIGHBOURS {
-            scores.extend(manifold_scores(&comparison, NEIGHBOURS, common, interrupt)?);
-        } else {
-            notes.warning(format_args!(
-                "{count} images have no {NEIGHBOURS} neighbours each: precision and recall are left out"
-            ));
+        let score =
+            faults.check_features().and_then(|()| kernel_score(&comparison, subsets, common, interrupt));
+        outcome.add("kid", score)?;
+        let scores = faults
+            .check_features()
+            .and_then(|()| manifold_scores(&comparison, NEIGHBOURS, common, interrupt));
+        match scores {
+            Ok([precision, recall]) => {
+                outcome.add("precision", Ok(precision))?;
+                outcome.add("recall", Ok(recall))
+            }
+            Err(error) if error.is::<Interrupted>() => Err(error),
+            Err(error) => {
+                outcome.add("precision", Err(anyhow!("{error:#}")))?;
+                outcome.add("recall", Err(error))
+            }
         }
-        // Those of the images were said before.
-        say_once(&scores, &["mixed-encodings", "mixed-sizes"], notes);
-        Ok(scores)
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Output, StderrNotes};
+use pg_report::{half_width, with_interval, with_noise};
 use serde_json::{Value, json};
 
 use crate::args::FeatureArgs;
@@ -11,11 +12,13 @@ use crate::metric_result::{MetricResult, provenance};
 /// Prints `results`, of one command, and on stderr what makes them doubtful.
 pub(super) fn show(
     title: &str,
-    results: &[MetricResult],
+    results: impl IntoIterator<Item = MetricResult>,
     context: &Context,
     args: &FeatureArgs,
     common: &CommonArgs,
 ) -> Result<ExitStatus> {
+    let results = results.into_iter().map(MetricResult::checked).collect::<Result<Vec<_>>>()?;
+    let results = results.as_slice();
     say_once(results, &[], StderrNotes::new(common.quiet));
     match (args.json, results) {
         (true, [one]) => Output.json(one)?,
@@ -42,14 +45,19 @@ pub(in crate::commands) fn print_values(title: &str, results: &[MetricResult]) -
     Output.line("")?;
     Output.line("  metric          value    95 % interval")?;
     for result in results {
-        let interval = result.interval.map_or_else(
-            || "not known: no images on either side".to_owned(),
-            |interval| format!("{} to {}", number(interval.low), number(interval.high)),
-        );
-        Output.line(format_args!("  {:<11}{:>10}    {interval}", result.metric, number(result.value)))?;
+        let (value, interval) = with_interval(result.value, result.interval);
+        let interval = interval.unwrap_or_else(|| {
+            format!(
+                "not known: {}",
+                result.interval_unknown.as_deref().unwrap_or("the spread cannot be told")
+            )
+        });
+        let noise = result.interval.map_or(0.0, |interval| half_width(result.value, interval));
+        Output.line(format_args!("  {:<11}{value:>10}    {interval}", result.metric))?;
         if let Some(std) = result.std {
             let what = if result.metric == "is" { "splits" } else { "subsets" };
-            Output.line(format_args!("  {:<11}{:>10}    standard deviation over {what}", "", number(std)))?;
+            let std = with_noise(std, noise);
+            Output.line(format_args!("  {:<11}{std:>10}    standard deviation over {what}", ""))?;
         }
         if let Some(value) =
             result.extrapolated.as_ref().and_then(|found| found.get("value")).and_then(Value::as_f64)
@@ -57,38 +65,9 @@ pub(in crate::commands) fn print_values(title: &str, results: &[MetricResult]) -
             Output.line(format_args!(
                 "  {:<11}{:>10}    extrapolated to infinitely many images",
                 "",
-                number(value)
+                with_noise(value, noise)
             ))?;
         }
     }
     Ok(())
-}
-
-/// Five digits that matter.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    let decimals = if size >= 1000.0 {
-        1
-    } else if size >= 10.0 {
-        3
-    } else if size >= 0.01 || size == 0.0 {
-        4
-    } else {
-        7
-    };
-    format!("{value:.decimals$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    #[test]
-    fn numbers_keep_the_digits_that_matter() {
-        assert_eq!(number(291.481_223), "291.481");
-        assert_eq!(number(1_354.199_66), "1354.2");
-        assert_eq!(number(0.069_426_35), "0.0694");
-        assert_eq!(number(-0.005_509_56), "-0.0055096");
-        assert_eq!(number(0.0), "0.0000");
-    }
 }

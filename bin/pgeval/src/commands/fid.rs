@@ -11,5 +11,5 @@ pub(crate) fn run(args: &FidArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     let shared = &args.sides.shared;
     let comparison = Comparison::open(&args.sides, common, interrupt)?;
     let score = frechet_score(&comparison, args.extrapolate, shared.seed, common, interrupt)?;
-    show("Frechet distance of features (FID), lower is nearer", &[score], &comparison.context, shared, common)
+    show("Frechet distance of features (FID), lower is nearer", [score], &comparison.context, shared, common)
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::args::GateArgs;
 use crate::gate::{
-    Allowance, AllowedChange, Judgement, MetricJudgement, Verdict, annotations, differences, judge,
-    junit_xml, summary, table,
+    Allowance, AllowedChange, Judgement, MetricJudgement, Verdict, annotations, differences, explanation,
+    judge, junit_xml, summary, table,
 };
 use crate::metric_result::provenance;
 use crate::scores;
@@ -18,8 +18,8 @@ use crate::scores;
 pub(crate) fn run(args: &GateArgs) -> Result<ExitStatus> {
     let result = scores::read("RESULT", &args.result)?;
     let baseline = scores::read("--baseline", &args.baseline)?;
-    let judgement = judge(&baseline, &result, &args.max_increase)?;
-    refuse_unlike(args, &baseline, &result)?;
+    let judgement = judge(&baseline.scores, &result.scores, &result.failed, &args.max_increase)?;
+    refuse_unlike(args, &baseline.scores, &result.scores)?;
 
     if let Some(path) = &args.junit {
         let xml = junit_xml(&judgement);
@@ -75,6 +75,9 @@ fn print_table(args: &GateArgs, judgement: &Judgement) -> std::io::Result<()> {
             Output.line(line)?;
         }
     }
+    for metric in judgement.metrics.iter().filter(|metric| metric.verdict == Verdict::Failed) {
+        Output.line(explanation(metric))?;
+    }
     Output.line(summary(judgement))
 }
 
@@ -90,6 +93,7 @@ fn object(args: &GateArgs, judgement: &Judgement) -> Value {
         .setting("allow_protocol", args.allow_protocol.clone())
         .count("worse", count(Verdict::Worse))
         .count("missing", count(Verdict::Missing))
+        .count("failed", count(Verdict::Failed))
         .count("same", count(Verdict::Same))
         .count("better", count(Verdict::Better))
         .count("new", count(Verdict::New));
@@ -119,8 +123,11 @@ fn metric_object(metric: &MetricJudgement) -> Value {
             Allowance::Intervals => "intervals".into(),
         };
     } else {
-        object["baseline"] = only(Verdict::Missing).into();
+        object["baseline"] = only(Verdict::Missing).or(only(Verdict::Failed)).into();
         object["result"] = only(Verdict::New).into();
+    }
+    if let Some(reason) = &metric.reason {
+        object["reason"] = reason.clone().into();
     }
     object
 }

@@ -11,5 +11,5 @@ pub(crate) fn run(args: &IsArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
     let shared = &args.shared;
     let (known, context) = open_images("IMAGES", &args.set, shared, common, interrupt)?;
     let score = recognition_score("IMAGES", &known, &context, args.splits, shared.seed)?;
-    show("Inception score, higher is better", &[score], &context, shared, common)
+    show("Inception score, higher is better", [score], &context, shared, common)
 }

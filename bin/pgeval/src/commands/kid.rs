@@ -13,5 +13,5 @@ pub(crate) fn run(args: &KidArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     let comparison = Comparison::open(&args.sides, common, interrupt)?;
     let subsets = KernelSubsets { count: args.subsets, size: args.subset_size, seed: shared.seed };
     let score = kernel_score(&comparison, subsets, common, interrupt)?;
-    show("Kernel distance of features (KID), lower is nearer", &[score], &comparison.context, shared, common)
+    show("Kernel distance of features (KID), lower is nearer", [score], &comparison.context, shared, common)
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &LsArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
         return image_files::write(&drawing, folder, args, common, interrupt);
     }
 
-    let see = |images: &[Planar<u8>]| attributes.answers(images);
+    let see = |images: &[Planar<u8>], first: usize| attributes.answers(images, first);
     let (points, told) = if labels.is_some() {
         (all_points(&drawing, args, common, interrupt, None)?.0, None)
     } else {
@@ -76,8 +76,8 @@ pub(crate) fn run(args: &LsArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
     shown::show(args, &found, StderrNotes::new(common.quiet))
 }
 
-/// What sees images and tells answers.
-type See<'a> = &'a (dyn Fn(&[Planar<u8>]) -> Result<Vec<Vec<f32>>> + Sync);
+/// What tells answers of the images of the samples from a number on.
+type See<'a> = &'a (dyn Fn(&[Planar<u8>], usize) -> Result<Vec<Vec<f32>>> + Sync);
 
 /// All points in the space asked for, and what `see` tells of their images.
 fn all_points(
@@ -91,9 +91,9 @@ fn all_points(
     let groups: Vec<(Array2<f32>, Vec<Vec<f32>>)> = groups_of_one_noise(args.samples)
         .map(|indices| {
             interrupt.check(nothing_kept)?;
-            let count = indices.len();
+            let (first, count) = (indices.start, indices.len());
             let (points, images) = drawing.group(indices, see.is_some())?;
-            let told = see.map(|see| see(&images)).transpose()?;
+            let told = see.map(|see| see(&images, first)).transpose()?;
             progress.advance(count as u64);
             Ok((points, told.unwrap_or_default()))
         })
@@ -125,7 +125,7 @@ fn warnings(names: &[String], score: &SeparabilityScore, keep: usize, width: usi
     warnings
 }
 
-/// Points, what was told of them, and on which side of each attribute's plane they lie: NaN where they did not count.
+/// Points, what was told of them, and on which side of each attribute's plane they lie: -1 where they did not count.
 fn save(
     args: &LsArgs,
     points: &Array2<f32>,
@@ -133,7 +133,7 @@ fn save(
     score: &SeparabilityScore,
 ) -> Result<()> {
     let Some(path) = &args.latents.save else { return Ok(()) };
-    let mut said = Array2::from_elem(log_odds.raw_dim(), f32::NAN);
+    let mut said = Array2::from_elem(log_odds.raw_dim(), -1.0);
     for (mut column, answers) in said.columns_mut().into_iter().zip(&score.answers) {
         for (&sample, &said) in answers.samples.iter().zip(&answers.said) {
             column[sample] = f32::from(u8::from(said));

@@ -9,6 +9,7 @@ use pg_metrics::{
     DiversityScore, ImagePair, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, consecutive_pairs, distinct_pair_count,
     diversity, drawn_pairs, ms_ssim,
 };
+use pg_report::with_interval;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &MsSsimArgs, common: &CommonArgs, interrupt: &Interrupt)
     let score = diversity(&pairs, &scores)?;
     if args.json {
         let provenance_seed = (!args.consecutive).then_some(seed);
-        Output.json(&result(&score, args, provenance_seed, &set, used.len(), pairs.len()))?;
+        Output.json(&result(&score, args, provenance_seed, &set, used.len(), pairs.len()).checked()?)?;
     } else {
         print_table(&score, args, seed, &set, pairs.len())?;
     }
@@ -147,6 +148,7 @@ pub(super) fn result(
         direction: "lower",
         levels: Vec::new(),
         interval: Some(score.interval),
+        interval_unknown: None,
         floor: None,
         extrapolated: None,
         attributes: Vec::new(),
@@ -178,10 +180,8 @@ fn print_table(
     Output.line("MS-SSIM between images, 0 to 1 (lower means more diverse)")?;
     Output.line("")?;
     Output.line("  value     95 % interval")?;
-    Output.line(format_args!(
-        "  {:.4}    {:.4} to {:.4}",
-        score.value, score.interval.low, score.interval.high
-    ))?;
+    let (value, interval) = with_interval(score.value, Some(score.interval));
+    Output.line(format_args!("  {value:<6}    {}", interval.unwrap_or_default()))?;
     Output.line("")?;
     let pairing = if args.consecutive { "consecutive".to_owned() } else { format!("drawn with seed {seed}") };
     Output.line(format_args!("  {pairs} pairs, {pairing}"))?;

@@ -15,7 +15,7 @@ use crate::metric_result::{MetricResult, members, provenance};
 pub(crate) fn run(args: &PplArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let score = measure_paths(args, common, interrupt)?;
     save(args, &score)?;
-    let result = result(args, &score);
+    let result = result(args, &score).checked()?;
     say_once(std::slice::from_ref(&result), &[], StderrNotes::new(common.quiet));
     if args.latents.json {
         Output.json(&result)?;
@@ -76,6 +76,7 @@ fn result(args: &PplArgs, score: &PathScore) -> MetricResult {
         direction: "lower",
         levels: Vec::new(),
         interval: Some(score.length.interval),
+        interval_unknown: None,
         floor: None,
         extrapolated: None,
         attributes: Vec::new(),

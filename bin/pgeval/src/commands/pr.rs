@@ -13,7 +13,7 @@ pub(crate) fn run(args: &PrArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
     let scores = manifold_scores(&comparison, args.neighbours, common, interrupt)?;
     show(
         "Precision and recall of features, 0 to 1, higher is better",
-        &scores,
+        scores,
         &comparison.context,
         shared,
         common,

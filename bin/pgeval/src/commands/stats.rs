@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Part, Progress, StderrNotes};
-use pg_metrics::{FeatureExtractor, FeatureGaussian, SwdLayout, SwdSettings};
+use pg_metrics::{FeatureExtractor as _, FeatureGaussian, SwdLayout, SwdSettings};
 use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, write_npz};
 use serde_json::{Value, json};
 
 use crate::args::StatsArgs;
 use crate::at_url::shown_value;
-use crate::described::{check_size, compared_levels, describe};
+use crate::described::{Extraction, Source, check_size, compared_levels, describe};
 use crate::features::{Network, of_images as warnings_of};
 use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
 use crate::metric_result::provenance;
@@ -88,8 +88,10 @@ fn of_images(
     let writer = StatsWriter::create(&output, protocol, covered.len(), shown_value(json!(provenance)))
         .with_context(cannot_write)?;
     let progress = Progress::new(common.progress_style(), "describe", "images", covered.len() as u64);
-    let extractor = network.as_ref().map(|network| &network.extractor as &dyn FeatureExtractor);
-    describe(&writer, (&set, covered.start), extractor, &progress, interrupt, &|_, _| Ok(()))?;
+    let extraction =
+        network.as_ref().map(|network| Extraction { extractor: &network.extractor, faults: None });
+    let source = Source { role: "REAL", set: &set, first: covered.start };
+    describe(&writer, source, extraction, &progress, interrupt, &|_, _| Ok(()))?;
     progress.finish();
     for warning in warnings_of(&[("REAL", &set)]) {
         notes.warning(warning.text);

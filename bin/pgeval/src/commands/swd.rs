@@ -20,8 +20,9 @@ pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     let scored = described.score(args, common, interrupt)?;
     let sides = &described.sides;
     sides.warn_of_images(notes);
+    let result = result(&scored, args, sides).checked()?;
     if args.json {
-        Output.json(&result(&scored, args, sides))?;
+        Output.json(&result)?;
     } else {
         shown::print_table(&scored, args, sides)?;
     }

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use pg_cli::{CommonArgs, Interrupt, Progress};
 use pg_metrics::{
-    BOOTSTRAP_REPLICATES, EXTRAPOLATION_POINTS, FeatureGaussian, FeatureSide, extrapolate,
-    extrapolation_point, frechet_distance, frechet_interval, frechet_replicate,
+    ConfidenceInterval, EXTRAPOLATION_POINTS, FEWEST_FOR_FRECHET_HALVES, FeatureGaussian, FeatureSide,
+    FrechetHalves, extrapolate, extrapolation_point, frechet_distance,
 };
 use serde_json::{Value, json};
 
@@ -28,20 +28,10 @@ pub(crate) fn frechet_score(
     let (of_real, of_fake) = (gaussian(sides.0).context("REAL")?, gaussian(sides.1).context("FAKE")?);
     let distance = frechet_distance(&of_real, &of_fake)?;
 
-    let sampled = [&real_rows, &fake_rows].into_iter().any(Option::is_some);
-    let mut replicates = Vec::new();
-    if sampled {
-        let progress =
-            Progress::new(common.progress_style(), "resample", "samples", BOOTSTRAP_REPLICATES as u64);
-        for replicate in 0..BOOTSTRAP_REPLICATES {
-            interrupt.check(nothing_kept)?;
-            replicates.push(frechet_replicate(sides.0, sides.1, seed, replicate)?);
-            progress.advance(1);
-        }
-        progress.finish();
-    }
-    let interval = sampled.then(|| frechet_interval(distance.distance, &replicates));
-
+    let (interval, replicates, unknown) = match interval(sides, distance.distance, common, interrupt)? {
+        Spread::Known { interval, pairs } => (Some(interval), 2 * pairs, None),
+        Spread::Unknown(why) => (None, 0, Some(why)),
+    };
     let mut result = comparison.context.result(
         "fid",
         distance.distance,
@@ -50,16 +40,53 @@ pub(crate) fn frechet_score(
         json!({
             "definition": "arXiv:1706.08500, equation 6",
             "covariance": "unbiased, divisor n - 1",
-            "interval": interval.map(|_| "spread of bootstrap samples of the images; Student's t"),
-            "replicates": replicates.len(),
+            "interval": interval.map(|_| "differences of balanced half-samples of the images, of the root of the distance; Student's t"),
+            "replicates": replicates,
         }),
     );
+    result.interval_unknown = result.interval_unknown.or(unknown);
     result.warnings.extend(rank_warnings(real, fake, distance.full_rank));
     if to_the_limit {
         result.extrapolated =
             Some(limit(sides.0, sides.1, seed, common, interrupt).context("--extrapolate")?);
     }
     Ok(result)
+}
+
+/// What is known of how far values lie apart.
+enum Spread {
+    Known { interval: ConfidenceInterval, pairs: usize },
+    Unknown(String),
+}
+
+fn interval(
+    (real, fake): (FeatureSide<'_>, FeatureSide<'_>),
+    distance: f64,
+    common: &CommonArgs,
+    interrupt: &Interrupt,
+) -> Result<Spread> {
+    let counts = [real, fake].into_iter().filter_map(|side| match side {
+        FeatureSide::Rows(rows) => Some(rows.count()),
+        FeatureSide::Gaussian(_) => None,
+    });
+    match counts.min() {
+        None => return Ok(Spread::Unknown("no images on either side".to_owned())),
+        Some(images) if images < FEWEST_FOR_FRECHET_HALVES => {
+            let text = format!("{images} images on a side, it takes {FEWEST_FOR_FRECHET_HALVES}");
+            return Ok(Spread::Unknown(text));
+        }
+        Some(_) => {}
+    }
+    let halves = FrechetHalves::new(real, fake)?;
+    let progress = Progress::new(common.progress_style(), "resample", "halves", 2 * halves.count() as u64);
+    let mut pairs = Vec::with_capacity(halves.count());
+    for number in 0..halves.count() {
+        interrupt.check(nothing_kept)?;
+        pairs.push(halves.pair(number)?);
+        progress.advance(2);
+    }
+    progress.finish();
+    Ok(Spread::Known { interval: halves.interval(distance, &pairs), pairs: pairs.len() })
 }
 
 fn gaussian(side: FeatureSide<'_>) -> Result<FeatureGaussian> {

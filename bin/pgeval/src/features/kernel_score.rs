@@ -38,7 +38,7 @@ pub(crate) fn kernel_score(
     let mut result = comparison.context.result(
         "kid",
         score.mean,
-        Some(score.interval),
+        score.interval,
         "lower",
         json!({
             "definition": "arXiv:1801.01401, section 4: unbiased squared discrepancy, kernel (x y / width + 1)^3",
@@ -48,6 +48,10 @@ pub(crate) fn kernel_score(
         }),
     );
     result.std = Some(score.standard_deviation);
+    if score.interval.is_none() {
+        let text = format!("{smaller} images on a side are too few to tell the spread");
+        result.interval_unknown = Some(text);
+    }
     if size < asked.size {
         let text = format!(
             "subsets have {size} images, as many as the smaller side, instead of {}: the value is comparable, its spread over subsets is not",

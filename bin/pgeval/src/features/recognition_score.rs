@@ -1,6 +1,6 @@
 //! `is`: the Inception score.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use pg_metrics::inception_score;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(crate) fn recognition_score(
             "{role}: the Inception score needs class scores, which the network's output --logits NAME (pg.logits) gives; none is named"
         );
     };
-    let score = inception_score(&logits, splits, seed)?;
+    let score = inception_score(&logits, splits, seed).with_context(|| role.to_owned())?;
     let mut result = context.result(
         "is",
         score.mean,

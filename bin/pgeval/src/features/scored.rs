@@ -103,6 +103,8 @@ impl Context {
         all.extend(members(protocol));
         all.insert("seed".to_owned(), json!(self.seed));
         all.insert("images_available".to_owned(), Value::Object(self.available.clone()));
+        let is_finite = |interval: &ConfidenceInterval| interval.low.is_finite() && interval.high.is_finite();
+        let beyond = interval.filter(|interval| !is_finite(interval));
         MetricResult {
             metric,
             value,
@@ -110,7 +112,8 @@ impl Context {
             direction,
             std: None,
             levels: Vec::new(),
-            interval: interval.filter(|interval| interval.low.is_finite() && interval.high.is_finite()),
+            interval: interval.filter(is_finite),
+            interval_unknown: beyond.map(|_| "its numbers are out of all range".to_owned()),
             floor: None,
             extrapolated: None,
             attributes: Vec::new(),
@@ -220,8 +223,8 @@ impl Comparison {
         let network = Network::open(&shared.network, shared.input, common)?;
         let mut context = Context::new(&[("REAL", &real), ("FAKE", &fake)], network.as_ref(), shared)?;
         let described = [real.describe(), fake.describe()];
-        let real = real.features(Side::Real, shared, network.as_ref(), common, interrupt)?;
-        let fake = fake.features(Side::Fake, shared, network.as_ref(), common, interrupt)?;
+        let real = real.features(("REAL", Side::Real), shared, network.as_ref(), common, interrupt)?;
+        let fake = fake.features(("FAKE", Side::Fake), shared, network.as_ref(), common, interrupt)?;
         for ((role, known), described) in [("REAL", &real), ("FAKE", &fake)].into_iter().zip(described) {
             let described = known.set.as_ref().map_or(described, ImageSet::describe);
             context.note_images(role, described, known.set.as_ref(), known.count());
@@ -277,7 +280,7 @@ pub(crate) fn open_images(
     let network = Network::open(&args.network, args.input, common)?;
     let mut context = Context::new(&[(role, &given)], network.as_ref(), args)?;
     let described = given.describe();
-    let known = given.features(Side::Fake, args, network.as_ref(), common, interrupt)?;
+    let known = given.features((role, Side::Fake), args, network.as_ref(), common, interrupt)?;
     let described = known.set.as_ref().map_or(described, ImageSet::describe);
     context.note_images(role, described, known.set.as_ref(), known.count());
     let sets: Vec<(&str, &ImageSet)> = known.set.iter().map(|set| (role, set)).collect();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Network;
 use crate::args::FeatureArgs;
-use crate::described::{describe, described_in_scratch};
+use crate::described::{Extraction, Source, describe, described_in_scratch};
 use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
 
 /// What was given for an argument.
@@ -111,10 +111,10 @@ impl Given {
         }
     }
 
-    /// The features; images go through `network` for them.
+    /// The features; images, which were given for the argument `role`, go through `network` for them.
     pub(crate) fn features(
         self,
-        side: Side,
+        (role, side): (&str, Side),
         args: &FeatureArgs,
         network: Option<&Network>,
         common: &CommonArgs,
@@ -130,8 +130,9 @@ impl Given {
                 let count = count.unwrap_or_default();
                 let writer = described_in_scratch(protocol, side, count)?;
                 let progress = Progress::new(common.progress_style(), "network", "images", count as u64);
-                let extractor = Some(&network.extractor as &dyn pg_metrics::FeatureExtractor);
-                describe(&writer, (&set, 0), extractor, &progress, interrupt, &|_, _| Ok(()))?;
+                let extraction = Extraction { extractor: &network.extractor, faults: None };
+                let source = Source { role, set: &set, first: 0 };
+                describe(&writer, source, Some(extraction), &progress, interrupt, &|_, _| Ok(()))?;
                 progress.finish();
                 let stats = writer.finish().context("keep what the network says of the images")?;
                 (Kept::Stats(Box::new(stats)), Some(set))

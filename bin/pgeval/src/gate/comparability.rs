@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::scores::{Score, shown};
 
-/// Says what there was, not how it was measured.
-const AVAILABILITY_KEYS: [&str; 1] = ["images_available"];
+/// They say what there was and how the interval was found, neither of which moves the value.
+const NOT_OF_THE_VALUE: [&str; 3] = ["images_available", "interval", "replicates"];
 
 /// One thing in which two results of a metric differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn keyed<'a>(both: [&'a Score; 2]) -> Vec<(String, String, [Option<&'a Value>; 2
     let entries = |objects: [&'a Map<String, Value>; 2], in_key: &str, in_place: &str| {
         let [first, second] = objects;
         let only_second = second.keys().filter(|key| !first.contains_key(*key));
-        let keys = first.keys().chain(only_second).filter(|key| !AVAILABILITY_KEYS.contains(&key.as_str()));
+        let keys = first.keys().chain(only_second).filter(|key| !NOT_OF_THE_VALUE.contains(&key.as_str()));
         keys.map(|key| {
             (format!("{in_key}{key}"), format!("{in_place}{key}"), [first.get(key), second.get(key)])
         })
@@ -120,7 +120,7 @@ mod tests {
             "protocol": { "seed": 0, "images_available": { "real": 9 } },
         });
         change(&mut metric);
-        scores::scores(&metric).unwrap()
+        scores::results(&metric).unwrap().scores
     }
 
     #[test]
@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(found(&|m| m["value"] = json!(2)), [""; 0]);
         assert_eq!(found(&|m| m["protocol"]["images_available"] = json!(3)), [""; 0]);
         assert_eq!(found(&|m| m["interval"] = Value::Null), [""; 0]);
+        assert_eq!(found(&|m| m["protocol"]["interval"] = json!("another way")), [""; 0]);
         assert_eq!(found(&|m| m["unit"] = json!("1")), ["unit \"x1e-3\" \"1\""]);
         assert_eq!(found(&|m| m["direction"] = json!("higher")), ["direction \"lower\" \"higher\""]);
         assert_eq!(found(&|m| m["levels"] = json!([])), ["levels [32, 16] []"]);

@@ -9,6 +9,7 @@ pub(crate) fn annotations(judgement: &Judgement) -> Vec<String> {
         let (level, title) = match metric.verdict {
             Verdict::Worse => ("error", format!("{} got worse", metric.metric)),
             Verdict::Missing => ("error", format!("{} is missing", metric.metric)),
+            Verdict::Failed => ("error", format!("{} failed", metric.metric)),
             Verdict::Better => ("notice", format!("{} got better", metric.metric)),
             Verdict::Same => ("notice", format!("{} is as before", metric.metric)),
             Verdict::New => ("notice", format!("{} is new", metric.metric)),

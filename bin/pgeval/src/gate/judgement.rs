@@ -9,7 +9,7 @@
 use anyhow::{Result, bail};
 use pg_metrics::ConfidenceInterval;
 
-use crate::scores::{Direction, Score};
+use crate::scores::{Direction, Failed, Score};
 
 /// How much worse a metric may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,13 +46,15 @@ pub(crate) enum Verdict {
     Worse,
     /// In the baseline only: fails.
     Missing,
+    /// In the baseline, and could not be computed in the result: fails.
+    Failed,
     /// In the result only: not judged.
     New,
 }
 
 impl Verdict {
     pub(crate) fn fails(self) -> bool {
-        matches!(self, Self::Worse | Self::Missing)
+        matches!(self, Self::Worse | Self::Missing | Self::Failed)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Verdict {
             Self::Same => "same",
             Self::Worse => "worse",
             Self::Missing => "missing",
+            Self::Failed => "failed",
             Self::New => "new",
         }
     }
@@ -74,6 +77,8 @@ pub(crate) struct Comparison {
     pub(crate) allowance: Allowance,
     /// The allowance in the metric's unit, not negative.
     pub(crate) allowed: f64,
+    /// What both intervals leave open, in the metric's unit; 0 where there are none.
+    pub(crate) noise: f64,
 }
 
 impl Comparison {
@@ -96,8 +101,10 @@ pub(crate) struct MetricJudgement {
     pub(crate) unit: String,
     pub(crate) direction: Direction,
     pub(crate) verdict: Verdict,
-    /// The one value of a metric that is missing or new.
+    /// The one value of a metric that is missing, failed or new.
     pub(crate) only_value: Option<f64>,
+    /// Why it failed.
+    pub(crate) reason: Option<String>,
     pub(crate) comparison: Option<Comparison>,
 }
 
@@ -113,13 +120,14 @@ impl Judgement {
     }
 }
 
-/// Judges `result` against `baseline`; whether they may be compared at all is for the caller to see.
+/// Judges `result`, and what `failed` in it, against `baseline`; whether they may be compared at all is for the caller to see.
 ///
 /// # Errors
 /// An allowance for a metric that the baseline does not have, or two for one metric.
 pub(crate) fn judge(
     baseline: &[Score],
     result: &[Score],
+    failed: &[Failed],
     allowances: &[MetricAllowance],
 ) -> Result<Judgement> {
     for (i, allowance) in allowances.iter().enumerate() {
@@ -137,7 +145,12 @@ pub(crate) fn judge(
         .iter()
         .map(|before| match result.iter().find(|after| after.metric == before.metric) {
             Some(after) => compare(before, after, given(&before.metric)),
-            None => alone(before, Verdict::Missing),
+            None => match failed.iter().find(|failed| failed.metric == before.metric) {
+                Some(failed) => {
+                    MetricJudgement { reason: Some(failed.reason.clone()), ..alone(before, Verdict::Failed) }
+                }
+                None => alone(before, Verdict::Missing),
+            },
         })
         .collect();
     let new = result.iter().filter(|after| baseline.iter().all(|before| before.metric != after.metric));
@@ -152,25 +165,26 @@ fn alone(score: &Score, verdict: Verdict) -> MetricJudgement {
         direction: score.direction,
         verdict,
         only_value: Some(score.value),
+        reason: None,
         comparison: None,
     }
 }
 
 fn compare(baseline: &Score, result: &Score, given: Option<AllowedChange>) -> MetricJudgement {
     let direction = baseline.direction;
+    let half = |score: &Score| bad_half_width(score.value, score.interval, direction);
+    let noise = half(baseline).hypot(half(result));
     let allowed = match given {
         Some(AllowedChange::Percent(percent)) => percent / 100.0 * baseline.value.abs(),
         Some(AllowedChange::Absolute(change)) => change,
-        None => {
-            let half = |score: &Score| bad_half_width(score.value, score.interval, direction);
-            half(baseline).hypot(half(result))
-        }
+        None => noise,
     };
     let comparison = Comparison {
         baseline: baseline.value,
         result: result.value,
         allowance: given.map_or(Allowance::Intervals, Allowance::Given),
         allowed,
+        noise,
     };
     let worsening = match direction {
         Direction::Lower => comparison.change(),
@@ -189,6 +203,7 @@ fn compare(baseline: &Score, result: &Score, given: Option<AllowedChange>) -> Me
         direction,
         verdict,
         only_value: None,
+        reason: None,
         comparison: Some(comparison),
     }
 }
@@ -218,6 +233,7 @@ mod tests {
             unit: "1".to_owned(),
             direction,
             interval: Some(ConfidenceInterval { level: 0.95, low, high }),
+            interval_unknown: None,
             floor: None,
             levels: Vec::new(),
             counts: Map::new(),
@@ -230,7 +246,7 @@ mod tests {
     }
 
     fn verdict(baseline: &Score, result: &Score, allowances: &[MetricAllowance]) -> Verdict {
-        let judged = judge(std::slice::from_ref(baseline), std::slice::from_ref(result), allowances);
+        let judged = judge(std::slice::from_ref(baseline), std::slice::from_ref(result), &[], allowances);
         judged.unwrap().metrics[0].verdict
     }
 
@@ -280,20 +296,35 @@ mod tests {
         let (swd, fid) =
             (score("swd", 1.0, 1.0, 1.0, Direction::Lower), score("fid", 1.0, 1.0, 1.0, Direction::Lower));
         let both = [swd.clone(), fid];
-        let judged = judge(&both, &both[..1], &[]).unwrap();
+        let judged = judge(&both, &both[..1], &[], &[]).unwrap();
         assert_eq!((judged.metrics[1].verdict, judged.passed()), (Verdict::Missing, false));
-        let judged = judge(&both[..1], &both, &[]).unwrap();
+        let judged = judge(&both[..1], &both, &[], &[]).unwrap();
         assert_eq!((judged.metrics[1].verdict, judged.passed()), (Verdict::New, true));
+    }
+
+    #[test]
+    fn a_metric_of_the_baseline_that_failed_fails_with_its_reason_and_another_is_not_judged() {
+        let (swd, fid) =
+            (score("swd", 1.0, 1.0, 1.0, Direction::Lower), score("fid", 1.0, 1.0, 1.0, Direction::Lower));
+        let failed = |metric: &str| [Failed { metric: metric.to_owned(), reason: "NaN".to_owned() }];
+        let both = [swd.clone(), fid];
+        let judged = judge(&both, &both[..1], &failed("fid"), &[]).unwrap();
+        let of_fid = &judged.metrics[1];
+        assert_eq!((of_fid.verdict, of_fid.reason.as_deref()), (Verdict::Failed, Some("NaN")));
+        assert!(!judged.passed());
+        let judged = judge(&both[..1], &both[..1], &failed("kid"), &[]).unwrap();
+        assert_eq!((judged.metrics.len(), judged.passed()), (1, true));
     }
 
     #[test]
     fn allowances_for_nothing_are_errors_that_list_what_there_is() {
         let baseline =
             [score("swd", 1.0, 1.0, 1.0, Direction::Lower), score("is", 1.0, 1.0, 1.0, Direction::Higher)];
-        let error = judge(&baseline, &baseline, &[allow("fid", AllowedChange::Percent(5.0))]).unwrap_err();
+        let error =
+            judge(&baseline, &baseline, &[], &[allow("fid", AllowedChange::Percent(5.0))]).unwrap_err();
         assert_eq!(error.to_string(), "--max-increase fid: the baseline has no such metric; it has swd, is");
         let twice = [allow("swd", AllowedChange::Percent(5.0)), allow("swd", AllowedChange::Absolute(1.0))];
-        let error = judge(&baseline, &baseline, &twice).unwrap_err();
+        let error = judge(&baseline, &baseline, &[], &twice).unwrap_err();
         assert!(error.to_string().contains("given twice"));
     }
 
@@ -357,8 +388,8 @@ mod tests {
                     "interval": { "level": 0.95, "low": end.min(value), "high": end.max(value) },
                 })
             };
-            let read = |i: usize| scores::scores(&file(values[i])).unwrap();
-            let judged = judge(&read(0), &read(1), &[]).unwrap();
+            let read = |i: usize| scores::results(&file(values[i])).unwrap().scores;
+            let judged = judge(&read(0), &read(1), &[], &[]).unwrap();
             let comparison = judged.metrics[0].comparison.unwrap();
             prop_assert!(comparison.allowed.is_finite() && comparison.change().is_finite());
         }

@@ -30,7 +30,7 @@ pub(crate) fn junit_xml(judgement: &Judgement) -> String {
 fn test_case(metric: &MetricJudgement) -> String {
     let text = escape(&explanation(metric));
     let outcome = match metric.verdict {
-        Verdict::Worse | Verdict::Missing => {
+        Verdict::Worse | Verdict::Missing | Verdict::Failed => {
             format!("<failure type=\"{}\" message=\"{text}\"/>", metric.verdict.name())
         }
         Verdict::New => format!("<skipped message=\"{text}\"/>"),
@@ -76,6 +76,7 @@ mod tests {
             direction: Direction::Lower,
             verdict: Verdict::Missing,
             only_value: Some(1.0),
+            reason: None,
             comparison: None,
         }
     }

@@ -12,4 +12,4 @@ pub(crate) use judgement::{
     Allowance, AllowedChange, Judgement, MetricAllowance, MetricJudgement, Verdict, judge,
 };
 pub(crate) use junit::junit_xml;
-pub(crate) use table::{summary, table};
+pub(crate) use table::{explanation, summary, table};

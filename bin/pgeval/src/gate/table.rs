@@ -1,6 +1,6 @@
 //! The judgement for people.
 
-use pg_report::five_digits as number;
+use pg_report::{five_digits, signed, signed_percent, with_noise};
 
 use super::judgement::{Allowance, AllowedChange, Judgement, MetricJudgement, Verdict};
 
@@ -28,17 +28,17 @@ fn row(metric: &MetricJudgement) -> [String; 6] {
     };
     let verdict = metric.verdict.name().to_owned();
     let none = || "-".to_owned();
-    let only = || metric.only_value.map_or_else(none, number);
+    let only = || metric.only_value.map_or_else(none, five_digits);
     match &metric.comparison {
         Some(comparison) => [
             name,
-            number(comparison.baseline),
-            number(comparison.result),
+            with_noise(comparison.baseline, comparison.noise),
+            with_noise(comparison.result, comparison.noise),
             change(metric),
             allowed(metric),
             verdict,
         ],
-        None if metric.verdict == Verdict::Missing => [name, only(), none(), none(), none(), verdict],
+        None if metric.verdict != Verdict::New => [name, only(), none(), none(), none(), verdict],
         None => [name, none(), only(), none(), none(), verdict],
     }
 }
@@ -46,14 +46,16 @@ fn row(metric: &MetricJudgement) -> [String; 6] {
 fn change(metric: &MetricJudgement) -> String {
     let Some(comparison) = &metric.comparison else { return String::new() };
     match comparison.change_percent() {
-        Some(percent) => format!("{} ({percent:+.1} %)", signed(comparison.change())),
-        None => signed(comparison.change()),
+        Some(percent) => {
+            format!("{} ({} %)", signed(comparison.change(), comparison.noise), signed_percent(percent))
+        }
+        None => signed(comparison.change(), comparison.noise),
     }
 }
 
 fn allowed(metric: &MetricJudgement) -> String {
     let Some(comparison) = &metric.comparison else { return String::new() };
-    let amount = number(comparison.allowed);
+    let amount = with_noise(comparison.allowed, comparison.noise);
     match comparison.allowance {
         Allowance::Given(AllowedChange::Percent(percent)) => format!("{amount} ({percent} %)"),
         Allowance::Given(AllowedChange::Absolute(_)) => amount,
@@ -73,8 +75,8 @@ pub(crate) fn explanation(metric: &MetricJudgement) -> String {
             };
             format!(
                 "{name} {what}: {} in the baseline, now {}, a change of {}, allowed {}; {} is better",
-                number(comparison.baseline),
-                number(comparison.result),
+                with_noise(comparison.baseline, comparison.noise),
+                with_noise(comparison.result, comparison.noise),
                 change(metric),
                 allowed(metric),
                 metric.direction.name(),
@@ -82,11 +84,16 @@ pub(crate) fn explanation(metric: &MetricJudgement) -> String {
         }
         (Verdict::Missing, None) => format!(
             "{name} is in the baseline ({}) but not in the result; measure it too, or make a new baseline",
-            metric.only_value.map_or_else(String::new, number)
+            metric.only_value.map_or_else(String::new, five_digits)
+        ),
+        (Verdict::Failed, None) => format!(
+            "{name} is in the baseline ({}) and could not be computed in the result: {}",
+            metric.only_value.map_or_else(String::new, five_digits),
+            metric.reason.as_deref().unwrap_or_default()
         ),
         (_, None) => format!(
             "{name} is {} in the result and not in the baseline: not judged",
-            metric.only_value.map_or_else(String::new, number)
+            metric.only_value.map_or_else(String::new, five_digits)
         ),
     }
 }
@@ -102,16 +109,16 @@ pub(crate) fn summary(judgement: &Judgement) -> String {
     if judgement.passed() {
         return format!("passed: none of {judged} {plural} got worse than allowed");
     }
-    let parts: Vec<String> = [("worse than allowed", Verdict::Worse), ("missing", Verdict::Missing)]
+    let verdicts = [
+        ("worse than allowed", Verdict::Worse),
+        ("missing", Verdict::Missing),
+        ("not computed", Verdict::Failed),
+    ];
+    let parts: Vec<String> = verdicts
         .into_iter()
         .map(|(what, verdict)| (what, named(verdict)))
         .filter(|(_, names)| !names.is_empty())
         .map(|(what, names)| format!("{what}: {names}"))
         .collect();
     format!("failed: of {judged} {plural}, {}", parts.join("; "))
-}
-
-/// A number with its sign.
-fn signed(value: f64) -> String {
-    if value > 0.0 { format!("+{}", number(value)) } else { number(value) }
 }

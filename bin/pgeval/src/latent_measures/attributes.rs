@@ -9,6 +9,7 @@ use pg_onnx::{InputRecipe, OnnxExtractor, OnnxModel, PartialRecipe};
 use serde_json::{Value, json};
 
 use super::Networks;
+use super::finite_outputs::{NetworkOutput, check_finite};
 use crate::args::LsArgs;
 
 /// Key of a classifier's metadata: the names of its answers, comma separated.
@@ -72,17 +73,23 @@ impl Attributes {
         Ok(())
     }
 
-    /// For each of `images` the answers of all classifiers, above 0 for yes.
-    pub(crate) fn answers(&self, images: &[Planar<u8>]) -> Result<Vec<Vec<f32>>> {
+    /// For each of `images`, of the samples from number `first` on, the answers of all classifiers, above 0 for yes.
+    pub(crate) fn answers(&self, images: &[Planar<u8>], first: usize) -> Result<Vec<Vec<f32>>> {
         let mut rows = vec![Vec::with_capacity(self.names.len()); images.len()];
         for classifier in &self.classifiers {
             let (length, at_once) = (classifier.input_len(), classifier.batch_size());
+            let mut seen = first;
             for (images, rows) in images.chunks(at_once).zip(rows.chunks_mut(at_once)) {
                 let mut input = vec![0.0; images.len() * length];
                 for (image, input) in images.iter().zip(input.chunks_exact_mut(length)) {
                     classifier.prepare(image, input)?;
                 }
                 let answers = classifier.extract(&input)?.features;
+                let path = classifier.path().display().to_string();
+                let name = &classifier.recipe().features;
+                let output = NetworkOutput { role: "--classifier", path: &path, name };
+                check_finite(&answers.view(), output, |row| seen + row)?;
+                seen += images.len();
                 for (row, answers) in rows.iter_mut().zip(answers.outer_iter()) {
                     row.extend(answers);
                 }

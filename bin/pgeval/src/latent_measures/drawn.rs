@@ -8,6 +8,7 @@ use pg_image::Planar;
 use pg_metrics::{DrawnLatent, draw_layer_noise};
 use pg_onnx::{Lanes, PathGenerator};
 
+use super::finite_outputs::{NetworkOutput, check_finite};
 use super::{Networks, OpenedGenerator};
 use crate::args::{LatentArgs, LatentChoice};
 
@@ -48,15 +49,22 @@ impl<'a> Drawing<'a> {
         self.lanes.with(|generator| {
             // Once for all: what a batch is does not show in its points.
             let w = generator.has_styles().then(|| generator.map(&rows.view())).transpose()?;
+            let output = |name| NetworkOutput { role: "GENERATOR", path: &self.opened.argument, name };
+            if let Some(w) = &w {
+                check_finite(&w.view(), output("w"), |row| first + row)?;
+            }
             let mut images = Vec::new();
             if with_images {
                 let at_once = self.args.runtime.batch.unwrap_or(AT_ONCE);
                 for places in (0..rows.nrows()).step_by(at_once) {
                     let places = places..(places + at_once).min(rows.nrows());
+                    let of_batch = first + places.start;
                     let drawn = match &w {
                         Some(w) => generator.images_of_styles(&w.slice(s![places, ..]), &noise)?,
                         None => generator.images_of_latents(&rows.slice(s![places, ..]), &noise)?,
                     };
+                    // Rounded to bytes NaN would be black.
+                    check_finite(&drawn.view(), output("images"), |row| of_batch + row)?;
                     images.extend(drawn.axis_iter(Axis(0)).map(|image| in_bytes(&image)));
                 }
             }

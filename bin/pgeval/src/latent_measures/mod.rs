@@ -2,6 +2,7 @@
 
 mod attributes;
 mod drawn;
+mod finite_outputs;
 mod groups;
 mod label_file;
 mod opened;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use ndarray::{Array2, Array4, ArrayD, ArrayView4, Axis, concatenate, s};
+use ndarray::{Array2, Array4, ArrayD, ArrayView1, ArrayView4, Axis, concatenate, s};
 use pg_cli::{CommonArgs, Interrupt, Progress};
 use pg_metrics::{
     IMAGES_OF_ONE_NOISE, LatentPath, PathLength, PathSampling, averaged_down, draw_layer_noise, face_region,
@@ -13,6 +13,7 @@ use pg_metrics::{
 use pg_onnx::{ImageDistance, Lanes, PathGenerator, Provider};
 use rayon::prelude::*;
 
+use super::finite_outputs::{NetworkOutput, check_finite};
 use super::{Networks, OpenedGenerator, groups_of_one_noise};
 use crate::args::{CropChoice, LatentChoice, PplArgs, SamplingChoice};
 use crate::commands::nothing_kept;
@@ -195,7 +196,8 @@ impl Walk<'_> {
     fn group(&self, pair: &mut Pair, indices: std::ops::Range<usize>) -> Result<Group> {
         let started = Instant::now();
         let latents = &self.args.latents;
-        let noise = draw_layer_noise(latents.seed, indices.start, &self.opened.noise_sides_px);
+        let first_of_group = indices.start;
+        let noise = draw_layer_noise(latents.seed, first_of_group, &self.opened.noise_sides_px);
         let paths: Vec<LatentPath> = indices
             .map(|index| {
                 let sampling = match self.args.sampling {
@@ -207,6 +209,7 @@ impl Walk<'_> {
             .collect();
         let mut points = Vec::new();
         let mut distances = Vec::with_capacity(paths.len());
+        let mut first_path = first_of_group;
         for paths in paths.chunks(self.pairs_at_once) {
             let (ends, images) = match latents.space {
                 LatentChoice::Z => {
@@ -221,10 +224,19 @@ impl Walk<'_> {
                 }
             };
             let count = paths.len();
+            let path_of = |row: usize| first_path + row % count;
+            check_finite(&ends.view(), self.of_generator("w"), path_of)?;
+            check_finite(&images.view(), self.of_generator("images"), path_of)?;
             let [first, second] = [0..count, count..2 * count]
                 .map(|rows| seen(self.args.crop, &images.slice(s![rows, .., .., ..])));
-            distances.extend(self.timed(|| pair.distance.distances(&first.view(), &second.view()))?);
+            let found = self.timed(|| pair.distance.distances(&first.view(), &second.view()))?;
+            let name = pair.distance.model().outputs().first().map_or("", |output| &output.name);
+            let path = self.args.lpips.display().to_string();
+            let output = NetworkOutput { role: "--lpips", path: &path, name };
+            check_finite(&ArrayView1::from(&found), output, path_of)?;
+            distances.extend(found);
             points.push(ends);
+            first_path += count;
         }
         let points = [0, 1].map(|half| {
             let halves = points.iter().map(|rows| {
@@ -236,6 +248,10 @@ impl Walk<'_> {
         let [first, second] = points;
         self.in_all_ns.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         Ok(Group { points: [first?, second?], distances })
+    }
+
+    fn of_generator<'a>(&'a self, name: &'a str) -> NetworkOutput<'a> {
+        NetworkOutput { role: "GENERATOR", path: &self.opened.argument, name }
     }
 
     fn timed<T>(&self, work: impl FnOnce() -> T) -> T {

@@ -29,8 +29,11 @@ pub(crate) fn separate(
     for (column, name) in log_odds.axis_iter(Axis(1)).zip(names) {
         interrupt.check(nothing_kept)?;
         let column = column.to_vec();
-        if let Some(wrong) = column.iter().find(|answer| !answer.is_finite()) {
-            bail!("an answer of {name} is {wrong}, expected finite numbers");
+        if let Some(sample) = column.iter().position(|answer| !answer.is_finite()) {
+            bail!(
+                "cannot use the answers of {name}: that of sample {sample} is {}, expected finite numbers",
+                column[sample]
+            );
         }
         let samples = most_confident(&column, keep);
         let has: Vec<bool> = samples.iter().map(|&sample| column[sample] > 0.0).collect();

@@ -17,7 +17,7 @@ use crate::scores;
 /// # Errors
 /// When `result` is not what pgeval writes, or a picture cannot be encoded.
 pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> anyhow::Result<Report> {
-    let scores = scores::scores(result)?;
+    let scores::Results { scores, failed } = scores::results(result)?;
     let metrics = scores
         .iter()
         .map(|score| MetricRow {
@@ -25,6 +25,7 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
             value: score.value,
             unit: score.unit.clone(),
             interval: score.interval,
+            interval_unknown: score.interval_unknown.clone(),
             floor: score.floor,
             lower_is_better: score.direction == scores::Direction::Lower,
         })
@@ -56,6 +57,7 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
     Ok(Report {
         title: title.to_owned(),
         metrics,
+        failed: failed.into_iter().map(|failed| (failed.metric, failed.reason)).collect(),
         levels,
         sheets: sheets::sheets(pictures)?,
         histogram: histogram::histogram(pictures, worst_px),

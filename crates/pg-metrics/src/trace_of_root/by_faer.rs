@@ -2,7 +2,7 @@
 
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::{llt, llt_pivoting};
+use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
@@ -10,15 +10,14 @@ use faer::{Accum, Mat, MatRef};
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 use super::band::Band;
+use super::factor::{Factor, largest_variance};
 use super::sum_of_roots::sum_of_roots;
-use super::{TraceOfRoot, not_a_covariance};
-use crate::MetricsError;
+use super::{TraceOfRoot, allowed_below_zero};
 use crate::parallelism::{FIXED_PARTS, all_threads};
+use crate::{MetricsError, Side};
 
 /// A pivot or eigenvalue below this share of the largest is taken for 0 with an error in it.
 const ZERO_SHARE: f64 = 1e-12;
-/// How far a covariance may be from F F^T, as a share of its largest variance.
-const RESIDUAL_SHARE: f64 = 1e-7;
 
 /// Of the symmetric matrices `a` and `b`, of one size, which must not have negative eigenvalues beyond rounding.
 pub(crate) fn trace_of_root(
@@ -30,9 +29,11 @@ pub(crate) fn trace_of_root(
     if let Some(trace) = of_full_rank(a, b) {
         return Ok(TraceOfRoot { trace, full_rank: true });
     }
-    let (f, g) = (Factor::of(a)?, Factor::of(b)?);
+    let [of_a, of_b] = [a, b].map(largest_variance);
+    let f = Factor::of(a, allowed_below_zero(of_a, of_b)).map_err(|error| error.of_side(Side::Real))?;
+    let g = Factor::of(b, allowed_below_zero(of_b, of_a)).map_err(|error| error.of_side(Side::Fake))?;
     let full_rank = f.rank == a.nrows() && g.rank == b.nrows();
-    Ok(TraceOfRoot { trace: f.nuclear_norm(&g)?, full_rank })
+    Ok(TraceOfRoot { trace: nuclear_norm(&f, &g)?, full_rank })
 }
 
 fn view<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> MatRef<'a, f64> {
@@ -90,99 +91,40 @@ fn of_full_rank(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Option<f64> {
     sum_of_roots(&Band::reduced_from(inner), ZERO_SHARE)
 }
 
-/// F with A = F F^T, `[n, rank]`.
-struct Factor {
-    f: Mat<f64>,
-    rank: usize,
-}
-
-impl Factor {
-    /// By Cholesky's method with pivoting, which stops where nothing but rounding is left.
-    fn of(a: MatRef<'_, f64>) -> Result<Self, MetricsError> {
-        let n = a.nrows();
-        let largest = (0..n).fold(0.0_f64, |largest, i| largest.max(a[(i, i)]));
-        let mut l = a.to_owned();
-        let (mut order, mut inverse) = (vec![0_usize; n], vec![0_usize; n]);
-        let params = faer::Spec::default();
-        let scratch = llt_pivoting::factor::cholesky_in_place_scratch::<usize, f64>(n, all_threads(), params);
-        let mut memory = MemBuffer::new(scratch);
-        let stack = MemStack::new(&mut memory);
-        let factored = llt_pivoting::factor::cholesky_in_place(
-            l.as_mut(),
-            &mut order,
-            &mut inverse,
-            all_threads(),
-            stack,
-            params,
-        );
-        let Ok((found, _)) = factored else { return Err(not_a_covariance()) };
-        // A matrix of zeros only has a pivot of 0.
-        let rank = if largest > 0.0 { found.rank } else { 0 };
-        let mut f = Mat::zeros(n, rank);
-        for (row, &to) in order.iter().enumerate() {
-            for column in 0..rank.min(row + 1) {
-                f[(to, column)] = l[(row, column)];
-            }
-        }
-        drop(l);
-        let mut residual = a.to_owned();
-        let (whole, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
-        triangular_matmul(
-            residual.as_mut(),
-            lower,
-            Accum::Add,
-            f.as_ref(),
-            whole,
-            f.transpose(),
-            whole,
-            -1.0,
-            all_threads(),
-        );
-        let far = |i: usize, j: usize| {
-            let left: f64 = residual[(i, j)];
-            left.is_nan() || left.abs() > RESIDUAL_SHARE * largest
-        };
-        if (0..n).any(|i| (0..=i).any(|j| far(i, j))) {
-            return Err(not_a_covariance());
-        }
-        Ok(Self { f, rank })
+/// The sum of the singular values of F^T G.
+fn nuclear_norm(a: &Factor, b: &Factor) -> Result<f64, MetricsError> {
+    let (rows, columns) = (a.rank.min(b.rank), a.rank.max(b.rank));
+    if rows == 0 {
+        return Ok(0.0);
     }
-
-    /// The sum of the singular values of F^T G.
-    fn nuclear_norm(&self, other: &Self) -> Result<f64, MetricsError> {
-        let (rows, columns) = (self.rank.min(other.rank), self.rank.max(other.rank));
-        if rows == 0 {
-            return Ok(0.0);
-        }
-        // The smaller side first.
-        let (f, g) = if self.rank <= other.rank { (&self.f, &other.f) } else { (&other.f, &self.f) };
-        let mut product = Mat::zeros(rows, columns);
-        matmul(product.as_mut(), Accum::Replace, f.transpose(), g.as_ref(), 1.0, all_threads());
-        let mut gram = Mat::zeros(rows, rows);
-        let (whole, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
-        triangular_matmul(
-            gram.as_mut(),
-            lower,
-            Accum::Replace,
-            product.as_ref(),
-            whole,
-            product.transpose(),
-            whole,
-            1.0,
-            all_threads(),
-        );
-        if let Some(sum) = sum_of_roots(&Band::reduced_from(gram), ZERO_SHARE) {
-            return Ok(sum);
-        }
-        let none = ComputeSvdVectors::No;
-        let params = faer::Spec::default();
-        let scratch = svd_scratch::<f64>(rows, columns, none, none, FIXED_PARTS, params);
-        let mut memory = MemBuffer::new(scratch);
-        let mut values = vec![0.0; rows];
-        let into = DiagMut::from_slice_mut(&mut values);
-        let stack = MemStack::new(&mut memory);
-        svd(product.as_ref(), into, None, None, FIXED_PARTS, stack, params)
-            .map_err(|_| MetricsError::NoConvergence { what: "the singular values of F^T G" })?;
-        Ok(values.iter().sum())
+    // The smaller side first.
+    let (f, g) = if a.rank <= b.rank { (&a.f, &b.f) } else { (&b.f, &a.f) };
+    let mut product = Mat::zeros(rows, columns);
+    matmul(product.as_mut(), Accum::Replace, f.transpose(), g.as_ref(), 1.0, all_threads());
+    let mut gram = Mat::zeros(rows, rows);
+    let (whole, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
+    triangular_matmul(
+        gram.as_mut(),
+        lower,
+        Accum::Replace,
+        product.as_ref(),
+        whole,
+        product.transpose(),
+        whole,
+        1.0,
+        all_threads(),
+    );
+    if let Some(sum) = sum_of_roots(&Band::reduced_from(gram), ZERO_SHARE) {
+        return Ok(sum);
     }
+    let none = ComputeSvdVectors::No;
+    let params = faer::Spec::default();
+    let scratch = svd_scratch::<f64>(rows, columns, none, none, FIXED_PARTS, params);
+    let mut memory = MemBuffer::new(scratch);
+    let mut values = vec![0.0; rows];
+    let into = DiagMut::from_slice_mut(&mut values);
+    let stack = MemStack::new(&mut memory);
+    svd(product.as_ref(), into, None, None, FIXED_PARTS, stack, params)
+        .map_err(|_| MetricsError::NoConvergence { what: "the singular values of F^T G" })?;
+    Ok(values.iter().sum())
 }

@@ -3,22 +3,27 @@
 use ndarray::{Array1, Array2, ArrayView2};
 use ndarray_linalg::{Eigh as _, UPLO};
 
-use super::{TraceOfRoot, not_a_covariance};
-use crate::MetricsError;
+use super::{TraceOfRoot, allowed_below_zero};
+use crate::{MetricsError, Side};
 
-/// An eigenvalue below this share of the largest is taken for 0 with an error in it; one as far below 0 is an error.
+/// An eigenvalue below this share of the largest is taken for 0 with an error in it.
 const ZERO_SHARE: f64 = 1e-12;
-const NEGATIVE_SHARE: f64 = 1e-7;
 
 /// Of the symmetric matrices `a` and `b`, of one size, which must not have negative eigenvalues beyond rounding.
 pub(crate) fn trace_of_root(
     a: &ArrayView2<'_, f64>,
     b: &ArrayView2<'_, f64>,
 ) -> Result<TraceOfRoot, MetricsError> {
-    let (a_values, vectors) = eigen(a, "the eigenvalues of a covariance")?;
-    let (b_values, _) = eigen(b, "the eigenvalues of a covariance")?;
+    let [of_a, of_b] = [a, b].map(|matrix| matrix.diag().iter().copied().fold(0.0_f64, f64::max));
+    let what = "the eigenvalues of a covariance";
+    let (a_values, vectors) =
+        eigen(a, of_a, allowed_below_zero(of_a, of_b), what).map_err(|error| error.of_side(Side::Real))?;
+    let (b_values, _) =
+        eigen(b, of_b, allowed_below_zero(of_b, of_a), what).map_err(|error| error.of_side(Side::Fake))?;
     let root = vectors.dot(&Array2::from_diag(&a_values.mapv(f64::sqrt))).dot(&vectors.t());
-    let (values, _) = eigen(&root.dot(b).dot(&root).view(), "the eigenvalues of a product of covariances")?;
+    let product = root.dot(b).dot(&root);
+    let what = "the eigenvalues of a product of covariances";
+    let (values, _) = eigen(&product.view(), of_a * of_b, f64::INFINITY, what)?;
     let positive = |values: &Array1<f64>| values.iter().all(|&value| value > 0.0);
     Ok(TraceOfRoot {
         trace: values.iter().map(|value| value.sqrt()).sum(),
@@ -29,12 +34,14 @@ pub(crate) fn trace_of_root(
 /// Eigenvalues, of which those that are rounding are 0, and vectors.
 fn eigen(
     matrix: &ArrayView2<'_, f64>,
+    largest_variance: f64,
+    allowed: f64,
     what: &'static str,
 ) -> Result<(Array1<f64>, Array2<f64>), MetricsError> {
     let (values, vectors) = matrix.eigh(UPLO::Lower).map_err(|_| MetricsError::NoConvergence { what })?;
-    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(*value));
-    if values.iter().any(|&value| value < -NEGATIVE_SHARE * largest) {
-        return Err(not_a_covariance());
+    let (least, largest) = values.iter().fold((0.0_f64, 0.0_f64), |(l, m), v| (l.min(*v), m.max(*v)));
+    if least < -allowed {
+        return Err(MetricsError::NotACovariance { least, allowed: -allowed, largest_variance });
     }
     let cut = |value: f64| if value > ZERO_SHARE * largest { value } else { 0.0 };
     Ok((values.mapv(cut), vectors))

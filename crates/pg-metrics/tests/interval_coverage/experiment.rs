@@ -8,9 +8,9 @@ use std::f64::consts::TAU;
 use ndarray::Array2;
 use pg_image::Planar;
 use pg_metrics::{
-    BOOTSTRAP_REPLICATES, ConfidenceInterval, FeatureGaussian, FeatureSide, ImagePair, KernelDistance,
-    KernelSubsets, SwdSettings, consecutive_pairs, diversity, drawn_pairs, frechet_distance,
-    frechet_interval, frechet_replicate, inception_score, ms_ssim, precision_recall, sliced_wasserstein,
+    ConfidenceInterval, FeatureGaussian, FeatureSide, FrechetHalves, ImagePair, KernelDistance,
+    KernelSubsets, SwdSettings, consecutive_pairs, diversity, drawn_pairs, frechet_distance, inception_score,
+    ms_ssim, precision_recall, sliced_wasserstein,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -154,16 +154,17 @@ pub(crate) fn of_features(
                 let gaussian = |set| FeatureGaussian::of(set).expect("two images");
                 let distance = frechet_distance(&gaussian(&real), &gaussian(&fake)).expect("features");
                 let sides = (FeatureSide::Rows(&real), FeatureSide::Rows(&fake));
-                let replicate = |i| frechet_replicate(sides.0, sides.1, seed, i).expect("features");
-                let replicates: Vec<f64> = (0..BOOTSTRAP_REPLICATES).map(replicate).collect();
-                (distance.distance, frechet_interval(distance.distance, &replicates))
+                let halves = FrechetHalves::new(sides.0, sides.1).expect("four images");
+                let pairs: Result<Vec<_>, _> = (0..halves.count()).map(|i| halves.pair(i)).collect();
+                let interval = halves.interval(distance.distance, &pairs.expect("features"));
+                (distance.distance, interval)
             }
             FeatureMetric::Kernel(count) => {
                 let subsets = KernelSubsets { count, size: image_count / 2, seed };
                 let mut distance = KernelDistance::new(&real, &fake).expect("features");
                 (0..count).for_each(|i| distance.add_drawn(subsets, i).expect("features"));
                 let score = distance.finish().expect("subsets");
-                (score.mean, score.interval)
+                (score.mean, score.interval.expect("enough images"))
             }
             FeatureMetric::Precision => {
                 let found = precision_recall(&real, &fake, 3, &mut || Ok(())).expect("features");

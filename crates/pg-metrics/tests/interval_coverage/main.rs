@@ -33,6 +33,21 @@ fn frechet_distance_of_features() {
 }
 
 #[test]
+fn frechet_distance_of_features_of_one_source() {
+    assert_near_95_percent(&of_features(FeatureMetric::Frechet, 8, 300, 0.0, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn frechet_distance_of_features_that_are_near() {
+    assert_near_95_percent(&of_features(FeatureMetric::Frechet, 8, 300, 0.1, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
+fn frechet_distance_of_fewer_images_than_features() {
+    assert_near_95_percent(&of_features(FeatureMetric::Frechet, 24, 20, 0.5, TRIALS, TRUTH_RUNS));
+}
+
+#[test]
 fn kernel_distance_of_features() {
     assert_near_95_percent(&of_features(FeatureMetric::Kernel(20), 8, 120, 0.5, TRIALS, TRUTH_RUNS));
 }

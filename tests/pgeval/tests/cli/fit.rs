@@ -99,10 +99,10 @@ fn images_that_are_all_alike_give_numbers() {
 }
 
 #[test]
-fn the_floor_is_that_of_the_two_halves_of_real() {
+fn the_floor_is_of_the_score_s_own_number_of_images_where_real_has_twice_as_many() {
     let sandbox = Sandbox::new();
     draw_folder(&sandbox, "real", 9, 32, 0);
-    draw_folder(&sandbox, "fake", 8, 32, 50);
+    draw_folder(&sandbox, "fake", 4, 32, 50);
     let run = |more: &[&str]| {
         let arguments = [&["swd", "real", "fake"][..], &SMALL, more].concat();
         pgeval(&sandbox, &arguments).with_status(0).stdout
@@ -110,12 +110,52 @@ fn the_floor_is_that_of_the_two_halves_of_real() {
     let result: serde_json::Value = serde_json::from_str(&run(&["--json", "--floor"])).unwrap();
     let floor = &result["floor"];
     assert_eq!(floor["counts"], serde_json::json!({ "even": 4, "odd": 4 }));
+    assert_eq!((&floor["images"], &floor["comparable"]), (&4.into(), &true.into()));
+    assert_eq!(result["counts"], serde_json::json!({ "real": 4, "fake": 4 }));
+    assert_eq!(result["provenance"]["counts"]["images_read"], 12);
     let mean: f64 =
         floor["levels"].as_array().unwrap().iter().map(|l| l["value"].as_f64().unwrap()).sum::<f64>() / 2.0;
     assert!((floor["value"].as_f64().unwrap() - mean).abs() < 1e-9);
     let table = run(&["--floor"]);
     assert!(table.contains("floor 4 real images against 4 others"), "{table}");
-    assert!(!run(&[]).contains("floor"));
-    let stderr = pgeval(&sandbox, &["swd", "real", "fake", "--floor", "--images", "3"]).with_status(2).stderr;
+    assert!(table.contains("interval         floor"), "{table}");
+    assert!(!run(&[]).contains("loor"));
+}
+
+#[test]
+fn a_floor_of_fewer_images_is_not_compared_with_the_score() {
+    let sandbox = Sandbox::new();
+    draw_folder(&sandbox, "real", 9, 32, 0);
+    draw_folder(&sandbox, "fake", 8, 32, 50);
+    let run = |command: &str, more: &[&str]| {
+        let arguments = [&[command, "real", "fake"][..], &SMALL, more].concat();
+        pgeval(&sandbox, &arguments).with_status(0).stdout
+    };
+    let result: serde_json::Value = serde_json::from_str(&run("swd", &["--json", "--floor"])).unwrap();
+    let floor = &result["floor"];
+    assert_eq!(floor["counts"], serde_json::json!({ "even": 4, "odd": 4 }));
+    assert_eq!((&floor["images"], &floor["comparable"]), (&4.into(), &false.into()));
+    let table = run("swd", &["--floor"]);
+    assert!(
+        table.contains(
+            "Floor, of 4 real images against 4 others: not comparable with the score, which is of 8 a side"
+        ),
+        "{table}"
+    );
+    assert!(!table.contains("interval         floor"), "{table}");
+    let table = run("all", &["--floor", "-o", "r.json", "--report", "page.html"]);
+    assert!(table.contains("of 4 images a side: not comparable"), "{table}");
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("of 4 images a side: not comparable with the value"));
+    // MS-SSIM's floor is of as many images as its value.
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(sandbox.path("r.json")).unwrap()).unwrap();
+    assert_eq!(result["metrics"][1]["floor"]["comparable"], true);
+    // With fewer asked for, REAL has enough.
+    let three: serde_json::Value =
+        serde_json::from_str(&run("swd", &["--json", "--floor", "--images", "3"])).unwrap();
+    assert_eq!((&three["floor"]["images"], &three["floor"]["comparable"]), (&3.into(), &true.into()));
+    draw_folder(&sandbox, "three", 3, 32, 0);
+    let stderr = pgeval(&sandbox, &["swd", "three", "fake", "--floor"]).with_status(2).stderr;
     assert!(stderr.contains("at least 4 images, there are 3"), "{stderr}");
 }

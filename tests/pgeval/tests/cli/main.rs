@@ -5,6 +5,7 @@
 mod all;
 mod bad_inputs;
 mod datasets;
+mod edges;
 mod external_weights;
 mod fit;
 mod gate;

@@ -34,7 +34,10 @@ fn a_statistics_file_scores_as_the_images_that_it_was_made_from() {
     assert_eq!(about["images"], 9);
     let bytes = std::fs::metadata(sandbox.path("real.pgstats")).unwrap().len();
     assert_eq!(about["bytes"].as_u64(), Some(bytes));
-    for more in [&[][..], &["--floor"], &["--images", "6"], &["--levels", "..32"]] {
+    // The floor of 4 images a side takes images of REAL that the score does not.
+    for more in
+        [&[][..], &["--floor"], &["--floor", "--images", "4"], &["--images", "6"], &["--levels", "..32"]]
+    {
         let (images, stats) = (score(&sandbox, "real", more), score(&sandbox, "real.pgstats", more));
         for member in ["value", "levels", "interval", "floor", "counts"] {
             assert_eq!(images[member], stats[member], "{member} with {more:?}");

@@ -11,7 +11,7 @@ use crate::features::say_once;
 use crate::metric_result::{MetricResult, members, provenance};
 
 pub(super) fn show(args: &LsArgs, found: &Found, notes: StderrNotes) -> Result<ExitStatus> {
-    let result = result(args, found);
+    let result = result(args, found).checked()?;
     say_once(std::slice::from_ref(&result), &[], notes);
     if args.latents.json {
         Output.json(&result)?;
@@ -74,6 +74,7 @@ fn result(args: &LsArgs, found: &Found) -> MetricResult {
         direction: "lower",
         levels: Vec::new(),
         interval: Some(found.score.separability.interval),
+        interval_unknown: None,
         floor: None,
         extrapolated: None,
         attributes: attributes(found),

@@ -2,9 +2,10 @@
 
 use pg_cli::Output;
 use pg_metrics::{ConfidenceInterval, PATCH_PX, SwdScore};
+use pg_report::{half_width, with_interval, with_noise};
 use serde_json::json;
 
-use super::sides::{Scored, Sides};
+use super::sides::{Floor, Scored, Sides};
 use crate::args::SwdArgs;
 use crate::features::of_images;
 use crate::metric_result::{FloorValue, LevelValue, MetricResult, members, provenance};
@@ -32,6 +33,7 @@ pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
         direction: "lower",
         levels: levels(&scored.score),
         interval: Some(scored.score.interval),
+        interval_unknown: None,
         extrapolated: None,
         attributes: Vec::new(),
         floor: scored.floor.as_ref().map(|floor| FloorValue {
@@ -39,6 +41,8 @@ pub(crate) fn result(scored: &Scored, args: &SwdArgs, sides: &Sides) -> MetricRe
             interval: floor.score.interval,
             levels: levels(&floor.score),
             definition: "even against odd images of REAL",
+            images: floor.image_count,
+            comparable: floor.image_count == count,
             counts: members(json!({ "even": floor.image_count, "odd": floor.image_count })),
         }),
         counts: members(json!({ "real": count, "fake": count })),
@@ -70,26 +74,12 @@ fn levels(score: &SwdScore) -> Vec<LevelValue> {
 }
 
 pub(super) fn print_table(scored: &Scored, args: &SwdArgs, sides: &Sides) -> std::io::Result<()> {
-    let (score, floor) = (&scored.score, scored.floor.as_ref().map(|floor| &floor.score));
+    let score = &scored.score;
+    // Beside the score only where both are of as many images.
+    let beside = scored.floor.as_ref().filter(|floor| floor.image_count == sides.image_count);
     Output.line("Sliced Wasserstein distance, x1e-3 (lower is nearer)")?;
     Output.line("")?;
-    let heading = if floor.is_some() { "         floor" } else { "" };
-    Output.line(format_args!("  level        value    95 % interval{heading}"))?;
-    let row = |name: &str, value: f64, interval: ConfidenceInterval, floor: Option<f64>| {
-        let interval = format!("{:.2} to {:.2}", interval.low, interval.high);
-        match floor {
-            Some(floor) => {
-                Output.line(format_args!("  {name:<9}{value:>9.2}    {interval:<16}{floor:>11.2}"))
-            }
-            None => Output.line(format_args!("  {name:<9}{value:>9.2}    {interval}")),
-        }
-    };
-    for (i, level) in score.levels.iter().enumerate() {
-        let name = format!("{0}x{0}", level.resolution_px);
-        let floor = floor.and_then(|floor| floor.levels.get(i));
-        row(&name, level.value, level.interval, floor.map(|level| level.value))?;
-    }
-    row("average", score.value, score.interval, floor.map(|floor| floor.value))?;
+    print_levels(score, beside.map(|floor| &floor.score))?;
     Output.line("")?;
     let sets = [
         ("real", sides.real.len(), sides.real.argument()),
@@ -98,11 +88,56 @@ pub(super) fn print_table(scored: &Scored, args: &SwdArgs, sides: &Sides) -> std
     for (role, len, argument) in sets {
         Output.line(format_args!("  {role}  {} of {len} images, {argument}", sides.image_count))?;
     }
-    if let Some(floor) = &scored.floor {
-        Output.line(format_args!("  floor {} real images against {0} others", floor.image_count))?;
+    match (&scored.floor, beside) {
+        (Some(floor), Some(_)) => {
+            Output.line(format_args!("  floor {} real images against {0} others", floor.image_count))?;
+        }
+        (Some(floor), None) => {
+            print_levels_of_floor(floor, sides)?;
+        }
+        (None, _) => {}
     }
     Output.line(format_args!(
         "  {} patches per image and level, {} x {} directions, seed {}",
         args.protocol.patches_per_image, args.repeats, args.directions_per_repeat, args.protocol.seed
     ))
+}
+
+fn print_levels(score: &SwdScore, floor: Option<&SwdScore>) -> std::io::Result<()> {
+    let heading = if floor.is_some() { "         floor" } else { "" };
+    Output.line(format_args!("  level        value    95 % interval{heading}"))?;
+    let row = |name: &str, value: f64, interval: ConfidenceInterval, floor: Option<f64>| {
+        let noise = half_width(value, interval);
+        let (value, interval) = with_interval(value, Some(interval));
+        let interval = interval.unwrap_or_default();
+        match floor.map(|floor| with_noise(floor, noise)) {
+            Some(floor) => Output.line(format_args!("  {name:<9}{value:>9}    {interval:<16}{floor:>11}")),
+            None => Output.line(format_args!("  {name:<9}{value:>9}    {interval}")),
+        }
+    };
+    for (i, level) in score.levels.iter().enumerate() {
+        let name = format!("{0}x{0}", level.resolution_px);
+        let floor = floor.and_then(|floor| floor.levels.get(i));
+        row(&name, level.value, level.interval, floor.map(|level| level.value))?;
+    }
+    row("average", score.value, score.interval, floor.map(|floor| floor.value))
+}
+
+/// A floor of another number of images, apart from the score.
+fn print_levels_of_floor(floor: &Floor, sides: &Sides) -> std::io::Result<()> {
+    Output.line("")?;
+    Output.line(format_args!(
+        "Floor, of {} real images against {0} others: not comparable with the score, which is of {} a side",
+        floor.image_count, sides.image_count
+    ))?;
+    Output.line(format_args!(
+        "(REAL {} holds {} images; of {} a comparable floor takes {})",
+        sides.real.argument(),
+        sides.real.len(),
+        sides.image_count,
+        2 * sides.image_count
+    ))?;
+    Output.line("")?;
+    print_levels(&floor.score, None)?;
+    Output.line("")
 }

@@ -3,20 +3,23 @@
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
 use pg_image::Planar;
-use pg_metrics::{
-    FeatureExtractor, Side, SwdLayout, SwdScore, SwdSettings, compare_level, summarise, swd_resolutions,
-};
+use pg_metrics::{Side, SwdLayout, SwdScore, SwdSettings, compare_level, summarise, swd_resolutions};
 use pg_stats::{Stats, StatsProtocol, SwdProtocol};
 
 use super::reference::Reference;
 use crate::args::SwdArgs;
 use crate::commands::nothing_kept;
-use crate::described::{check_size, compared_levels, describe, described_in_scratch};
+use crate::described::{
+    Extraction, NetworkFaults, Source, check_size, compared_levels, describe, described_in_scratch,
+};
 use crate::features::{Network, of_images};
 use crate::image_set::ImageSet;
 
 /// Called with every image that was read.
 pub(crate) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
+
+/// The descriptors of a set at a level.
+type Descriptors<'a> = dyn Fn(usize) -> Result<Vec<f32>> + 'a;
 
 /// What is compared.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Sides {
     pub(crate) fake: ImageSet,
     /// The first images of each side that count.
     pub(crate) image_count: usize,
+    /// Images of each of the two sets of REAL whose distance is the floor, where that is asked for.
+    floor_count: Option<usize>,
     layout: SwdLayout,
 }
 
@@ -35,11 +40,11 @@ pub(crate) struct Scored {
     pub(super) floor: Option<Floor>,
 }
 
-/// The distance between two halves of the real images.
+/// The distance between two sets of the real images.
 #[derive(Debug)]
 pub(crate) struct Floor {
     pub(super) score: SwdScore,
-    /// Images of each half.
+    /// Images of each set.
     pub(super) image_count: usize,
 }
 
@@ -63,10 +68,12 @@ impl Sides {
             );
         }
         let layout = SwdLayout::new(resolution_px, &compared, &args.settings())?;
-        Ok(Self { real, fake, image_count, layout })
+        let floor_count = args.floor.then(|| floor_count(real.len(), image_count)).transpose()?;
+        Ok(Self { real, fake, image_count, floor_count, layout })
     }
 
-    /// Reads every image once, and brings it through `network`; `see` gets it too, from several threads.
+    /// Reads every image once, and brings it through `network`; `see` gets it too, from several threads. Images of REAL that
+    /// only the floor needs are neither brought nor shown. Outputs that are not finite are noted among the faults.
     pub(crate) fn describe(
         self,
         args: &SwdArgs,
@@ -75,23 +82,44 @@ impl Sides {
         interrupt: &Interrupt,
         see: &Seen<'_>,
     ) -> Result<Described> {
-        let swd = SwdProtocol::new(&self.layout, args.protocol.seed);
-        let protocol =
-            StatsProtocol { swd: Some(swd), network: network.map(|network| network.protocol.clone()) };
-        let extractor = network.map(|network| &network.extractor as &dyn FeatureExtractor);
+        let swd = Some(SwdProtocol::new(&self.layout, args.protocol.seed));
+        let with_network =
+            StatsProtocol { swd: swd.clone(), network: network.map(|network| network.protocol.clone()) };
+        let faults = NetworkFaults::default();
+        let extraction =
+            network.map(|network| Extraction { extractor: &network.extractor, faults: Some(&faults) });
         let progress =
             Progress::new(common.progress_style(), "describe", "images", self.images_read() as u64);
-        let collect = |side, set: &ImageSet| -> Result<Stats> {
-            let writer = described_in_scratch(protocol.clone(), side, self.image_count)?;
-            describe(&writer, (set, 0), extractor, &progress, interrupt, &|index, image| {
+        let collect = |side: Side, set: &ImageSet| -> Result<Stats> {
+            let writer = described_in_scratch(with_network.clone(), side, self.image_count)?;
+            let role = if side == Side::Real { "REAL" } else { "FAKE" };
+            let source = Source { role, set, first: 0 };
+            describe(&writer, source, extraction, &progress, interrupt, &|index, image| {
                 see(side, index, image)
             })?;
             writer.finish().context("keep what was found in the images")
         };
+        let collect_more = |set: &ImageSet| -> Result<Stats> {
+            let writer = described_in_scratch(
+                StatsProtocol { swd, network: None },
+                Side::Real,
+                self.more_for_floor(),
+            )?;
+            let source = Source { role: "REAL", set, first: self.image_count };
+            describe(&writer, source, None, &progress, interrupt, &|_, _| Ok(()))?;
+            writer.finish().context("keep what was found in the images")
+        };
         let made = self.real.images().map(|set| collect(Side::Real, set)).transpose()?;
+        let more = self.real.images().filter(|_| self.more_for_floor() > 0);
+        let more = more.map(collect_more).transpose()?;
         let fake = collect(Side::Fake, &self.fake)?;
         progress.finish();
-        Ok(Described { sides: self, real: made, fake })
+        Ok(Described { sides: self, real: made, more, fake, faults })
+    }
+
+    /// Images of REAL behind those that count which the floor needs.
+    fn more_for_floor(&self) -> usize {
+        self.floor_count.map_or(0, |each| (2 * each).saturating_sub(self.image_count))
     }
 
     pub(super) fn layout(&self) -> &SwdLayout {
@@ -100,7 +128,7 @@ impl Sides {
 
     /// Number of images decoded.
     pub(crate) fn images_read(&self) -> usize {
-        self.real.images().map_or(1, |_| 2) * self.image_count
+        self.real.images().map_or(0, |_| self.image_count + self.more_for_floor()) + self.image_count
     }
 
     /// The sides that hold images, by their arguments' names.
@@ -122,7 +150,11 @@ pub(crate) struct Described {
     pub(crate) sides: Sides,
     /// Of images; a statistics file is in `sides`.
     pub(crate) real: Option<Stats>,
+    /// Of images of REAL that only the floor needs, behind those of `real`.
+    more: Option<Stats>,
     pub(crate) fake: Stats,
+    /// What the network said that no metric can take.
+    pub(crate) faults: NetworkFaults,
 }
 
 impl Described {
@@ -134,28 +166,44 @@ impl Described {
             (None, Reference::Stats(stats, _)) => stats,
             (None, Reference::Images(_)) => bail!("the images of REAL were not read"),
         };
-        let halves = self.halves(args)?;
         let levels = self.sides.layout.compared_px();
-        let passes = if halves.is_some() { 2 } else { 1 };
+        let passes = if self.sides.floor_count.is_some() { 2 } else { 1 };
         let progress =
             Progress::new(common.progress_style(), "compare", "levels", passes * levels.len() as u64);
-        let compare = |sides: [(&Stats, &[usize]); 2]| -> Result<SwdScore> {
+        let compare = |sides: [&Descriptors<'_>; 2]| -> Result<SwdScore> {
             self.compare(sides, &settings, &progress, interrupt)
         };
         let all: Vec<usize> = (0..self.sides.image_count).collect();
-        let score = compare([(real, &all), (&self.fake, &all)])?;
-        let floor = halves.map(|[even, odd]| -> Result<Floor> {
-            Ok(Floor { score: compare([(real, &even), (real, &odd)])?, image_count: even.len() })
+        let score = compare([&|px: usize| Ok(real.descriptors(px, &all)?), &|px: usize| {
+            Ok(self.fake.descriptors(px, &all)?)
+        }])?;
+        let floor = self.sides.floor_count.map(|image_count| -> Result<Floor> {
+            let [even, odd] = [0, 1].map(|first| (0..image_count).map(|i| 2 * i + first).collect::<Vec<_>>());
+            let score = compare([&|px: usize| self.real_descriptors(real, px, &even), &|px: usize| {
+                self.real_descriptors(real, px, &odd)
+            }])?;
+            Ok(Floor { score, image_count })
         });
         let floor = floor.transpose()?;
         progress.finish();
         Ok(Scored { score, floor })
     }
 
+    /// Of the images `indices` of REAL, rising, of which the last may be among those of the floor alone.
+    fn real_descriptors(&self, real: &Stats, px: usize, indices: &[usize]) -> Result<Vec<f32>> {
+        let Some(more) = &self.more else { return Ok(real.descriptors(px, indices)?) };
+        let first = self.sides.image_count;
+        let (here, there) = indices.split_at(indices.partition_point(|&index| index < first));
+        let mut descriptors = real.descriptors(px, here)?;
+        let there: Vec<usize> = there.iter().map(|index| index - first).collect();
+        descriptors.extend(more.descriptors(px, &there)?);
+        Ok(descriptors)
+    }
+
     /// One level at a time: what they hold at once is all that is in memory.
     fn compare(
         &self,
-        [a, b]: [(&Stats, &[usize]); 2],
+        [a, b]: [&Descriptors<'_>; 2],
         settings: &SwdSettings,
         progress: &Progress,
         interrupt: &Interrupt,
@@ -163,27 +211,20 @@ impl Described {
         let mut levels = Vec::new();
         for &px in self.sides.layout.compared_px() {
             interrupt.check(nothing_kept)?;
-            let (a, b) = (a.0.descriptors(px, a.1)?, b.0.descriptors(px, b.1)?);
-            levels.push(compare_level(a, b, px, settings)?);
+            levels.push(compare_level(a(px)?, b(px)?, px, settings)?);
             progress.advance(1);
         }
         Ok(summarise(&levels))
     }
+}
 
-    /// The real images of even and of odd number, where the floor is asked for; as many of each.
-    fn halves(&self, args: &SwdArgs) -> Result<Option<[Vec<usize>; 2]>> {
-        if !args.floor {
-            return Ok(None);
-        }
-        let half = self.sides.image_count / 2;
-        if half < 2 {
-            bail!(
-                "--floor compares two halves of REAL: it needs at least 4 images, there are {}",
-                self.sides.image_count
-            );
-        }
-        Ok(Some([0, 1].map(|first| (0..half).map(|i| 2 * i + first).collect())))
+/// As many images in each of the two sets of the floor as the score has, if REAL has twice as many; else half of REAL.
+fn floor_count(real_len: usize, image_count: usize) -> Result<usize> {
+    let each = (real_len / 2).min(image_count);
+    if each < 2 {
+        bail!("--floor compares two sets of REAL: it needs at least 4 images, there are {real_len}");
     }
+    Ok(each)
 }
 
 fn common_resolution(real: &Reference, fake: &ImageSet) -> Result<usize> {
