@@ -6,10 +6,12 @@ mod atomic;
 mod decoding;
 mod encoding;
 mod errors;
-mod jpeg_markers;
+mod flattening;
+mod jpeg;
 mod listing;
 mod png_chunks;
 mod signature;
+mod tiff_samples;
 
 pub use atomic::{put_in_place, write_atomically};
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};

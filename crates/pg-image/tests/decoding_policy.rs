@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 use pg_image::Raster;
-use pg_image::files::{DecodeLimits, decode};
+use pg_image::files::{DecodeLimits, FilesError, decode};
 use pg_testkit::golden::fixture;
 
 fn picture(name: &str) -> Raster {
@@ -63,4 +63,50 @@ fn transparent_pictures_are_laid_over_white() {
 fn colour_profiles_change_nothing() {
     alike("icc.png", &picture("upright.png"), 0);
     alike("icc.jpg", &picture("exif_1.jpg"), 0);
+}
+
+#[test]
+fn every_kind_of_alpha_is_laid_over_white_once() {
+    for colours in ["rgb", "grey"] {
+        let over_white = picture(&format!("alpha/over_white_{colours}.png"));
+        let without = picture(&format!("alpha/without_alpha_{colours}.png"));
+        for depth in [8, 16] {
+            let name = |kind: &str| format!("alpha/{colours}_{depth}_{kind}.tif");
+            alike(&name("assocalpha"), &over_white, 1);
+            alike(&name("unassalpha"), &over_white, 1);
+            alike(&name("unspecified"), &without, 0);
+        }
+    }
+    let over_white = picture("alpha/over_white_rgb.png");
+    for name in ["rgb_32_assocalpha.tif", "rgba.png", "rgba_16.png", "rgba.webp"] {
+        alike(&format!("alpha/{name}"), &over_white, 1);
+    }
+    alike("alpha/grey_alpha_16.png", &picture("alpha/over_white_grey.png"), 1);
+    // The decoder stops before an alpha that is not the first extra sample.
+    let error = decode(&fixture("decoding/alpha/rgb_8_two_extra.tif"), &DecodeLimits::default()).unwrap_err();
+    assert!(matches!(error, FilesError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("alpha is not the first extra sample"), "{error}");
+}
+
+#[test]
+fn one_transparent_colour_becomes_white_and_no_other() {
+    for (name, without) in [("rgb_16_one_colour.png", "rgb"), ("grey_16_one_colour.png", "grey")] {
+        let (found, without) =
+            (picture(&format!("alpha/{name}")), picture(&format!("alpha/without_alpha_{without}.png")));
+        let channels = found.channels();
+        assert_eq!(channels, without.channels(), "{name}");
+        let (found, without) = (found.data().chunks_exact(channels), without.data().chunks_exact(channels));
+        for (i, (found, without)) in found.zip(without).enumerate() {
+            let (x, y) = (i % 24, i / 24);
+            // The grey picture has the same value in every row.
+            let white = x == 5 && (channels == 1 || y == 7);
+            let expected = if white { [255; 3] } else { [0, 1, 2].map(|c| without[c.min(channels - 1)]) };
+            assert_eq!(found, &expected[..channels], "{name} at {x}, {y}");
+        }
+    }
+    let gif = picture("alpha/one_colour.gif");
+    for (i, pixel) in gif.data().chunks_exact(3).enumerate() {
+        let stripe = [[200, 30, 30], [30, 200, 30], [255, 255, 255], [90, 90, 90]][i % 24 / 6];
+        assert_eq!(pixel, stripe);
+    }
 }

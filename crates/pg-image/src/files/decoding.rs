@@ -6,10 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::error::{ImageError, LimitErrorKind};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use tiff::TiffError;
 
+use super::flattening::flatten;
 use super::signature::{name as format_name, sniff};
-use super::{FilesError, jpeg_markers, png_chunks};
+use super::tiff_samples::{ExtraSamples, TiffFault};
+use super::{FilesError, jpeg, png_chunks};
 use crate::Raster;
 
 /// What a decoder may use up before a file is refused.
@@ -31,8 +35,8 @@ impl Default for DecodeLimits {
 /// The photo in the file `path`: u8 `[H,W,C]`, grey (C = 1) or RGB (C = 3).
 ///
 /// Policy: the format is told by content; an EXIF orientation is applied; 16-bit samples become
-/// round(v/257); transparent pixels are laid over white; palettes, YCbCr and CMYK come as RGB from the
-/// decoder; the first frame of an animation counts; ICC profiles are ignored, samples are taken as sRGB.
+/// round(v/257); transparent pixels are laid over white, colours that are multiplied by their alpha already
+/// as they are; palettes, YCbCr and CMYK become RGB; the first frame of an animation counts; ICC profiles are ignored, samples are taken as sRGB.
 /// A file that ends early is an error for every format, never a half-grey picture.
 ///
 /// # Errors
@@ -97,11 +101,7 @@ pub fn decode_bytes(
         return Err(FilesError::UnknownFormat { path: path.to_owned(), found: first_bytes(bytes) });
     };
     if format == ImageFormat::Jpeg {
-        jpeg_markers::check_complete(bytes).map_err(|detail| FilesError::Truncated {
-            path: path.to_owned(),
-            format: format_name(format),
-            detail,
-        })?;
+        return decode_jpeg(bytes, path, limits);
     }
     if format == ImageFormat::Png {
         png_chunks::check_palette(bytes).map_err(|detail| FilesError::Damaged {
@@ -110,74 +110,140 @@ pub fn decode_bytes(
             detail,
         })?;
     }
+    if format == ImageFormat::Tiff
+        && let Some(decoded) = decode_tiff_with_extra_samples(bytes, path, limits)
+    {
+        return decoded;
+    }
+    decode_by_image_crate(bytes, path, format, limits)
+}
+
+/// `None` for TIFF files that the `image` crate reads rightly.
+fn decode_tiff_with_extra_samples(
+    bytes: &[u8],
+    path: &Path,
+    limits: &DecodeLimits,
+) -> Option<Result<Raster, FilesError>> {
+    let format = ImageFormat::Tiff;
+    let refuse = |fault: TiffFault| describe_tiff(path, fault);
+    let read = AssertUnwindSafe(|| {
+        // What is wrong with the directory, the `image` crate finds as well.
+        let mut file = ExtraSamples::find(bytes).ok()??;
+        let size = file.size().map_err(refuse).and_then(|(width, height)| {
+            check_pixels(path, width, height, limits).map(|pixels| (width, height, pixels))
+        });
+        let (width, height, pixels) = match size {
+            Ok(size) => size,
+            Err(error) => return Some(Err(error)),
+        };
+        let picture = file.read(working_space(pixels) as usize).map_err(refuse);
+        Some(
+            picture
+                .and_then(|picture| flatten(picture).ok_or_else(|| no_pixels(path, format, width, height))),
+        )
+    });
+    catch_unwind(read).unwrap_or_else(|_| Some(Err(decoder_failed(path, format))))
+}
+
+fn describe_tiff(path: &Path, fault: TiffFault) -> FilesError {
+    let (path, format) = (path.to_owned(), "TIFF");
+    let TiffFault::Decoder(error) = fault else {
+        let detail = "its alpha is not the first extra sample".to_owned();
+        return FilesError::Unsupported { path, format, detail };
+    };
+    let detail = error.to_string();
+    match error {
+        TiffError::UnsupportedError(_) => FilesError::Unsupported { path, format, detail },
+        TiffError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            FilesError::Truncated { path, format, detail: "expected more image data".to_owned() }
+        }
+        _ if is_early_end(&detail) => {
+            FilesError::Truncated { path, format, detail: "expected more image data".to_owned() }
+        }
+        _ => FilesError::Damaged { path, format, detail },
+    }
+}
+
+/// Bytes that a decoder may use: 16 hold the widest pixel (RGBA, f32); once for the picture, once for working
+/// space.
+fn working_space(pixels: u64) -> u64 {
+    pixels.saturating_mul(32).saturating_add(64 << 20)
+}
+
+fn decoder_failed(path: &Path, format: ImageFormat) -> FilesError {
+    FilesError::Damaged {
+        path: path.to_owned(),
+        format: format_name(format),
+        detail: "the decoder failed on it".to_owned(),
+    }
+}
+
+/// Of JPEG files the common ones go to the `image` crate's decoder, once all of the picture is known to be
+/// there; the others, and what that decoder refuses, to our own.
+fn decode_jpeg(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raster, FilesError> {
+    let refuse = |fault: jpeg::Fault| fault.of_file(path);
+    let header = jpeg::Header::read(bytes).map_err(refuse)?;
+    let (width, height) = header.size();
+    check_pixels(path, width as u32, height as u32, limits)?;
+    if header.is_common() && header.check().map_err(refuse)? == jpeg::Tables::InForceThroughout {
+        let decoded = decode_by_image_crate(bytes, path, ImageFormat::Jpeg, limits);
+        if decoded.is_ok() {
+            return decoded;
+        }
+    }
+    let (channels, samples) = header.decode().map_err(refuse)?;
+    let (width, height) = (width as u32, height as u32);
+    let picture = if channels == 1 {
+        GrayImage::from_raw(width, height, samples).map(DynamicImage::ImageLuma8)
+    } else {
+        RgbImage::from_raw(width, height, samples).map(DynamicImage::ImageRgb8)
+    };
+    let orientation = header.exif().and_then(Orientation::from_exif_chunk);
+    let turned = picture.and_then(|mut picture| {
+        picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+        flatten(picture)
+    });
+    turned.ok_or_else(|| no_pixels(path, ImageFormat::Jpeg, width, height))
+}
+
+fn decode_by_image_crate(
+    bytes: &[u8],
+    path: &Path,
+    format: ImageFormat,
+    limits: &DecodeLimits,
+) -> Result<Raster, FilesError> {
     let describe = |error: ImageError| describe(path, format, &error);
     let mut decoder =
         ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(describe)?;
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.max_pixels {
-        return Err(FilesError::TooManyPixels {
-            path: path.to_owned(),
-            width,
-            height,
-            pixels,
-            max_pixels: limits.max_pixels,
-        });
-    }
-    // 16 bytes hold the widest pixel (RGBA, f32); once for the picture, once for working space.
+    let pixels = check_pixels(path, width, height, limits)?;
     let mut decoder_limits = Limits::no_limits();
-    decoder_limits.max_alloc = Some(pixels.saturating_mul(32).saturating_add(64 << 20));
+    decoder_limits.max_alloc = Some(working_space(pixels));
     decoder.set_limits(decoder_limits).map_err(describe)?;
     let orientation = decoder.orientation().map_err(describe)?;
     // A decoder that panics on one file must not end a build of days.
     let decoded = catch_unwind(AssertUnwindSafe(|| DynamicImage::from_decoder(decoder)));
-    let mut picture = decoded
-        .map_err(|_| FilesError::Damaged {
-            path: path.to_owned(),
-            format: format_name(format),
-            detail: "the decoder failed on it".to_owned(),
-        })?
-        .map_err(describe)?;
+    let mut picture = decoded.map_err(|_| decoder_failed(path, format))?.map_err(describe)?;
     picture.apply_orientation(orientation);
-    flatten(picture).ok_or_else(|| FilesError::Damaged {
+    flatten(picture).ok_or_else(|| no_pixels(path, format, width, height))
+}
+
+/// Columns times rows, where they are not more than allowed.
+fn check_pixels(path: &Path, width: u32, height: u32, limits: &DecodeLimits) -> Result<u64, FilesError> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels <= limits.max_pixels {
+        return Ok(pixels);
+    }
+    let (path, max_pixels) = (path.to_owned(), limits.max_pixels);
+    Err(FilesError::TooManyPixels { path, width, height, pixels, max_pixels })
+}
+
+fn no_pixels(path: &Path, format: ImageFormat, width: u32, height: u32) -> FilesError {
+    FilesError::Damaged {
         path: path.to_owned(),
         format: format_name(format),
         detail: format!("expected at least one pixel, found {width}x{height}"),
-    })
-}
-
-/// 8 bits, grey or RGB, opaque.
-fn flatten(picture: DynamicImage) -> Option<Raster> {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let (channels, data) = match picture {
-        DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
-        DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
-        DynamicImage::ImageLuma16(p) => (1, p.iter().map(|&v| to_8_bits(v)).collect()),
-        DynamicImage::ImageRgb16(p) => (3, p.iter().map(|&v| to_8_bits(v)).collect()),
-        DynamicImage::ImageLumaA8(p) => (1, over_white::<2, u8>(p.as_raw(), 255)),
-        DynamicImage::ImageRgba8(p) => (3, over_white::<4, u8>(p.as_raw(), 255)),
-        DynamicImage::ImageLumaA16(p) => (1, over_white::<2, u16>(p.as_raw(), 65535)),
-        DynamicImage::ImageRgba16(p) => (3, over_white::<4, u16>(p.as_raw(), 65535)),
-        other => (3, over_white::<4, u16>(other.to_rgba16().as_raw(), 65535)),
-    };
-    Raster::from_data(width, height, channels, data).ok()
-}
-
-fn to_8_bits(value: u16) -> u8 {
-    ((u32::from(value) + 128) / 257) as u8
-}
-
-/// Lays pixels of N samples, the last one alpha, over white: round(255 (a c + (m - a) m) / m^2), m = `max`.
-fn over_white<const N: usize, T: Copy + Into<u64>>(samples: &[T], max: u64) -> Vec<u8> {
-    let mut flat = Vec::with_capacity(samples.len() / N * (N - 1));
-    for pixel in samples.chunks_exact(N) {
-        let alpha: u64 = pixel[N - 1].into();
-        for &sample in &pixel[..N - 1] {
-            let blended = alpha * sample.into() + (max - alpha) * max;
-            flat.push(((255 * blended + max * max / 2) / (max * max)) as u8);
-        }
     }
-    flat
 }
 
 fn first_bytes(bytes: &[u8]) -> String {
@@ -317,17 +383,6 @@ mod tests {
         let path = folder.path().join("a.png");
         std::fs::write(&path, encoded("png")).unwrap();
         assert!(matches!(decode(&path, &limits), Err(FilesError::TooManyBytes { .. })));
-    }
-
-    #[test]
-    fn alpha_is_laid_over_white() {
-        assert_eq!(over_white::<2, u8>(&[0, 0, 0, 255, 100, 128, 255, 7], 255), [255, 0, 177, 255]);
-        assert_eq!(over_white::<2, u16>(&[0, 0, 65535, 65535, 0, 65535], 65535), [255, 255, 0]);
-    }
-
-    #[test]
-    fn sixteen_bits_are_scaled_not_cut() {
-        assert_eq!([0, 128, 129, 257, 65535].map(to_8_bits), [0, 0, 1, 1, 255]);
     }
 
     #[test]
