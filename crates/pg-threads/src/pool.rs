@@ -10,6 +10,8 @@ use std::thread::{self, Thread};
 
 use crate::patience::Patience;
 
+/// Stack of a worker: as much as the main thread has, for kernels of libtorch that keep their blocks there.
+const STACK_BYTES: usize = 8 << 20;
 /// Most parts of one loop.
 pub(crate) const MOST_PARTS: usize = u16::MAX as usize;
 
@@ -103,7 +105,10 @@ impl Pool {
             let sleeps = Arc::new(AtomicBool::new(false));
             let (shared, flag) = (Arc::clone(&self.shared), Arc::clone(&sleeps));
             let name = format!("compute-{}", self.workers.len() + 1);
-            let started = thread::Builder::new().name(name).spawn(move || shared.work(&flag))?;
+            let started = thread::Builder::new()
+                .name(name)
+                .stack_size(STACK_BYTES)
+                .spawn(move || shared.work(&flag))?;
             self.workers.push(Arc::new(Worker { thread: started.thread().clone(), sleeps }));
         }
         Ok(())
