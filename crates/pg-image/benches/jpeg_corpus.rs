@@ -1,9 +1,11 @@
-//! Decodes a folder of JPEG files with pgkit's decoder and with the `image` crate's, and prints a table of how many are wrong,
-//! how many are refused, and images per second on one thread, the best of five rounds.
+//! Decodes a folder of JPEG files with pgkit's decoder and with the `image` crate's, and prints a
+//! table of how many are wrong, how many are refused, and images per second on one thread, the best
+//! of five rounds.
 //!
-//! Beside `NAME.jpg` the folder may hold `NAME.ppm` or `NAME.pgm`: what libjpeg-turbo's `djpeg -dct int` makes of it, and
-//! `NAME.nosmooth.ppm` with `-nosmooth`. A picture is wrong where a value is further than 4 levels from both. Files without
-//! them are those that libjpeg-turbo refuses. `tools/jpeg_corpus.py FOLDER` makes such a folder.
+//! Beside `NAME.jpg` the folder may hold `NAME.ppm` or `NAME.pgm`: what libjpeg-turbo's `djpeg -dct
+//! int` makes of it, and `NAME.nosmooth.ppm` with `-nosmooth`. A picture is wrong where a value is
+//! further than 4 levels from both. Files without them are those that libjpeg-turbo refuses.
+//! `tools/jpeg_corpus.py FOLDER` makes such a folder.
 //!
 //! `cargo bench -p pg-image --bench jpeg_corpus -- FOLDER [--list]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops on any error")]

@@ -35,9 +35,10 @@ impl Default for DecodeLimits {
 /// The photo in the file `path`: u8 `[H,W,C]`, grey (C = 1) or RGB (C = 3).
 ///
 /// Policy: the format is told by content; an EXIF orientation is applied; 16-bit samples become
-/// round(v/257); transparent pixels are laid over white, colours that are multiplied by their alpha already
-/// as they are; palettes, YCbCr and CMYK become RGB; the first frame of an animation counts; ICC profiles are ignored, samples are taken as sRGB.
-/// A file that ends early is an error for every format, never a half-grey picture.
+/// round(v/257); transparent pixels are laid over white, colours that are multiplied by their alpha
+/// already as they are; palettes, YCbCr and CMYK become RGB; the first frame of an animation
+/// counts; ICC profiles are ignored, samples are taken as sRGB. A file that ends early is an error
+/// for every format, never a half-grey picture.
 ///
 /// # Errors
 /// [`FilesError::Io`], [`Empty`](FilesError::Empty), [`UnknownFormat`](FilesError::UnknownFormat),
@@ -48,8 +49,8 @@ pub fn decode(path: &Path, limits: &DecodeLimits) -> Result<Raster, FilesError> 
     decode_bytes(&read_bytes(path, limits)?, path, limits)
 }
 
-/// All bytes of a file, unless they are more than allowed: for callers that also need the bytes, e.g.
-/// for a checksum.
+/// All bytes of a file, unless they are more than allowed: for callers that also need the bytes,
+/// e.g. for a checksum.
 ///
 /// # Errors
 /// [`FilesError::Io`], [`FilesError::TooManyBytes`].
@@ -77,7 +78,8 @@ pub fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, FilesEr
     Ok(bytes)
 }
 
-/// The photo in `bytes`, a whole image file; `name` is what errors call it. Policy as in [`decode`].
+/// The photo in `bytes`, a whole image file; `name` is what errors call it. Policy as in
+/// [`decode`].
 ///
 /// # Errors
 /// As [`decode`], without [`FilesError::Io`].
@@ -164,8 +166,8 @@ fn describe_tiff(path: &Path, fault: TiffFault) -> FilesError {
     }
 }
 
-/// Bytes that a decoder may use: 16 hold the widest pixel (RGBA, f32); once for the picture, once for working
-/// space.
+/// Bytes that a decoder may use: 16 hold the widest pixel (RGBA, f32); once for the picture, once
+/// for working space.
 fn working_space(pixels: u64) -> u64 {
     pixels.saturating_mul(32).saturating_add(64 << 20)
 }
@@ -178,8 +180,8 @@ fn decoder_failed(path: &Path, format: ImageFormat) -> FilesError {
     }
 }
 
-/// Of JPEG files the common ones go to the `image` crate's decoder, once all of the picture is known to be
-/// there; the others, and what that decoder refuses, to our own.
+/// Of JPEG files the common ones go to the `image` crate's decoder, once all of the picture is
+/// known to be there; the others, and what that decoder refuses, to our own.
 fn decode_jpeg(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raster, FilesError> {
     let refuse = |fault: jpeg::Fault| fault.of_file(path);
     let header = jpeg::Header::read(bytes).map_err(refuse)?;

@@ -42,8 +42,8 @@ pub(super) fn straight_over_white(sample: u64, alpha: u64, max: u64) -> u8 {
     ((255 * blended + max * max / 2) / (max * max)) as u8
 }
 
-/// The sample c of a colour that was multiplied by its alpha a, over white: round(255 (c + m - a) / m), m =
-/// `max`, at most 255.
+/// The sample c of a colour that was multiplied by its alpha a, over white: round(255 (c + m - a) /
+/// m), m = `max`, at most 255.
 pub(super) fn premultiplied_over_white(sample: u64, alpha: u64, max: u64) -> u8 {
     ((255 * (sample + max - alpha) + max / 2) / max).min(255) as u8
 }

@@ -1,10 +1,11 @@
 //! JPEG files (ITU-T T.81): whether all of a picture is there, which decoder is right for it, and a
 //! decoder for what the fast one gets wrong.
 //!
-//! The decoder of the `image` crate is fast, and right for pictures whose structure is the common one
-//! ([`Header::is_common`]); a corpus of all samplings and orders of scans shows for which
-//! (`docs/benchmarks.md`). It fills what is missing with grey, so [`check`] reads every scan to its last
-//! block before. All other files of 8 bits and Huffman codes are decoded by [`decode`].
+//! The decoder of the `image` crate is fast, and right for pictures whose structure is the common
+//! one ([`Header::is_common`]); a corpus of all samplings and orders of scans shows for which
+//! (`docs/benchmarks.md`). It fills what is missing with grey, so [`Header::check`] reads every
+//! scan to its last block before. All other files of 8 bits and Huffman codes are decoded by
+//! [`Header::decode`].
 
 mod colours;
 mod header;
@@ -122,9 +123,9 @@ impl<'a> Header<'a> {
         self.segments.exif
     }
 
-    /// Whether the `image` crate's decoder is right for files of this structure: all components in one scan
-    /// or a progressive file, no component with more columns than the first one, factors that are powers of
-    /// two, and colours that both take for the same.
+    /// Whether the `image` crate's decoder is right for files of this structure: all components in
+    /// one scan or a progressive file, no component with more columns than the first one, factors
+    /// that are powers of two, and colours that both take for the same.
     pub(super) fn is_common(&self) -> bool {
         let components = &self.frame.components;
         let in_order = self.first_scan.components.iter().map(|part| part.index).eq(0..components.len());
@@ -139,11 +140,12 @@ impl<'a> Header<'a> {
             && Colours::of(&self.segments) == Colours::as_image_takes_them(&self.segments)
     }
 
-    /// Reads every scan, to see that each has all its blocks and that together they are the whole picture.
+    /// Reads every scan, to see that each has all its blocks and that together they are the whole
+    /// picture.
     ///
     /// # Errors
-    /// [`Fault::Truncated`], [`Fault::Damaged`], and [`Fault::Unsupported`] for a progressive file whose
-    /// scans leave out bits of coefficients.
+    /// [`Fault::Truncated`], [`Fault::Damaged`], and [`Fault::Unsupported`] for a progressive file
+    /// whose scans leave out bits of coefficients.
     pub(super) fn check(&self) -> Result<Tables, Fault> {
         let target = if self.frame.progressive {
             Target::Coefficients(Coefficients::new(&self.frame), None)
@@ -157,8 +159,8 @@ impl<'a> Header<'a> {
     /// The picture: channels (1 or 3) and samples `[H,W,C]`.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and [`Fault::Unsupported`] for components whose resolutions have no whole
-    /// ratio.
+    /// As [`check`](Self::check), and [`Fault::Unsupported`] for components whose resolutions have
+    /// no whole ratio.
     pub(super) fn decode(&self) -> Result<(usize, Vec<u8>), Fault> {
         let frame = &self.frame;
         if !frame.has_whole_ratios() {

@@ -1,4 +1,5 @@
-//! TIFF files with more samples per pixel than colours: what the tag `ExtraSamples` says of them (TIFF 6.0, section 18).
+//! TIFF files with more samples per pixel than colours: what the tag `ExtraSamples` says of them
+//! (TIFF 6.0, section 18).
 
 use std::io::Cursor;
 
@@ -36,7 +37,8 @@ enum Extra {
     UnassociatedAlpha,
 }
 
-/// A TIFF file whose pixels have samples beyond grey or RGB that the `image` crate does not take for what they are.
+/// A TIFF file whose pixels have samples beyond grey or RGB that the `image` crate does not take
+/// for what they are.
 pub(super) struct ExtraSamples<'a> {
     decoder: Decoder<Cursor<&'a [u8]>>,
     colours: usize,
@@ -44,7 +46,8 @@ pub(super) struct ExtraSamples<'a> {
 }
 
 impl<'a> ExtraSamples<'a> {
-    /// Of the whole file `bytes`; `None` where it has no such samples, or the `image` crate reads them.
+    /// Of the whole file `bytes`; `None` where it has no such samples, or the `image` crate reads
+    /// them.
     ///
     /// # Errors
     /// What the file's first directory is at fault with.
@@ -121,8 +124,8 @@ impl<'a> ExtraSamples<'a> {
         Ok(picture)
     }
 
-    /// `samples` hold the pixels one after the other, or `planar`, one plane after the other; `each` of a
-    /// pixel. `alpha` is the place among the extra samples.
+    /// `samples` hold the pixels one after the other, or `planar`, one plane after the other;
+    /// `each` of a pixel. `alpha` is the place among the extra samples.
     fn over_white(
         &self,
         samples: &[u16],

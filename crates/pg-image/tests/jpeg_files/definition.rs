@@ -53,8 +53,8 @@ fn samples(file: &File, c: &Component, edge: Edge) -> Vec<Vec<f64>> {
     (0..height).map(|y| (0..width).map(|x| sample(y, x)).collect()).collect()
 }
 
-/// The weights of the nearest and the next nearest sample for the place `x` of a line `by` times as long,
-/// whose samples lie in the middle of what they stand for.
+/// The weights of the nearest and the next nearest sample for the place `x` of a line `by` times as
+/// long, whose samples lie in the middle of what they stand for.
 fn neighbours(x: usize, by: usize, length: usize, smooth: bool) -> [(usize, f64); 2] {
     let near = x / by;
     let next = if by == 1 || !smooth {
@@ -67,7 +67,8 @@ fn neighbours(x: usize, by: usize, length: usize, smooth: bool) -> [(usize, f64)
     [(near, 0.75), (next, 0.25)]
 }
 
-/// The picture: channels and values `[H,W,C]`, whole numbers. `rgb` says that three components are red, green and blue.
+/// The picture: channels and values `[H,W,C]`, whole numbers. `rgb` says that three components are
+/// red, green and blue.
 pub(crate) fn picture(file: &File, rgb: bool, edge: Edge) -> (usize, Vec<f64>) {
     let (most_h, most_v) = file.most();
     let planes: Vec<Vec<f64>> = file

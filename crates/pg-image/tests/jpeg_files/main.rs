@@ -1,10 +1,11 @@
-//! JPEG files of every sampling and order of scans, written coefficient by coefficient, against the definition of their
-//! pixels: right, or refused as not supported; cut ones are an error.
+//! JPEG files of every sampling and order of scans, written coefficient by coefficient, against the
+//! definition of their pixels: right, or refused as not supported; cut ones are an error.
 //!
-//! Of pictures whose colour is coarser than their luminance, the last row and column may lie between the last sample of colour
-//! repeated and what fills the last block: decoders differ there.
+//! Of pictures whose colour is coarser than their luminance, the last row and column may lie
+//! between the last sample of colour repeated and what fills the last block: decoders differ there.
 //!
-//! Bound: 4 levels, as the standard leaves the transforms' arithmetic open (ITU-T T.83 allows about 2 per component).
+//! Bound: 4 levels, as the standard leaves the transforms' arithmetic open (ITU-T T.83 allows about
+//! 2 per component).
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod definition;
@@ -509,7 +510,8 @@ fn kinds_that_are_not_read_are_refused_as_not_supported() {
 fn markers_and_names_of_components_say_whether_they_are_rgb() {
     let jfif = segment(0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     let adobe = |transform: u8| segment(0xEE, &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());
-    // Which markers, and whether the components are RGB where their names are those letters, and otherwise.
+    // Which markers, and whether the components are RGB where their names are those letters, and
+    // otherwise.
     let cases = [
         ("no marker", Vec::new(), true, false),
         ("JFIF", jfif.clone(), false, false),

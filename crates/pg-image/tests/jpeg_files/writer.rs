@@ -1,4 +1,5 @@
-//! Writes JPEG files of known coefficients, with any sampling, scans, markers and tables (ITU-T T.81).
+//! Writes JPEG files of known coefficients, with any sampling, scans, markers and tables (ITU-T
+//! T.81).
 
 use std::ops::RangeInclusive;
 

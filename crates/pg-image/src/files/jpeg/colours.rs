@@ -16,8 +16,9 @@ pub(super) enum Colours {
 }
 
 impl Colours {
-    /// By the rules of libjpeg, which no standard gives in one place: JFIF is always YCbCr; without it
-    /// Adobe's segment decides; without both the names of the components, `R`, `G` and `B` being RGB.
+    /// By the rules of libjpeg, which no standard gives in one place: JFIF is always YCbCr; without
+    /// it Adobe's segment decides; without both the names of the components, `R`, `G` and `B` being
+    /// RGB.
     pub(super) fn of(segments: &Segments<'_>) -> Self {
         let components = segments.frame.as_ref().map_or(0, |frame| frame.components.len());
         match (components, segments.adobe_transform) {
@@ -43,9 +44,9 @@ impl Colours {
 
     /// Grey or RGB, from a plane for each component, all of the picture's size.
     ///
-    /// R = Y + 1.402 (Cr - 128), G = Y - 0.344136 (Cb - 128) - 0.714136 (Cr - 128), B = Y + 1.772 (Cb - 128),
-    /// each rounded and limited to 0 .. 255. Inks count as stored inverted, as Adobe's programs store them:
-    /// R = C' K' / 255 and so on.
+    /// R = Y + 1.402 (Cr - 128), G = Y - 0.344136 (Cb - 128) - 0.714136 (Cr - 128), B = Y + 1.772
+    /// (Cb - 128), each rounded and limited to 0 .. 255. Inks count as stored inverted, as Adobe's
+    /// programs store them: R = C' K' / 255 and so on.
     pub(super) fn to_picture(self, mut planes: Vec<Vec<u8>>) -> Vec<u8> {
         let black = if planes.len() == 4 { planes.pop() } else { None };
         let [first, second, third] = &planes[..] else {

@@ -44,8 +44,9 @@ impl Frame {
     /// From the contents of a segment SOF0, SOF1 or SOF2 (B.2.2).
     ///
     /// # Errors
-    /// [`Fault::Damaged`]; [`Fault::Unsupported`] for samples of another width than 8 bits, a height that
-    /// only comes with the scan (DNL), and numbers of components that no colours are defined for.
+    /// [`Fault::Damaged`]; [`Fault::Unsupported`] for samples of another width than 8 bits, a
+    /// height that only comes with the scan (DNL), and numbers of components that no colours are
+    /// defined for.
     pub(super) fn parse(segment: &[u8], progressive: bool) -> Result<Self, Fault> {
         let &[bits, h1, h0, w1, w0, count, ref rest @ ..] = segment else {
             return Err(Fault::short_segment("the frame header"));
@@ -221,8 +222,8 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// No quantisation tables, and of Huffman tables the ones that frames of Motion JPEG leave out: those
-    /// of annex K.
+    /// No quantisation tables, and of Huffman tables the ones that frames of Motion JPEG leave out:
+    /// those of annex K.
     pub(super) fn new() -> Result<Self, Fault> {
         let mut tables = Self {
             dc: Default::default(),

@@ -8,7 +8,8 @@ const QUICK_BITS: u32 = 10;
 /// One table of Huffman codes, in the canonical order of ITU-T T.81, annex C.
 #[derive(Debug, Clone)]
 pub(super) struct HuffmanTable {
-    /// By the next [`QUICK_BITS`] bits: length of the code times 256 plus its symbol, 0 for longer ones.
+    /// By the next [`QUICK_BITS`] bits: length of the code times 256 plus its symbol, 0 for longer
+    /// ones.
     quick: Vec<u16>,
     /// By length: the first 16-bit word that is greater than all codes up to this length.
     beyond: [u32; 17],
@@ -70,7 +71,8 @@ impl HuffmanTable {
 
 /// The bits of one scan, up to the next marker.
 ///
-/// A byte 0 behind 0xFF is not data (B.1.1.5). Reading beyond the last bit is an error, never zeros.
+/// A byte 0 behind 0xFF is not data (B.1.1.5). Reading beyond the last bit is an error, never
+/// zeros.
 #[derive(Debug)]
 pub(super) struct ScanBits<'a> {
     bytes: &'a [u8],
@@ -176,8 +178,8 @@ impl<'a> ScanBits<'a> {
         }
     }
 
-    /// Leaves out what is left before the next marker and returns the place of its 0xFF, or the length of
-    /// the file where there is none. Fill bytes (B.1.1.2) are passed over.
+    /// Leaves out what is left before the next marker and returns the place of its 0xFF, or the
+    /// length of the file where there is none. Fill bytes (B.1.1.2) are passed over.
     pub(super) fn next_marker(&mut self) -> usize {
         (self.word, self.count) = (0, 0);
         self.at = find_marker(self.bytes, self.at);

@@ -10,7 +10,8 @@ use super::scans::{Block, BlockReader, ZIGZAG};
 pub(super) struct Coefficients {
     /// For each component its blocks, row by row, those that fill the last MCUs included.
     pub(super) blocks: Vec<Vec<Block>>,
-    /// For each component, how many low bits of each coefficient are still to come; [`NOTHING`] at first.
+    /// For each component, how many low bits of each coefficient are still to come; [`NOTHING`] at
+    /// first.
     missing_bits: Vec<[u8; 64]>,
 }
 
@@ -44,8 +45,8 @@ impl Coefficients {
 #[derive(Debug)]
 pub(super) struct ProgressiveReader<'c, 't> {
     into: &'c mut Coefficients,
-    /// For each component of the scan: its index, its blocks in a row, and its table of codes, which a scan
-    /// that refines the mean has no use for.
+    /// For each component of the scan: its index, its blocks in a row, and its table of codes,
+    /// which a scan that refines the mean has no use for.
     parts: Vec<(usize, usize, Option<&'t HuffmanTable>)>,
     band: std::ops::Range<usize>,
     low_bit: u8,
@@ -59,7 +60,8 @@ impl<'c, 't> ProgressiveReader<'c, 't> {
     /// A reader of `scan`.
     ///
     /// # Errors
-    /// [`Fault::Damaged`] where a table is missing, or the scan is about the band of several components.
+    /// [`Fault::Damaged`] where a table is missing, or the scan is about the band of several
+    /// components.
     pub(super) fn new(frame: &Frame, scan: &'t Scan, into: &'c mut Coefficients) -> Result<Self, Fault> {
         let mut parts = Vec::new();
         for part in &scan.components {
@@ -186,8 +188,8 @@ fn refine(
     Ok(())
 }
 
-/// Gives each coefficient that is not zero its bit, up to the zero behind `run` zeros, whose place it
-/// returns, or that of the end.
+/// Gives each coefficient that is not zero its bit, up to the zero behind `run` zeros, whose place
+/// it returns, or that of the end.
 fn refine_over(
     bits: &mut ScanBits<'_>,
     block: &mut Block,

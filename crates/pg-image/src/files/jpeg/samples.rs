@@ -144,8 +144,8 @@ const BASIS: [[f32; 8]; 8] = {
     basis
 };
 
-/// Samples of a block, rounded to the nearest and limited to 0 .. 255: dequantisation, the inverse cosine
-/// transform by rows and then by columns in f32, and the level shift by 128.
+/// Samples of a block, rounded to the nearest and limited to 0 .. 255: dequantisation, the inverse
+/// cosine transform by rows and then by columns in f32, and the level shift by 128.
 fn inverse_transform(block: &Block, quantisation: &[f32; 64]) -> [[u8; 8]; 8] {
     let to_byte = |value: f32| (value + 128.5).floor().clamp(0.0, 255.0) as u8;
     if block[1..].iter().all(|&c| c == 0) {

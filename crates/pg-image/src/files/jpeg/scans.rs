@@ -29,9 +29,11 @@ pub(super) trait BlockReader {
     fn restart(&mut self);
 }
 
-/// Reads all blocks of `scan`, whose data begins at byte `at`; returns the place of the marker behind it.
+/// Reads all blocks of `scan`, whose data begins at byte `at`; returns the place of the marker
+/// behind it.
 ///
-/// Bytes between the last block and that marker are left out, as restart markers at the very end are.
+/// Bytes between the last block and that marker are left out, as restart markers at the very end
+/// are.
 ///
 /// # Errors
 /// [`Fault::Truncated`] where the scan ends before its last block; what `reader` finds.
@@ -71,7 +73,8 @@ pub(super) fn read_scan(
     Ok(end)
 }
 
-/// Reads one MCU: a block where the scan is of one component, else h x v blocks of each (A.2.2, A.2.3).
+/// Reads one MCU: a block where the scan is of one component, else h x v blocks of each (A.2.2,
+/// A.2.3).
 fn read_unit(
     bits: &mut ScanBits<'_>,
     frame: &Frame,

@@ -4,7 +4,8 @@ use super::Fault;
 use super::header::{Frame, Scan, Tables};
 use super::huffman::find_marker;
 
-/// More scans than any encoder writes: a file of many empty ones would keep a decoder busy for hours.
+/// More scans than any encoder writes: a file of many empty ones would keep a decoder busy for
+/// hours.
 const MOST_SCANS: usize = 1000;
 
 /// Walks from segment to segment and keeps what they say.
@@ -46,7 +47,8 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// Goes on to the next scan, whose data begins at `at` afterwards; `None` at the end-of-image marker.
+    /// Goes on to the next scan, whose data begins at `at` afterwards; `None` at the end-of-image
+    /// marker.
     ///
     /// # Errors
     /// [`Fault::Truncated`] where the file ends before; what segments are at fault with.

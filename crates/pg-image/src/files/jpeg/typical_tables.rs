@@ -1,6 +1,8 @@
-//! The Huffman tables that ITU-T T.81 prints as typical ones (K.3.3), which frames of Motion JPEG leave out.
+//! The Huffman tables that ITU-T T.81 prints as typical ones (K.3.3), which frames of Motion JPEG
+//! leave out.
 
-/// The contents of a segment DHT: for each table its place, 16 counts of codes by length, and its symbols.
+/// The contents of a segment DHT: for each table its place, 16 counts of codes by length, and its
+/// symbols.
 #[rustfmt::skip]
 pub(super) const SEGMENT: &[u8] = &[
     // Table K.3: DC of luminance.

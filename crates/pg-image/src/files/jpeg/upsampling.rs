@@ -2,11 +2,13 @@
 
 use super::samples::Plane;
 
-/// The plane with `across` times as many columns and `down` times as many rows, cut to `width` x `height`.
+/// The plane with `across` times as many columns and `down` times as many rows, cut to `width` x
+/// `height`.
 ///
-/// ITU-T T.81 does not say how. Where a side doubles and the other one stays or doubles too, a sample is
-/// 3/4 of the nearest and 1/4 of the next nearest in each direction that doubles, as libjpeg-turbo has it,
-/// whose rounding this follows; otherwise it is the nearest, as it is in planes of two columns or fewer.
+/// ITU-T T.81 does not say how. Where a side doubles and the other one stays or doubles too, a
+/// sample is 3/4 of the nearest and 1/4 of the next nearest in each direction that doubles, as
+/// libjpeg-turbo has it, whose rounding this follows; otherwise it is the nearest, as it is in
+/// planes of two columns or fewer.
 pub(super) fn upsampled(plane: &Plane, across: usize, down: usize, width: usize, height: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(width * height);
     let row = |y: usize| &plane.samples[y * plane.stride..][..plane.width];
