@@ -196,6 +196,17 @@ fn halves_of_equal_images_have_an_interval_of_no_width() {
 }
 
 #[test]
+fn equal_sets_have_an_interval_of_rounding_around_0() {
+    let set = features(1, 30, 5, 5);
+    let halves = FrechetHalves::new(FeatureSide::Rows(&set), FeatureSide::Rows(&set)).unwrap();
+    let pairs: Vec<_> = (0..halves.count()).map(|i| halves.pair(i).unwrap()).collect();
+    for distance in [0.0, 1e-300, 1e-14] {
+        let interval = halves.interval(distance, &pairs);
+        assert!(0.0 <= interval.low && interval.low <= distance && interval.high < 1e-10, "{interval:?}");
+    }
+}
+
+#[test]
 fn features_that_are_not_finite_are_refused_by_side_image_and_place() {
     let good = features(1, 30, 5, 5);
     for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -65,7 +65,7 @@ fn no_covariance_is_refused_by_side_with_its_eigenvalue_and_advice() {
         for text in [
             &format!("the {side} images"),
             "negative eigenvalues",
-            "the least is -4",
+            "the least is -5.000e-1",
             "make these statistics again",
         ] {
             assert!(error.contains(text), "{text:?} not in {error}");
@@ -238,6 +238,7 @@ fn two_to_six_images_have_scores_or_reasons() {
             assert_eq!(failed.len(), 2);
             assert!(failed[0]["reason"].as_str().unwrap().contains("needs at least 4"), "{failed:?}");
         }
-        let _ = pgeval(&sandbox, &["gate", "r.json", "--baseline", "r.json"]).with_status(status);
+        // What failed in the baseline too is not judged.
+        let _ = pgeval(&sandbox, &["gate", "r.json", "--baseline", "r.json"]).with_status(0);
     }
 }
