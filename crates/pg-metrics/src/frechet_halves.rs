@@ -110,7 +110,7 @@ impl FrechetHalves {
         let second = even_variance / (4.0 * f64::midpoint(value, mean_of_halves.max(value)));
         let variance = first - second.min(first / 2.0);
         let half_width = student_t_975(self.count()) * variance.sqrt();
-        let root = value.sqrt();
+        let root = distance.max(0.0).sqrt();
         let low = ((root - half_width).max(0.0).powi(2) + variance).min(distance);
         let high = ((root + half_width).powi(2) + variance).max(distance);
         ConfidenceInterval { level: LEVEL_95, low, high }
