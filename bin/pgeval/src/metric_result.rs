@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn no_result_with_a_number_that_is_not_finite_is_let_through() {
-        result().checked().unwrap();
         type Change = fn(&mut MetricResult, f64);
+        result().checked().unwrap();
         let changes: [(Change, &str); 9] = [
             (|r, x| r.value = x, "its value is"),
             (|r, x| r.std = Some(x), "its standard deviation is"),

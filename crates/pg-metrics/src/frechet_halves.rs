@@ -98,18 +98,19 @@ impl FrechetHalves {
     /// the mean of a square lies above the square of the mean by that.
     #[must_use]
     pub fn interval(&self, distance: f64, pairs: &[[f64; 2]]) -> ConfidenceInterval {
-        let value = distance.max(f64::MIN_POSITIVE);
         let n = pairs.len().max(1) as f64;
         let mean = |of: &dyn Fn(&[f64; 2]) -> f64| pairs.iter().map(of).sum::<f64>() / n;
         let even = |[half, complement]: &[f64; 2]| f64::midpoint(*half, *complement);
         let odd_squared = mean(&|[half, complement]| ((half - complement) / 2.0).powi(2));
         let mean_of_halves = mean(&even);
+        // Of equal sets the distance is 0, and the halves' no more than rounding: nothing to divide by.
+        let value = distance.max(odd_squared.sqrt()).max(f64::MIN_POSITIVE);
         let even_variance = mean(&|pair| (even(pair) - mean_of_halves).powi(2)) * n / (n - 1.0).max(1.0);
         let first = odd_squared / (4.0 * value);
         let second = even_variance / (4.0 * f64::midpoint(value, mean_of_halves.max(value)));
         let variance = first - second.min(first / 2.0);
         let half_width = student_t_975(self.count()) * variance.sqrt();
-        let root = value.sqrt();
+        let root = distance.max(0.0).sqrt();
         let low = ((root - half_width).max(0.0).powi(2) + variance).min(distance);
         let high = ((root + half_width).powi(2) + variance).max(distance);
         ConfidenceInterval { level: LEVEL_95, low, high }

@@ -10,7 +10,7 @@ use faer::{Accum, Mat, MatRef};
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 use super::band::Band;
-use super::factor::{Factor, largest_variance};
+use super::factor::{Factor, largest_variance, sum_of_positive_roots};
 use super::sum_of_roots::sum_of_roots;
 use super::{TraceOfRoot, allowed_below_zero};
 use crate::parallelism::{FIXED_PARTS, all_threads};
@@ -33,7 +33,14 @@ pub(crate) fn trace_of_root(
     let f = Factor::of(a, allowed_below_zero(of_a, of_b)).map_err(|error| error.of_side(Side::Real))?;
     let g = Factor::of(b, allowed_below_zero(of_b, of_a)).map_err(|error| error.of_side(Side::Fake))?;
     let full_rank = f.rank == a.nrows() && g.rank == b.nrows();
-    Ok(TraceOfRoot { trace: nuclear_norm(&f, &g)?, full_rank })
+    let trace = match (f.is_exact, g.is_exact) {
+        (true, true) => nuclear_norm(&f, &g)?,
+        (true, false) => of_factor_and_matrix(&f, b)?,
+        (false, true) => of_factor_and_matrix(&g, a)?,
+        (false, false) if f.rank >= g.rank => of_factor_and_matrix(&f, b)?,
+        (false, false) => of_factor_and_matrix(&g, a)?,
+    };
+    Ok(TraceOfRoot { trace, full_rank })
 }
 
 fn view<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> MatRef<'a, f64> {
@@ -89,6 +96,19 @@ fn of_full_rank(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Option<f64> {
     );
     drop((l, product));
     sum_of_roots(&Band::reduced_from(inner), ZERO_SHARE)
+}
+
+/// The sum of the roots of the eigenvalues of F^T B F above 0, where B has some below 0 by rounding: cut in B alone they
+/// would leave more in the sum than cut here, where other programs cut them.
+fn of_factor_and_matrix(factor: &Factor, b: MatRef<'_, f64>) -> Result<f64, MetricsError> {
+    if factor.rank == 0 {
+        return Ok(0.0);
+    }
+    let mut product = Mat::zeros(b.nrows(), factor.rank);
+    matmul(product.as_mut(), Accum::Replace, b, factor.f.as_ref(), 1.0, all_threads());
+    let mut inner = Mat::zeros(factor.rank, factor.rank);
+    matmul(inner.as_mut(), Accum::Replace, factor.f.transpose(), product.as_ref(), 1.0, all_threads());
+    sum_of_positive_roots(inner.as_ref())
 }
 
 /// The sum of the singular values of F^T G.

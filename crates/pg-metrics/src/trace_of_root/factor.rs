@@ -14,6 +14,8 @@ use crate::parallelism::{FIXED_PARTS, all_threads};
 pub(super) struct Factor {
     pub(super) f: Mat<f64>,
     pub(super) rank: usize,
+    /// Whether A and F F^T differ by the rounding of f64 only, no eigenvalue having been cut.
+    pub(super) is_exact: bool,
 }
 
 impl Factor {
@@ -35,7 +37,7 @@ impl Factor {
         let largest = largest_variance(a);
         if largest <= 0.0 {
             let is_zero = (0..n).all(|i| (0..=i).all(|j| a[(i, j)] == 0.0));
-            return is_zero.then(|| Self { f: Mat::zeros(n, 0), rank: 0 });
+            return is_zero.then(|| Self { f: Mat::zeros(n, 0), rank: 0, is_exact: true });
         }
         let mut l = a.to_owned();
         let (mut order, mut inverse) = (vec![0_usize; n], vec![0_usize; n]);
@@ -74,7 +76,7 @@ impl Factor {
         );
         let rounding = 16.0 * n as f64 * f64::EPSILON * largest;
         let is_exact = |i: usize, j: usize| residual[(i, j)].abs() <= rounding;
-        (0..n).all(|i| (0..=i).all(|j| is_exact(i, j))).then_some(Self { f, rank })
+        (0..n).all(|i| (0..=i).all(|j| is_exact(i, j))).then_some(Self { f, rank, is_exact: true })
     }
 
     /// By eigenvalues and eigenvectors: slower, and right for every matrix.
@@ -96,8 +98,23 @@ impl Factor {
         let rounding = 4.0 * n as f64 * f64::EPSILON * most;
         let kept: Vec<usize> = (0..n).filter(|&k| values[k] > rounding).collect();
         let f = Mat::from_fn(n, kept.len(), |i, k| vectors[(i, kept[k])] * values[kept[k]].sqrt());
-        Ok(Self { f, rank: kept.len() })
+        Ok(Self { f, rank: kept.len(), is_exact: false })
     }
+}
+
+/// The sum of the roots of the eigenvalues of the symmetric matrix `a`, of which the lower triangle is read; those that are
+/// not above 0 add nothing.
+pub(super) fn sum_of_positive_roots(a: MatRef<'_, f64>) -> Result<f64, MetricsError> {
+    let n = a.nrows();
+    let params = faer::Spec::default();
+    let none = ComputeEigenvectors::No;
+    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<f64>(n, none, FIXED_PARTS, params));
+    let mut values = vec![0.0; n];
+    let (into, stack) = (DiagMut::from_slice_mut(&mut values), MemStack::new(&mut memory));
+    self_adjoint_evd(a, into, None, FIXED_PARTS, stack, params)
+        .map_err(|_| MetricsError::NoConvergence { what: "the eigenvalues of a product of covariances" })?;
+    let rounding = 4.0 * n as f64 * f64::EPSILON * values.iter().copied().fold(0.0, f64::max);
+    Ok(values.into_iter().filter(|&value| value > rounding).map(f64::sqrt).sum())
 }
 
 /// The largest entry on the diagonal; 0 where none is above.
