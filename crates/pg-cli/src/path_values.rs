@@ -62,7 +62,7 @@ fn refusal(why: &str, url: &Path) -> String {
         Some((scheme, path)) if scheme.eq_ignore_ascii_case("file://") && path.starts_with('/') => {
             format!("give the path `{path}`")
         }
-        _ => "copy what it names to a folder of this machine and give that".to_owned(),
+        _ => "give a path on this machine".to_owned(),
     };
     format!("this is a URL, {why}; {remedy}")
 }
@@ -190,7 +190,7 @@ mod tests {
         }
         let error = said(path_or_url(&KNOWN, true), "ftp://host/x").unwrap_err();
         assert!(error.contains("of none of the schemes that are read (s3://, gs://)"), "{error}");
-        assert!(error.contains("copy what it names to a folder"), "{error}");
+        assert!(error.contains("; give a path on this machine"), "{error}");
         let error = said(local_path(), "FILE:///data/x").unwrap_err();
         assert!(error.contains("give the path `/data/x`"), "{error}");
     }
