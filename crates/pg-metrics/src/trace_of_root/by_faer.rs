@@ -33,12 +33,13 @@ pub(crate) fn trace_of_root(
     let f = Factor::of(a, allowed_below_zero(of_a, of_b)).map_err(|error| error.of_side(Side::Real))?;
     let g = Factor::of(b, allowed_below_zero(of_b, of_a)).map_err(|error| error.of_side(Side::Fake))?;
     let full_rank = f.rank == a.nrows() && g.rank == b.nrows();
-    let trace = match (f.is_exact, g.is_exact) {
-        (true, true) => nuclear_norm(&f, &g)?,
-        (true, false) => of_factor_and_matrix(&f, b)?,
-        (false, true) => of_factor_and_matrix(&g, a)?,
-        (false, false) if f.rank >= g.rank => of_factor_and_matrix(&f, b)?,
-        (false, false) => of_factor_and_matrix(&g, a)?,
+    // From the side that was not rounded, else from that of which more is left: the same whichever is named first.
+    let trace = if f.is_exact && g.is_exact {
+        nuclear_norm(&f, &g)?
+    } else if f.is_exact || (!g.is_exact && f.rank >= g.rank) {
+        of_factor_and_matrix(&f, b)?
+    } else {
+        of_factor_and_matrix(&g, a)?
     };
     Ok(TraceOfRoot { trace, full_rank })
 }
