@@ -88,7 +88,9 @@ impl FrechetHalves {
     /// is one of the root r = sqrt(distance), squared. With h and c the distances of a half and its complement, the variance of r
     /// is, to second order in the deviations,
     ///
-    ///     mean of ((h - c) / 2)^2 / (4 distance) - variance of ((h + c) / 2) / (4 w)
+    /// ```text
+    /// mean of ((h - c) / 2)^2 / (4 distance) - variance of ((h + c) / 2) / (4 w)
+    /// ```
     ///
     /// where w is the mean of the distance and of the halves' own mean. The first term is what half-samples say of any
     /// statistic. Of a sum of squares it is twice too large: half the difference of (d + e)^2 and (d - e)^2, with d the
