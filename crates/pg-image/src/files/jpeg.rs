@@ -136,7 +136,7 @@ impl<'a> Header<'a> {
             && (components.len() == 1 || blocks <= MOST_BLOCKS)
             && components.iter().all(|c| across(c.horizontal))
             && self.frame.has_whole_ratios()
-            && (self.segments.motion || self.segments.tables.has_huffman_tables)
+            && (self.segments.motion || self.segments.tables.has_dht)
             && Colours::of(&self.segments) == Colours::as_image_takes_them(&self.segments)
     }
 

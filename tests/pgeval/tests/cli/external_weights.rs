@@ -107,6 +107,7 @@ fn weights_that_are_missing_cut_or_elsewhere_are_refused_by_their_file() {
     for location in ["../two/net.onnx.data", &absolute] {
         sandbox.write("one/net.onnx", with_weights_outside(&network, location).onnx);
         let error = fid().stderr;
-        assert!(error.contains(location) && error.contains("outside its folder"), "{error}");
+        // The sandbox shortens its own path.
+        assert!(error.contains("/two/net.onnx.data`, which is outside its folder"), "{error}");
     }
 }

@@ -218,7 +218,7 @@ pub(super) struct Tables {
     quantisation: [Option<[u16; 64]>; 4],
     restart_interval: usize,
     /// Whether a segment DHT was there.
-    pub(super) has_huffman_tables: bool,
+    pub(super) has_dht: bool,
 }
 
 impl Tables {
@@ -230,10 +230,10 @@ impl Tables {
             ac: Default::default(),
             quantisation: [None; 4],
             restart_interval: 0,
-            has_huffman_tables: false,
+            has_dht: false,
         };
         tables.add_huffman(super::typical_tables::SEGMENT)?;
-        tables.has_huffman_tables = false;
+        tables.has_dht = false;
         Ok(tables)
     }
 
@@ -257,7 +257,7 @@ impl Tables {
             *slot = Some(Rc::new(HuffmanTable::new(counts, symbols)?));
             segment = rest;
         }
-        self.has_huffman_tables = true;
+        self.has_dht = true;
         Ok(())
     }
 

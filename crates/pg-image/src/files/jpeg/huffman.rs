@@ -155,7 +155,7 @@ impl<'a> ScanBits<'a> {
             if !has_byte_255(next) {
                 self.word |= next >> self.count;
                 self.at += ((63 - self.count) >> 3) as usize;
-                self.count |= 56;
+                self.count |= 0x38;
                 return;
             }
         }
