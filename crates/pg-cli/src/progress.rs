@@ -56,10 +56,20 @@ pub struct Progress {
     started: Instant,
     last_line: Mutex<Instant>,
     message: Mutex<String>,
-    /// Time left as the caller estimates it; the inner `None` where it does not know.
-    own_time_left: Mutex<Option<Option<Duration>>>,
+    estimate: Mutex<Estimate>,
     bar: Option<ProgressBar>,
     style: ProgressStyle,
+}
+
+/// Where the time left comes from.
+#[derive(Debug, Clone, Copy)]
+enum Estimate {
+    /// From the rate so far.
+    ByRate,
+    /// The caller's.
+    Known(Duration),
+    /// The caller does not know it yet.
+    Unknown,
 }
 
 impl Progress {
@@ -98,7 +108,7 @@ impl Progress {
             started: now,
             last_line: Mutex::new(now),
             message: Mutex::new(String::new()),
-            own_time_left: Mutex::new(None),
+            estimate: Mutex::new(Estimate::ByRate),
             bar,
             style,
         }
@@ -133,8 +143,8 @@ impl Progress {
 
     /// Shows `left` as the time left, or none, instead of what the rate so far says: for items that get dearer.
     pub fn set_time_left(&self, left: Option<Duration>) {
-        if let Ok(mut own) = self.own_time_left.lock() {
-            *own = Some(left);
+        if let Ok(mut estimate) = self.estimate.lock() {
+            *estimate = left.map_or(Estimate::Unknown, Estimate::Known);
         }
     }
 
@@ -188,8 +198,10 @@ impl Progress {
 
     /// How long the items that are left take at the rate so far.
     fn time_left(&self, elapsed: Duration) -> Option<Duration> {
-        if let Some(own) = self.own_time_left.lock().ok().and_then(|own| *own) {
-            return own.filter(|left| left.as_secs_f64() < LONGEST_ESTIMATE_SECONDS);
+        match self.estimate.lock().map_or(Estimate::ByRate, |estimate| *estimate) {
+            Estimate::ByRate => {}
+            Estimate::Unknown => return None,
+            Estimate::Known(left) => return (left.as_secs_f64() < LONGEST_ESTIMATE_SECONDS).then_some(left),
         }
         let left = self.total.saturating_sub(self.done.load(Ordering::Relaxed));
         let seconds = left as f64 / self.rate_per_second(elapsed)?;
