@@ -125,6 +125,7 @@ impl Pool {
         let shared = &*self.shared;
         let erased: *const (dyn Fn(usize) + Sync + '_) = body;
         // SAFETY: only the lifetime changes; the pointer is used while the body is borrowed here, see `Job::call`.
+        #[expect(clippy::transmute_ptr_to_ptr, reason = "a cast cannot lengthen a lifetime")]
         let erased: *const (dyn Fn(usize) + Sync + 'static) = unsafe { std::mem::transmute(erased) };
         *locked(&shared.job) = Some(Job { body: erased });
         shared.unfinished.store(parts as u32, Ordering::Relaxed);

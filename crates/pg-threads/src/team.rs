@@ -11,7 +11,7 @@ use crate::work_share::{Iterations, WorkShares};
 
 thread_local! {
     /// What this thread is at the moment.
-    static MEMBER: RefCell<Member> = RefCell::new(Member::outside());
+    static MEMBER: RefCell<Member> = const { RefCell::new(Member::outside()) };
     /// Threads of the loops that this thread starts; 0 is not set.
     static THREADS: Cell<u32> = const { Cell::new(0) };
 }

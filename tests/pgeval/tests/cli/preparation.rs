@@ -1,6 +1,7 @@
 //! Sets of images that were prepared differently: every flag of pgprep that decides pixels shows in the scores.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 
 use pg_testkit::golden;
@@ -241,12 +242,13 @@ fn portraits() -> Sandbox {
     let mut json = serde_json::Map::new();
     for (number, (name, points)) in rows.iter().enumerate() {
         let moved: Vec<String> = points.iter().map(|value| (value + 2.0).to_string()).collect();
-        csv.push_str(&format!("{name},{}\n", moved.join(",")));
+        writeln!(csv, "{name},{}", moved.join(",")).unwrap();
         json.insert(number.to_string(), ffhq_entry(name, points));
     }
     sandbox.write("points.csv", csv);
     sandbox.write("ffhq.json", Value::Object(json).to_string());
-    sandbox.write("ids.txt", rows[..9].iter().map(|(name, _)| format!("{name}\n")).collect::<String>());
+    let names: Vec<&str> = rows[..9].iter().map(|(name, _)| name.as_str()).collect();
+    sandbox.write("ids.txt", names.join("\n"));
     sandbox
 }
 
