@@ -40,8 +40,8 @@ impl OutputNames {
             }
         }
         for (inner, name) in names.iter().enumerate() {
-            let above = Path::new(name).ancestors().skip(1);
-            if let Some(&outer) = above.filter_map(|folder| places.get(folder)).next() {
+            let mut above = Path::new(name).ancestors().skip(1);
+            if let Some(&outer) = above.find_map(|folder| places.get(folder)) {
                 bail!(
                     "cannot write `{}` and `{}` (-o): `{}` would have to be a file and a folder; rename one of them",
                     origin(outer),

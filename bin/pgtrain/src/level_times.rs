@@ -73,7 +73,7 @@ impl<'a> LevelTimes<'a> {
             }
             // The run itself goes on; it only shows no time left.
             Err(error) => {
-                progress.note(&format!("cannot measure the levels ahead: {error:#}; no time left is shown"))
+                progress.note(&format!("cannot measure the levels ahead: {error:#}; no time left is shown"));
             }
         }
     }

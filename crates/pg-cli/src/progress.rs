@@ -416,7 +416,9 @@ mod tests {
                 std::thread::spawn(move || (0..1000).for_each(|_| progress.advance(1)))
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(progress.line(Duration::ZERO), "align: 4000/4000 images");
     }
 

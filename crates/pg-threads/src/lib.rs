@@ -4,7 +4,7 @@
 //! libtorch's loops are OpenMP's. GCC's runtime for them spins for milliseconds when a thread waits, and gives every
 //! thread a fixed part of a loop. Beside another busy process that is ruinous: a waiting thread uses up its share of a
 //! processor, loses it, and its siblings spin until it comes back. This crate defines the functions that GCC's
-//! compiler calls ([`openmp_abi`]); an executable that links it answers libtorch's calls in place of `libgomp.so`. Two
+//! compiler calls (module `openmp_abi`); an executable that links it answers libtorch's calls in place of `libgomp.so`. Two
 //! things differ from GCC's runtime:
 //!
 //! - A thread that is done with its own part takes the parts that its siblings have not begun.

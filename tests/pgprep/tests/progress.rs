@@ -85,7 +85,7 @@ fn start_and_stop(sandbox: &Sandbox, command: &str, is_time: impl Fn() -> bool) 
         .spawn()
         .unwrap();
     let began = Instant::now();
-    while !is_time() && began.elapsed() < Duration::from_secs(60) {
+    while !is_time() && began.elapsed() < Duration::from_mins(1) {
         sleep(Duration::from_millis(1));
     }
     let _ = child.kill();

@@ -103,8 +103,7 @@ pub(crate) fn picture(file: &File, rgb: bool, edge: Edge) -> (usize, Vec<f64>) {
         return (1, planes[0].iter().map(|v| v.round()).collect());
     }
     let mut values = Vec::new();
-    for i in 0..file.width * file.height {
-        let [a, b, c] = [0, 1, 2].map(|plane| planes[plane][i]);
+    for ((&a, &b), &c) in planes[0].iter().zip(&planes[1]).zip(&planes[2]) {
         let (cb, cr) = (b - 128.0, c - 128.0);
         let colours = if rgb {
             [a, b, c]
