@@ -55,7 +55,7 @@ pub fn set_thread_count(count: usize) -> io::Result<()> {
 /// this thread does all of them.
 ///
 /// # Panics
-/// Where `body` does, after all parts are done.
+/// Where `body` does; other parts may be left undone then.
 pub fn for_each_part(parts: usize, body: impl Fn(usize) + Sync) {
     if parts == 0 {
         return;
@@ -71,7 +71,7 @@ pub fn for_each_part(parts: usize, body: impl Fn(usize) + Sync) {
     let run_group =
         |group: usize| alone.enter(|| (group * some..parts.min((group + 1) * some)).for_each(&body));
     with_workers(threads - 1, |pool, workers| match pool {
-        Some(pool) => pool.run(groups, workers, &run_group),
+        Some(pool) => pool.run_apart(groups, workers, &run_group),
         None => (0..groups).for_each(run_group),
     });
 }

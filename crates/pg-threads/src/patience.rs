@@ -4,6 +4,9 @@ use std::hint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use nix::sys::resource::{UsageWho, getrusage};
+
 /// Longest spin while every thread has a processor of its own.
 const CALM_SPIN: Duration = Duration::from_micros(300);
 /// Longest spin while other processes want the processors too.
@@ -12,7 +15,9 @@ const CROWDED_SPIN: Duration = Duration::from_micros(5);
 const PREEMPTED: Duration = Duration::from_micros(200);
 /// How long spins stay short after a thread lost its processor: doubled each time it happens again.
 const CROWDED_FIRST: Duration = Duration::from_millis(20);
-const CROWDED_LONGEST: Duration = Duration::from_millis(1280);
+pub(crate) const CROWDED_LONGEST: Duration = Duration::from_millis(1280);
+/// How often the owner asks the system whether it lost its processor.
+const ASKING_INTERVAL: Duration = Duration::from_millis(10);
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 32;
 
@@ -20,7 +25,7 @@ const LOOKS: u32 = 32;
 ///
 /// A spinning thread uses up its share of a processor that another process wants. The scheduler then takes the
 /// processor away while the thread has work, and its siblings wait for it. A thread that finds that it lost the
-/// processor while it spun therefore shortens all spins of its pool for a while.
+/// processor, while it spun or since it last asked the system, therefore shortens all spins of its pool for a while.
 #[derive(Debug)]
 pub(crate) struct Patience {
     base: Instant,
@@ -28,11 +33,35 @@ pub(crate) struct Patience {
     crowded_until: AtomicU64,
     /// How long the last shortening was meant to last, in nanoseconds.
     crowded_for: AtomicU64,
+    /// When the owner next asks the system, in nanoseconds since `base`.
+    next_question: AtomicU64,
+    /// How often the owner had lost its processor when it last asked.
+    switches: AtomicU64,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { base: Instant::now(), crowded_until: AtomicU64::new(0), crowded_for: AtomicU64::new(0) }
+        Self {
+            base: Instant::now(),
+            crowded_until: AtomicU64::new(0),
+            crowded_for: AtomicU64::new(0),
+            next_question: AtomicU64::new(0),
+            switches: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks the system, if it is time, whether the calling thread lost its processor since it last asked, in a loop or
+    /// between two; to be called by one thread only.
+    pub(crate) fn ask(&self, now: Instant) {
+        let nanoseconds = self.nanoseconds(now);
+        if nanoseconds < self.next_question.load(Ordering::Relaxed) {
+            return;
+        }
+        self.next_question.store(nanoseconds + ASKING_INTERVAL.as_nanos() as u64, Ordering::Relaxed);
+        let switches = involuntary_switches();
+        if self.switches.swap(switches, Ordering::Relaxed) != switches {
+            self.lost_processor(now);
+        }
     }
 
     /// Spins until `ready`, but not for long; whether it is.
@@ -63,12 +92,13 @@ impl Patience {
         u64::try_from((now - self.base).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn is_crowded(&self, now: Instant) -> bool {
+    /// Whether a thread lost its processor lately.
+    pub(crate) fn is_crowded(&self, now: Instant) -> bool {
         self.nanoseconds(now) < self.crowded_until.load(Ordering::Relaxed)
     }
 
     /// Shortens spins from `now` on: for longer where the last time is not long past.
-    fn lost_processor(&self, now: Instant) {
+    pub(crate) fn lost_processor(&self, now: Instant) {
         let now = self.nanoseconds(now);
         let (until, lasted) =
             (self.crowded_until.load(Ordering::Relaxed), self.crowded_for.load(Ordering::Relaxed));
@@ -86,4 +116,15 @@ fn looks(ready: &impl Fn() -> bool) -> bool {
         hint::spin_loop();
         ready()
     })
+}
+
+/// How often the system took the processor away from the calling thread.
+#[cfg(target_os = "linux")]
+fn involuntary_switches() -> u64 {
+    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.involuntary_context_switches().unsigned_abs())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn involuntary_switches() -> u64 {
+    0
 }

@@ -2,16 +2,20 @@
 #![allow(unsafe_code, reason = "workers borrow the loop's body; `Job::call` states why it is still there")]
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use crate::patience::Patience;
 
 /// Stack of a worker: as much as the main thread has, for kernels of libtorch that keep their blocks there.
 const STACK_BYTES: usize = 8 << 20;
+/// How much waiting for workers, while processors are scarce, is enough to judge by.
+const ENOUGH_WAITED: Duration = Duration::from_millis(2);
 /// Most parts of one loop.
 pub(crate) const MOST_PARTS: usize = u16::MAX as usize;
 
@@ -20,6 +24,7 @@ pub(crate) const MOST_PARTS: usize = u16::MAX as usize;
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<Arc<Worker>>,
+    help: Help,
 }
 
 #[derive(Debug)]
@@ -91,7 +96,7 @@ impl Pool {
             ended: AtomicBool::new(false),
             patience: Arc::new(Patience::new()),
         };
-        Self { shared: Arc::new(shared), workers: Vec::new() }
+        Self { shared: Arc::new(shared), workers: Vec::new(), help: Help::default() }
     }
 
     /// How its threads wait.
@@ -120,7 +125,29 @@ impl Pool {
 
     /// Calls `body` for every part of `0..parts`, with at most `helpers` workers. The owner takes part 0 and, while
     /// workers have not begun them, the others; so a worker that gets no processor holds up only what it has begun.
+    ///
+    /// Every part may wait for all the others to begin.
     pub(crate) fn run(&self, parts: usize, helpers: usize, body: &(dyn Fn(usize) + Sync)) {
+        self.shared.patience.ask(Instant::now());
+        self.run_measured(parts, helpers, body);
+    }
+
+    /// The same for parts that never wait for each other: while processors are scarce and workers were seen to cost
+    /// more than they save, the owner does all of them.
+    pub(crate) fn run_apart(&self, parts: usize, helpers: usize, body: &(dyn Fn(usize) + Sync)) {
+        let now = Instant::now();
+        self.shared.patience.ask(now);
+        if !self.shared.patience.is_crowded(now) {
+            self.help.forget();
+            self.run_measured(parts, helpers, body);
+        } else if self.help.is_worth_it() {
+            self.help.add(self.run_measured(parts, helpers, body));
+        } else {
+            (0..parts).for_each(body);
+        }
+    }
+
+    fn run_measured(&self, parts: usize, helpers: usize, body: &(dyn Fn(usize) + Sync)) -> Helped {
         assert!((1..=MOST_PARTS).contains(&parts), "{parts} parts");
         let shared = &*self.shared;
         let erased: *const (dyn Fn(usize) + Sync + '_) = body;
@@ -138,14 +165,54 @@ impl Pool {
             }
         }
         let job = Job { body: erased };
+        let start = Instant::now();
         shared.finish(job, 0);
+        let mut done = 1;
         while let Some((_, part)) = shared.claim() {
             shared.finish(job, part);
+            done += 1;
         }
+        let worked = Instant::now();
         shared.wait_for_all();
         if let Some(panic) = locked(&shared.panic).take() {
             resume_unwind(panic);
         }
+        let waited = worked.elapsed();
+        let saved = (worked - start).mul_f64((parts - done) as f64 / done as f64);
+        Helped { saved, waited }
+    }
+}
+
+/// What workers did for a loop.
+#[derive(Debug, Clone, Copy)]
+struct Helped {
+    /// How long the owner would have worked on their parts.
+    saved: Duration,
+    /// How long it waited for them.
+    waited: Duration,
+}
+
+/// Whether workers are worth their wait, since the processors became scarce.
+#[derive(Debug, Default)]
+struct Help {
+    saved: Cell<Duration>,
+    waited: Cell<Duration>,
+}
+
+impl Help {
+    fn forget(&self) {
+        self.saved.set(Duration::ZERO);
+        self.waited.set(Duration::ZERO);
+    }
+
+    fn add(&self, helped: Helped) {
+        self.saved.set(self.saved.get() + helped.saved);
+        self.waited.set(self.waited.get() + helped.waited);
+    }
+
+    fn is_worth_it(&self) -> bool {
+        let (saved, waited) = (self.saved.get(), self.waited.get());
+        waited < ENOUGH_WAITED || waited < saved
     }
 }
 

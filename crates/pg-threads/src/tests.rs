@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use crate::patience::CROWDED_LONGEST;
+use crate::pool::Pool;
 use crate::team::{self, Member};
 use crate::work_share::Iterations;
 use crate::{for_each_part, set_thread_count, thread_count};
 
 /// In a thread of its own, so that thread counts and pools of other tests stay away.
 fn with_threads<R: Send>(count: usize, body: impl FnOnce() -> R + Send) -> R {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let run = || {
             set_thread_count(count).unwrap();
             body()
@@ -53,6 +56,39 @@ fn many_short_loops_in_a_row_lose_no_part() {
         }
         assert_eq!(sum.into_inner(), 20_000 * 15);
     });
+}
+
+#[test]
+fn workers_that_cost_more_than_they_save_are_let_alone_until_processors_are_free() {
+    let mut pool = Pool::new();
+    pool.grow(1).unwrap();
+    let owner = thread::current().id();
+    // A worker takes a thousand times as long as the owner, as one does that lost its processor.
+    let by_workers = AtomicU32::new(0);
+    let uneven = |_: usize| {
+        if thread::current().id() == owner {
+            thread::sleep(Duration::from_micros(50));
+        } else {
+            by_workers.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    pool.patience().lost_processor(Instant::now());
+    while by_workers.load(Ordering::Relaxed) == 0 {
+        pool.patience().lost_processor(Instant::now());
+        pool.run_apart(64, 1, &uneven);
+    }
+    let before = by_workers.load(Ordering::Relaxed);
+    for _ in 0..20 {
+        pool.patience().lost_processor(Instant::now());
+        pool.run_apart(64, 1, &uneven);
+    }
+    assert_eq!(by_workers.load(Ordering::Relaxed), before);
+    // Twice the longest time for which one loss counts.
+    thread::sleep(2 * CROWDED_LONGEST);
+    while by_workers.load(Ordering::Relaxed) == before {
+        pool.run_apart(64, 1, &uneven);
+    }
 }
 
 #[test]
