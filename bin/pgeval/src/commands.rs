@@ -26,7 +26,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
         .num_threads(args.common.threads)
         .build_global()
         .with_context(|| format!("start {} worker threads; try a smaller --threads", args.common.threads))?;
-    let interrupt = Interrupt::install().context("install the handlers of Ctrl-C and SIGTERM")?;
+    let interrupt = Interrupt::install().context("install the handlers of signals")?;
     let mut at_urls = AtUrls::new(&args.cloud, &interrupt, StderrNotes::new(args.common.quiet));
     let ended = at_urls.bring(&mut args.command).and_then(|()| carry_out(&args, &interrupt));
     let ended = ended.and_then(|status| at_urls.send().map(|()| status));

@@ -294,6 +294,10 @@ pub(crate) struct PackArgs {
     #[arg(long, value_enum, default_value_t = FitChoice::Strict)]
     pub(crate) fit: FitChoice,
 
+    /// Values per pixel: 3 (RGB), 1 (grey), or auto: 1 where all images are grey, else 3
+    #[arg(long, value_enum, default_value_t = ChannelsChoice::Auto, value_name = "N")]
+    pub(crate) channels: ChannelsChoice,
+
     /// Labels: `folders`, `none`, or a CSV or JSON file [default: those of SOURCE]
     #[arg(long, value_name = "FILE|folders|none", value_parser = path_or_url())]
     pub(crate) labels: Option<PathBuf>,
@@ -314,6 +318,19 @@ pub(crate) struct PackArgs {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+/// What `--channels` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChannelsChoice {
+    /// Grey where all images are grey, else RGB
+    Auto,
+    /// Grey: colour by ITU-R 601's luma, as Pillow rounds it
+    #[value(name = "1")]
+    Grey,
+    /// RGB: grey is repeated
+    #[value(name = "3")]
+    Rgb,
 }
 
 const MERGE_EXAMPLES: &str = "\

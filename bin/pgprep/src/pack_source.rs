@@ -100,6 +100,11 @@ impl PackSource {
         file.map_or_else(|| self.items()[index].name.clone(), |file| file.display().to_string())
     }
 
+    /// Whether all its images have the channels of the first.
+    pub(crate) fn has_one_shape(&self) -> bool {
+        matches!(self, Self::Dataset(_))
+    }
+
     /// Says in which order items will be loaded.
     pub(crate) fn will_load(&self, order: &[usize]) {
         if let Self::Collection(source) = self {

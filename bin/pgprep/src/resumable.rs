@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{Interrupted, Part, Progress, Provenance};
+use pg_cli::{Interrupted, Part, Progress, Provenance, WorkFailed};
 use pg_cloud::RemoteOutput;
 use pg_image::Planar;
 use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
@@ -171,6 +171,13 @@ impl DatasetJob<'_> {
         }
         progress.finish();
         let (images, failed) = builder.counts();
+        if images == 0 && part.is_none() {
+            builder.discard().with_context(context)?;
+            if let Some(remote) = &remote {
+                remote.clean_up().with_context(context)?;
+            }
+            return Err(nothing_made(items, "images", output));
+        }
         let provenance = serde_json::to_value(provenance(images, failed))?;
         let complete = match part {
             Some(_) => builder.complete_part(provenance).map(Built::Part),
@@ -183,6 +190,30 @@ impl DatasetJob<'_> {
         }
         Ok(Ended::Complete(built))
     }
+}
+
+/// A build of which nothing came is no success.
+fn nothing_made(items: usize, unit: &str, output: &Path) -> anyhow::Error {
+    let output = output.display();
+    WorkFailed(format!("none of the {items} {unit} could be used: nothing was written to {output}")).into()
+}
+
+/// Ends work of which nothing came: `folder` is as it was, and gone where it was not there.
+pub(crate) fn give_up<T>(
+    folder: OutputFolder,
+    remote: Option<&RemoteOutput>,
+    items: usize,
+    unit: &str,
+    output: &Path,
+) -> anyhow::Result<T> {
+    let context = || output_context(output);
+    let path = folder.path().to_owned();
+    folder.release().with_context(context)?;
+    if let Some(remote) = remote {
+        remote.clean_up().with_context(context)?;
+    }
+    let _ = std::fs::remove_dir(path);
+    Err(nothing_made(items, unit, output))
 }
 
 /// What `make` gives, counted; `None` once the session ends, also for what failed because of that.
@@ -429,6 +460,14 @@ impl FileJob<'_> {
             return Err(error);
         }
         progress.finish();
+        if written == 0 && items > 0 && self.part.is_none() {
+            let inner = names.as_slice().first().and_then(|first| Path::new(first).parent());
+            if let Some(inner) = inner {
+                // One with other things in it stays.
+                let _ = std::fs::remove_dir(work.join(inner));
+            }
+            return give_up(folder, remote.as_deref(), items, self.unit, output);
+        }
         finish(work)?;
         write_failed(work, failed.values()).with_context(context)?;
         let counts = (written as u64, failed.len() as u64);

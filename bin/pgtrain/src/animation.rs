@@ -1,15 +1,15 @@
 //! Moving pictures: a GIF that repeats, or a folder of numbered PNG files.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};
 use pg_image::Planar;
+use pg_image::files::{NewFile, NewFolder};
 
-use crate::image_output::{PartialFile, PartialFolder};
 use crate::pictures;
 
 /// How carefully a frame's 256 colours are chosen: 1 looks at every pixel, 30 at few. At 10, flat parts of a picture
@@ -23,12 +23,12 @@ pub(crate) struct Animation {
 
 enum Kind {
     Gif(Box<Gif>),
-    Folder(PartialFolder),
+    Folder(NewFolder),
 }
 
 struct Gif {
     encoder: GifEncoder<KeptWriter>,
-    partial: PartialFile,
+    new: NewFile,
     written: std::rc::Rc<std::cell::RefCell<BufWriter<File>>>,
     fps: f64,
 }
@@ -49,20 +49,21 @@ impl std::io::Write for KeptWriter {
 impl Animation {
     /// A GIF where `path` ends in `.gif`, a folder where it has no extension.
     pub(crate) fn open(path: &Path, fps: f64) -> anyhow::Result<Self> {
+        let context = || format!("-o: cannot write {}", path.display());
         let kind = match path.extension() {
             Some(extension) if extension.eq_ignore_ascii_case("gif") => {
-                let context = || format!("-o: cannot write {}", path.display());
-                let (partial, file) = PartialFile::create(path).with_context(context)?;
+                let new = NewFile::create(path).with_context(context)?;
+                let file = BufWriter::new(new.file().with_context(context)?);
                 let written = std::rc::Rc::new(std::cell::RefCell::new(file));
                 let mut encoder =
                     GifEncoder::new_with_speed(KeptWriter(std::rc::Rc::clone(&written)), GIF_PALETTE_SPEED);
                 encoder.set_repeat(Repeat::Infinite).with_context(context)?;
-                Kind::Gif(Box::new(Gif { encoder, partial, written, fps }))
+                Kind::Gif(Box::new(Gif { encoder, new, written, fps }))
             }
             Some(_) => {
                 bail!("-o {}: expected a name that ends in .gif, or a folder for PNG files", path.display())
             }
-            None => Kind::Folder(PartialFolder::create(path)?),
+            None => Kind::Folder(NewFolder::create(path).with_context(context)?),
         };
         Ok(Self { frames: 0, kind })
     }
@@ -70,7 +71,7 @@ impl Animation {
     pub(crate) fn push(&mut self, picture: &Planar<u8>) -> anyhow::Result<()> {
         match &mut self.kind {
             Kind::Folder(folder) => {
-                let path = folder.in_the_making().join(format!("{:06}.png", self.frames));
+                let path = folder.path().join(format!("{:06}.png", self.frames));
                 pictures::write_bytes(&path, &pictures::encode(picture)?)?;
             }
             Kind::Gif(gif) => {
@@ -88,13 +89,13 @@ impl Animation {
 
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         match self.kind {
-            Kind::Folder(folder) => folder.finish(),
+            Kind::Folder(folder) => folder.finish().context("-o: cannot write the folder"),
             Kind::Gif(gif) => {
-                let Gif { encoder, partial, written, .. } = *gif;
+                let Gif { encoder, new, written, .. } = *gif;
                 // Writes the trailer.
                 drop(encoder);
                 let written = std::rc::Rc::into_inner(written).context("the GIF is still being written")?;
-                partial.finish(written.into_inner()).context("cannot write the GIF")
+                written.into_inner().flush().and_then(|()| new.finish()).context("cannot write the GIF")
             }
         }
     }

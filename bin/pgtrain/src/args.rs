@@ -77,7 +77,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   pgtrain resume runs/first
-  pgtrain resume runs/first --dataset /mnt/fast/celeba64")]
+  pgtrain resume runs/first --dataset /mnt/fast/celeba64
+  pgtrain resume runs/first --from 000400")]
 pub(crate) struct ResumeArgs {
     /// The run folder
     #[arg(value_name = "RUN", value_parser = local_path())]
@@ -85,6 +86,9 @@ pub(crate) struct ResumeArgs {
     /// The dataset's folder, when it has moved
     #[arg(long, value_name = "DATASET", value_parser = local_path())]
     pub(crate) dataset: Option<PathBuf>,
+    /// Go on from this snapshot instead of the newest: those after it are put aside as KKKKKK.aside
+    #[arg(long, value_name = "KKKKKK")]
+    pub(crate) from: Option<String>,
     /// Where to compute: auto, cpu, cuda:0
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: String,

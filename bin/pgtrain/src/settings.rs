@@ -43,8 +43,7 @@ fn resolve_with(
         settings = settings.with_toml(&path.display().to_string(), &text).context("--config")?;
     }
     // The loss first: it brings companions, which the other assignments may change in any order.
-    let is_loss = |assignment: &&String| assignment.split('=').next().is_some_and(|key| key.trim() == "loss");
-    let (loss, others): (Vec<_>, Vec<_>) = args.assignments.iter().partition(is_loss);
+    let (loss, others): (Vec<_>, Vec<_>) = args.assignments.iter().partition(|set| is_of("loss", set));
     for assignment in loss.into_iter().chain(others) {
         settings = settings.with_assignment(assignment).context("--set")?;
     }
@@ -59,6 +58,11 @@ fn resolve_with(
     }
     further(&mut settings);
     settings.validate()?;
-    let resolution_asked_for = settings.resolution != preset.resolution;
+    let assigned = args.assignments.iter().any(|assignment| is_of("resolution", assignment));
+    let resolution_asked_for = assigned || settings.resolution != preset.resolution;
     Ok(Resolved { settings, resolution_asked_for })
+}
+/// Whether an assignment KEY=VALUE is of `key`.
+fn is_of(key: &str, assignment: &str) -> bool {
+    assignment.split('=').next().is_some_and(|found| found.trim() == key)
 }

@@ -14,7 +14,7 @@ pub enum ExitStatus {
     SomeFailed,
     /// 2: it could not run: bad flags, missing file, missing library.
     CouldNotRun,
-    /// 128 + signal: interrupted by Ctrl-C (130) or SIGTERM (143) after finishing what was in hand.
+    /// 128 + signal: interrupted by Ctrl-C (130), SIGTERM (143) or SIGHUP (129) after finishing what was in hand.
     Interrupted(i32),
 }
 

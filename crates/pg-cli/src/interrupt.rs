@@ -1,16 +1,16 @@
-//! Ctrl-C and SIGTERM: finish what is in hand, say how to resume, exit 130 or 143.
+//! Ctrl-C, SIGTERM and SIGHUP (a terminal that closes): finish what is in hand, say how to resume, exit 130, 143 or 129.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// The error that a command returns after it stopped early on a signal.
 #[derive(Debug)]
 pub struct Interrupted {
-    /// The signal's number: 2 for Ctrl-C, 15 for SIGTERM.
+    /// The signal's number: 2 for Ctrl-C, 15 for SIGTERM, 1 for SIGHUP.
     pub signal: i32,
     /// What was kept and how to go on, shown to the user.
     pub advice: String,
@@ -18,14 +18,19 @@ pub struct Interrupted {
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = if self.signal == SIGINT { "Ctrl-C" } else { "SIGTERM" };
+        let name = match self.signal {
+            SIGINT => "Ctrl-C",
+            SIGHUP => "SIGHUP (the terminal has gone)",
+            _ => "SIGTERM",
+        };
         write!(f, "interrupted by {name}: {}", self.advice)
     }
 }
 
 impl std::error::Error for Interrupted {}
 
-/// Watches for Ctrl-C and SIGTERM. A second signal ends the process at once.
+/// Watches for Ctrl-C, SIGTERM and, unless the process ignores it (`nohup`), SIGHUP. A second signal of a kind ends the
+/// process at once.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     signal: Arc<AtomicUsize>,
@@ -38,7 +43,8 @@ impl Interrupt {
     /// When the operating system refuses the handlers.
     pub fn install() -> io::Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
-        for number in [SIGINT, SIGTERM] {
+        let hang_up = (!ignores_hang_up()).then_some(SIGHUP);
+        for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
             let seen = Arc::new(AtomicBool::new(false));
             // Order matters: the shutdown looks at the flag before this very signal sets it.
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&seen))?;
@@ -67,4 +73,12 @@ impl Interrupt {
     pub fn check(&self, advice: impl FnOnce() -> String) -> Result<(), Interrupted> {
         self.signal().map_or(Ok(()), |signal| Err(Interrupted { signal, advice: advice() }))
     }
+}
+
+/// Whether SIGHUP is ignored, as `nohup` asks for: then it is to stay so.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
 }

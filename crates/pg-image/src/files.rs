@@ -13,7 +13,7 @@ mod png_chunks;
 mod signature;
 mod tiff_samples;
 
-pub use atomic::{put_in_place, write_atomically};
+pub use atomic::{NewFile, NewFolder, is_in_the_making, write_atomically};
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;

@@ -103,6 +103,22 @@ impl Raster {
         let data = self.data.iter().flat_map(|&v| [v, v, v]).collect();
         Self { width: self.width, height: self.height, channels: 3, data }
     }
+
+    /// The photo with one channel: the luma of ITU-R BT.601, (299 R + 587 G + 114 B) / 1000, in Pillow's fixed point
+    /// (its mode "L"); grey is returned as it is.
+    #[must_use]
+    pub fn into_grey(self) -> Self {
+        if self.channels == 1 {
+            return self;
+        }
+        // Weights of 16 bits that add up to 2^16, rounded to the nearest.
+        let luma = |&[r, g, b]: &[u8; 3]| {
+            let sum = 19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b);
+            ((sum + 0x8000) >> 16) as u8
+        };
+        let data = self.data.as_chunks::<3>().0.iter().map(luma).collect();
+        Self { width: self.width, height: self.height, channels: 1, data }
+    }
 }
 
 /// Planes to pixels.
@@ -125,6 +141,26 @@ pub(crate) fn deinterleave(pixels: &[[u8; 3]], planes: [&mut [u8]; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grey_is_the_luma_that_pillow_has() {
+        // Image.convert("L") of Pillow 13.0.0.
+        let colours = [
+            ([0, 0, 0], 0),
+            ([255, 255, 255], 255),
+            ([255, 0, 0], 76),
+            ([0, 255, 0], 150),
+            ([0, 0, 255], 29),
+            ([12, 200, 77], 130),
+            ([1, 2, 3], 2),
+            ([128, 127, 129], 128),
+        ];
+        let data = colours.iter().flat_map(|(colour, _)| *colour).collect();
+        let grey = Raster::from_data(4, 2, 3, data).unwrap().into_grey();
+        assert_eq!((grey.channels(), grey.width(), grey.height()), (1, 4, 2));
+        assert_eq!(grey.data(), colours.map(|(_, luma)| luma));
+        assert_eq!(grey.clone().into_grey(), grey);
+    }
 
     #[test]
     fn planes_and_pixels_are_the_same_picture() {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::format::{
     BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED,
     LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_SHARDS, PART_FILE, PART_FORMAT_NAME,
-    PART_FORMAT_VERSION, index_path, level_folder, record_path,
+    PART_FORMAT_VERSION, index_path, labels_path, level_folder, record_path, shard_path,
 };
 use crate::manifest::{are_label_names, write_bytes, write_json};
 use crate::output_folder::{Claimed, OutputFolder};
@@ -211,6 +211,31 @@ impl DatasetBuilder {
     pub fn counts(&self) -> (u64, u64) {
         let records = self.shards().filter_map(|s| read_record(self.output.path(), s));
         records.fold((0, 0), |(done, failed), r| (done + r.images as u64, failed + r.failed.len() as u64))
+    }
+
+    /// Gives the build up: removes all that it wrote, and its folders where nothing else is in them.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn discard(self) -> Result<(), ShardError> {
+        let folder = self.output.path().to_owned();
+        for shard in self.shards() {
+            let levels = self.storage.levels.iter().map(|&r| shard_path(r, shard));
+            for path in levels.chain([index_path(shard), labels_path(shard)]).map(|path| folder.join(path)) {
+                match fs::remove_file(&path) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failure("remove", &path)(e)),
+                    _ => {}
+                }
+            }
+        }
+        let levels = self.storage.levels.iter().map(|&r| level_folder(r));
+        let folders: Vec<_> = levels.chain(["index".to_owned(), LABELS_FOLDER.to_owned()]).collect();
+        self.output.release()?;
+        for path in folders.iter().map(|name| folder.join(name)).chain([folder.clone()]) {
+            // One with other things in it stays.
+            let _ = fs::remove_dir(path);
+        }
+        Ok(())
     }
 
     /// Writes `failed.jsonl` and, last, the manifest; then removes the traces of the build.

@@ -183,6 +183,12 @@ pub enum ShardError {
         /// The output folder.
         path: PathBuf,
     },
+    /// A file of another tool that has the name of one of ours.
+    #[error("{path} was not written by this tool: choose another output folder")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process builds the same output.
     #[error("{path} is being written by another process: wait for it or choose another output folder")]
     Locked {

@@ -4,6 +4,8 @@ use pg_image::Resolution;
 
 /// The value of `format` in the manifest.
 pub const FORMAT_NAME: &str = "pgkit-dataset";
+/// How the values of `format` begin, in all files of this tool that have one.
+pub const FORMAT_FAMILY: &str = "pgkit-";
 /// The value of `format_version` in the manifest of a dataset of raw images.
 pub const FORMAT_VERSION: u32 = 1;
 /// The value of `format_version` in the manifest of a dataset whose images are compressed: the newest
@@ -20,13 +22,13 @@ pub const PART_FORMAT_NAME: &str = "pgkit-part";
 /// The value of `format_version` in [`PART_FILE`].
 pub const PART_FORMAT_VERSION: u32 = 1;
 /// The folder in which a repair rebuilds shards; gone when it is done.
-pub const REPAIR_FOLDER: &str = "repair";
+pub const REPAIR_FOLDER: &str = ".pgkit-repair";
 /// The file that marks a build in progress and says what it builds.
-pub const BUILD_FILE: &str = "build.json";
+pub const BUILD_FILE: &str = "pgkit-build.json";
 /// The folder of a build's per-shard records; gone when the build is complete.
-pub const BUILD_FOLDER: &str = "build";
+pub const BUILD_FOLDER: &str = "pgkit-build";
 /// The file whose lock keeps two builds of one dataset apart.
-pub const LOCK_FILE: &str = "build.lock";
+pub const LOCK_FILE: &str = "pgkit-build.lock";
 /// The file of items that were left out, one JSON object per line; absent when there are none.
 pub const FAILED_FILE: &str = "failed.jsonl";
 /// How coarser levels are made, see [`pg_image::level_of_detail`].
@@ -84,7 +86,7 @@ pub fn labels_path(shard: usize) -> String {
     format!("{LABELS_FOLDER}/shard-{shard:05}.safetensors")
 }
 
-/// `build/shard-00003.json`.
+/// `pgkit-build/shard-00003.json`.
 #[must_use]
 pub fn record_path(shard: usize) -> String {
     format!("{BUILD_FOLDER}/shard-{shard:05}.json")

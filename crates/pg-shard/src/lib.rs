@@ -32,7 +32,7 @@ pub use manifest::{FailedItem, FileEntry, IndexLine, Manifest, ShardEntry};
 pub use merge::{PartSet, Transfer};
 pub use output_folder::{BuildPlan, Claimed, OutputFolder};
 pub use part::{MAX_PARTS, PartPlan, PartSummary, all_parts, is_part};
-pub use pg_image::files::write_atomically;
+pub use pg_image::files::{is_in_the_making, write_atomically};
 pub use preparation::Preparation;
 pub use reason::reason;
 pub use repair::{Repair, Replaced};

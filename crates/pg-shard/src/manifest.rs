@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::format::{
-    BUILD_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, INDEX_FOLDER, LABELS_FOLDER,
-    MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, index_path, labels_path,
-    level_folder, shard_path,
+    BUILD_FILE, FORMAT_FAMILY, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, INDEX_FOLDER,
+    LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, SEAL_FILE,
+    index_path, labels_path, level_folder, shard_path,
 };
 use crate::part::is_part;
 use crate::{Codec, ShardError, seal};
@@ -95,8 +95,8 @@ pub struct FailedItem {
 }
 
 impl Manifest {
-    /// True when `folder` holds a finished dataset, or what claims to be one: StyleGAN2-ADA's datasets have
-    /// a `dataset.json` of another layout.
+    /// True when `folder` holds a finished dataset, by what its `dataset.json` says of itself: other tools write files of
+    /// that name too (labels, in StyleGAN2-ADA's datasets). One of ours that can no longer be read counts as well.
     #[must_use]
     pub fn is_in(folder: &Path) -> bool {
         #[derive(Deserialize)]
@@ -106,9 +106,13 @@ impl Manifest {
         let path = folder.join(MANIFEST_FILE);
         let fits = fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= MAX_MANIFEST_BYTES);
         let text = if fits { fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        // What is no JSON at all is left to the reader to complain about.
-        fits && serde_json::from_slice::<Claim>(&text)
-            .map_or(!text.is_empty(), |claim| claim.format.is_some())
+        let is_ours = |claim: Claim| claim.format.is_some_and(|format| format.starts_with(FORMAT_FAMILY));
+        // What is damaged is left to the reader to complain about.
+        let was_ours = || {
+            text.windows(FORMAT_NAME.len()).any(|bytes| bytes == FORMAT_NAME.as_bytes())
+                || folder.join(SEAL_FILE).is_file()
+        };
+        fits && serde_json::from_slice::<Claim>(&text).map_or_else(|_| was_ours(), is_ours)
     }
 
     /// Reads and checks `FOLDER/dataset.json`; looks at no other file.

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ShardError;
-use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE};
+use pg_image::files::is_in_the_making;
+
+use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE, MANIFEST_FILE, PART_FILE};
 use crate::manifest::write_json;
+use crate::part::is_part;
+use crate::{Manifest, ShardError};
 
 /// Everything that decides the bytes of an output, but not where it is written or by how many threads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,39 +94,37 @@ impl OutputFolder {
     /// Takes `folder` (made when missing) for `plan`. `done_file` is the name of the file that, written
     /// last, says that everything is there.
     ///
-    /// A new output gets `build.json` with the plan; one begun with the same plan is gone on with.
+    /// A new output gets [`BUILD_FILE`] with the plan; one begun with the same plan is gone on with. Nothing that this
+    /// tool did not write is ever changed.
     ///
     /// # Errors
-    /// [`ShardError::NotEmpty`] for a folder with other things in it, [`ShardError::OtherBuild`] for one
+    /// [`ShardError::NotEmpty`] for a folder with other things in it, [`ShardError::Foreign`] for one with another
+    /// tool's file in the place of one of ours, [`ShardError::OtherBuild`] for one
     /// begun with another plan, [`ShardError::Locked`] while another process works on it,
     /// [`ShardError::Io`].
     pub fn claim(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<Claimed, ShardError> {
         fs::create_dir_all(folder).map_err(failure("create", folder))?;
         let (done, build) = (folder.join(done_file), folder.join(BUILD_FILE));
-        if !done.is_file() && !build.is_file() {
-            for entry in fs::read_dir(folder).map_err(failure("list", folder))? {
-                let name = entry.map_err(failure("list", folder))?.file_name();
-                // Left by a run that was stopped before it began.
-                if name != LOCK_FILE && name != format!("{BUILD_FILE}.partial").as_str() {
-                    return Err(ShardError::NotEmpty { path: folder.to_owned() });
-                }
-            }
+        // Whose folder it is comes first: until then nothing is touched.
+        let is_done = done.is_file();
+        if is_done && !is_own_done_file(folder, done_file)? {
+            return Err(ShardError::Foreign { path: done });
+        }
+        let begun = begun_plan(&build)?;
+        if !is_done && begun.is_none() {
+            check_empty(folder)?;
         }
         let lock = lock(folder)?;
-        if done.is_file() {
+        if is_done {
             clean_up(folder)?;
             return Ok(Claimed::Done);
         }
-        let resumed = build.is_file();
-        if resumed {
-            let text = fs::read(&build).map_err(failure("read", &build))?;
-            let begun: BuildPlan = serde_json::from_slice(&text)
-                .map_err(|e| ShardError::Malformed { path: build.clone(), detail: e.to_string() })?;
-            if begun != *plan {
-                let difference = begun.difference(plan);
-                return Err(ShardError::OtherBuild { path: folder.to_owned(), difference });
-            }
-        } else {
+        let resumed = begun.is_some();
+        if let Some(begun) = begun.filter(|begun| begun != plan) {
+            let difference = begun.difference(plan);
+            return Err(ShardError::OtherBuild { path: folder.to_owned(), difference });
+        }
+        if !resumed {
             write_json(&build, plan)?;
         }
         Ok(Claimed::Begun(Self { folder: folder.to_owned(), resumed, _lock: lock }))
@@ -151,10 +152,45 @@ impl OutputFolder {
     }
 }
 
+/// Whether the file that says that `folder` is done was written by this tool.
+fn is_own_done_file(folder: &Path, done_file: &str) -> Result<bool, ShardError> {
+    if done_file == MANIFEST_FILE {
+        return Ok(Manifest::is_in(folder));
+    }
+    if done_file == PART_FILE {
+        return Ok(is_part(folder));
+    }
+    let path = folder.join(done_file);
+    let text = fs::read(&path).map_err(failure("read", &path))?;
+    let json: Option<Value> = serde_json::from_slice(&text).ok();
+    Ok(json.is_some_and(|json| json.get("plan_blake3").is_some_and(Value::is_string)))
+}
+
+/// The plan of the build that was begun, if there is one.
+fn begun_plan(build: &Path) -> Result<Option<BuildPlan>, ShardError> {
+    if !build.is_file() {
+        return Ok(None);
+    }
+    let text = fs::read(build).map_err(failure("read", build))?;
+    serde_json::from_slice(&text).map(Some).map_err(|_| ShardError::Foreign { path: build.to_owned() })
+}
+
+fn check_empty(folder: &Path) -> Result<(), ShardError> {
+    for entry in fs::read_dir(folder).map_err(failure("list", folder))? {
+        let name = entry.map_err(failure("list", folder))?.file_name();
+        // Left by a run that was stopped before it began.
+        if name != LOCK_FILE && !is_in_the_making(&name.to_string_lossy()) {
+            return Err(ShardError::NotEmpty { path: folder.to_owned() });
+        }
+    }
+    Ok(())
+}
+
 /// Takes the lock of `folder`.
 pub(crate) fn lock(folder: &Path) -> Result<File, ShardError> {
     let path = folder.join(LOCK_FILE);
-    let file = File::create(&path).map_err(failure("write", &path))?;
+    let options = File::options().write(true).create(true).truncate(false).to_owned();
+    let file = options.open(&path).map_err(failure("write", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ShardError::Locked { path: folder.to_owned() }),
@@ -162,7 +198,7 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ShardError> {
     }
 }
 
-/// Removes what only unfinished work needs.
+/// Removes what only unfinished work needs, by names that no other tool has.
 pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
     let gone = |result: io::Result<()>, path: &Path| match result {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failure("remove", path)(e)),
@@ -170,6 +206,12 @@ pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
     };
     let build = folder.join(BUILD_FOLDER);
     gone(fs::remove_dir_all(&build), &build)?;
+    for entry in fs::read_dir(folder).map_err(failure("list", folder))?.flatten() {
+        // Of a process that was killed: this one holds the lock.
+        if is_in_the_making(&entry.file_name().to_string_lossy()) && entry.path().is_file() {
+            gone(fs::remove_file(entry.path()), &entry.path())?;
+        }
+    }
     for name in [BUILD_FILE, LOCK_FILE] {
         let path = folder.join(name);
         gone(fs::remove_file(&path), &path)?;
@@ -215,10 +257,37 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_things_is_refused() {
+    fn a_folder_with_other_things_is_refused_and_stays_as_it_is() {
+        for (name, text) in [
+            ("thesis.tex", ""),
+            ("done.json", "{\"images\": 3}"),
+            ("dataset.json", "{\"labels\": null}"),
+            ("dataset.json", "\u{feff}[1, 2,]"),
+            ("part.json", "{}"),
+            (BUILD_FILE, "{}"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("build")).unwrap();
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            for done_file in ["done.json", MANIFEST_FILE, PART_FILE] {
+                let error = OutputFolder::claim(folder.path(), &plan(8), done_file).unwrap_err();
+                assert!(
+                    matches!(error, ShardError::NotEmpty { .. } | ShardError::Foreign { .. }),
+                    "{name}: {error}"
+                );
+                assert_eq!(fs::read_to_string(&path).unwrap(), text);
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_is_not_emptied() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.tex"), b"").unwrap();
-        let error = OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap_err();
-        assert!(matches!(error, ShardError::NotEmpty { .. }), "{error}");
+        let path = folder.path().join(LOCK_FILE);
+        fs::write(&path, "mine").unwrap();
+        drop(OutputFolder::claim(folder.path(), &plan(8), "done.json").unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::format::{MAX_MANIFEST_BYTES, PART_FILE, PART_FORMAT_NAME, PART_FORMAT_VERSION};
+use crate::format::{FORMAT_FAMILY, MAX_MANIFEST_BYTES, PART_FILE, PART_FORMAT_NAME, PART_FORMAT_VERSION};
 use crate::manifest::are_label_names;
 use crate::shard_writer::ShardRecord;
 use crate::{BuildPlan, Codec, ShardError, Storage};
@@ -197,5 +197,16 @@ fn is_of_shard(path: &str, shard: usize) -> bool {
 /// Whether `folder` is a finished part of a dataset.
 #[must_use]
 pub fn is_part(folder: &Path) -> bool {
-    folder.join(PART_FILE).is_file()
+    #[derive(Deserialize)]
+    struct Claim {
+        format: String,
+    }
+    let path = folder.join(PART_FILE);
+    let fits = fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= MAX_MANIFEST_BYTES);
+    let text = if fits { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    match serde_json::from_slice::<Claim>(&text) {
+        Ok(claim) => claim.format.starts_with(FORMAT_FAMILY),
+        // A damaged one of ours is left to the reader to complain about.
+        Err(_) => text.windows(FORMAT_FAMILY.len()).any(|bytes| bytes == FORMAT_FAMILY.as_bytes()),
+    }
 }

@@ -46,6 +46,13 @@ impl<'a> Repair<'a> {
     pub fn begin(folder: &'a Path, manifest: &'a Manifest) -> Result<Self, ShardError> {
         let lock = lock(folder)?;
         let workshop = folder.join(REPAIR_FOLDER);
+        // Left by a repair that was killed.
+        match fs::remove_dir_all(&workshop) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failure("remove", &workshop)(error));
+            }
+            _ => {}
+        }
         let mut names: Vec<String> = manifest.levels().into_iter().map(level_folder).collect();
         names.push("index".to_owned());
         names.extend(manifest.label_names.is_some().then(|| LABELS_FOLDER.to_owned()));

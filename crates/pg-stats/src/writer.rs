@@ -1,13 +1,13 @@
 //! Describing a set of images, one by one, by any number of threads.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blake3::{Hash, Hasher};
 use pg_image::Planar;
-use pg_image::files::put_in_place;
+use pg_image::files::NewFile;
 use pg_metrics::{FeatureGaussian, MetricsError, Side, SwdDescriber};
 use serde_json::Value;
 
@@ -42,19 +42,8 @@ enum Target {
     Scratch(PathBuf),
     Named {
         path: PathBuf,
-        temporary: Temporary,
+        new: NewFile,
     },
-}
-
-/// A file that is removed unless it was renamed.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After renaming there is nothing of this name.
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 impl StatsWriter {
@@ -69,12 +58,9 @@ impl StatsWriter {
         image_count: usize,
         provenance: Value,
     ) -> Result<Self, StatsError> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".partial");
-        let temporary = PathBuf::from(temporary);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&temporary);
-        let file = file.map_err(StatsError::io("write", &temporary))?;
-        let target = Target::Named { path: path.to_owned(), temporary: Temporary(temporary) };
+        let new = NewFile::create(path).map_err(StatsError::io("write", path))?;
+        let file = new.file().map_err(StatsError::io("write", path))?;
+        let target = Target::Named { path: path.to_owned(), new };
         Self::new(protocol, Side::Real, image_count, provenance, file, target)
     }
 
@@ -250,11 +236,12 @@ impl StatsWriter {
         for (bytes, at) in [(&bytes, 0), (&moment_bytes, at)] {
             self.file.write_all_at(bytes, at).map_err(StatsError::io("write", self.target.path()))?;
         }
-        if let Target::Named { path, temporary } = &self.target {
-            put_in_place(&self.file, &temporary.0, path).map_err(StatsError::io("write", path))?;
+        let name = self.target.path().to_owned();
+        if let Target::Named { path, new } = self.target {
+            new.finish().map_err(StatsError::io("write", &path))?;
         }
         Ok(Stats {
-            name: self.target.path().to_owned(),
+            name,
             file: self.file,
             describer: self.describer,
             protocol: self.protocol,

@@ -28,11 +28,49 @@ pub enum TrainingError {
         /// What it holds.
         found: String,
     },
+    /// A file of a snapshot that is not as it was written.
+    #[error("{} is damaged: its checksum is not that of the file that was written; {}", path.display(), earlier_text(earlier.as_deref()))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The newest whole snapshot before it, where a run was to go on.
+        earlier: Option<PathBuf>,
+    },
+    /// A snapshot without one of its files.
+    #[error("{} is missing: the snapshot is not whole", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder that is no run folder, or has no snapshot to sample from.
     #[error("{} has no snapshot: expected a run folder with snapshots/ or a snapshot folder with state.json", path.display())]
     NoSnapshot {
         /// The folder.
         path: PathBuf,
+    },
+    /// A snapshot of an old version outside of its run.
+    #[error("{} holds no settings, as all snapshots of its version: expected it inside its run folder", path.display())]
+    NoSettings {
+        /// The snapshot.
+        path: PathBuf,
+    },
+    /// A run without the snapshot asked for.
+    #[error("{} has no snapshot {name}: found {}", path.display(), if names.is_empty() { "none" } else { names })]
+    NoSuchSnapshot {
+        /// The run folder.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        names: String,
+    },
+    /// A folder of other things.
+    #[error("{} is no run folder: it holds {name}; choose a new or an empty folder", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it.
+        name: String,
     },
     /// A run folder that belongs to another run.
     #[error("{} holds a run with other {what}: choose another folder, or --force to go on with the new ones", path.display())]
@@ -119,6 +157,17 @@ pub enum TrainingError {
     /// libtorch.
     #[error(transparent)]
     Torch(#[from] tch::TchError),
+}
+
+fn earlier_text(earlier: Option<&Path>) -> String {
+    let Some(earlier) = earlier else {
+        return "take another snapshot, or a copy of this one".to_owned();
+    };
+    let run = earlier.parent().and_then(Path::parent).unwrap_or(earlier).display();
+    let name = earlier.file_stem().unwrap_or_default().to_string_lossy();
+    format!(
+        "the newest whole snapshot before it is {name}: go on from it with `pgtrain resume {run} --from {name}`"
+    )
 }
 
 fn ranks_text(ranks: &[usize]) -> String {

@@ -130,7 +130,6 @@ impl BestSnapshot {
         let candidates = lines.iter().filter(|line| line.resolution == resolution).filter_map(|line| {
             let score = line.scores.metrics.iter().find(|score| score.metric == metric)?;
             let snapshot = snapshots.iter().find(|s| s.state().images_shown == line.images_shown)?;
-            let name = snapshot.folder().file_name()?.to_str()?;
             Some(Self {
                 metric: metric.to_owned(),
                 value: score.value,
@@ -138,7 +137,7 @@ impl BestSnapshot {
                 lod: line.lod,
                 kimg: line.kimg,
                 images_shown: line.images_shown,
-                snapshot: format!("snapshots/{name}"),
+                snapshot: format!("snapshots/{}", snapshot.name()),
             })
         });
         candidates.min_by(|a, b| a.value.total_cmp(&b.value).then(a.images_shown.cmp(&b.images_shown)))

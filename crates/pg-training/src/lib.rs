@@ -24,10 +24,13 @@ mod rmsprop;
 mod run_folder;
 mod sampler;
 mod snapshot;
+mod snapshot_store;
 mod style_loop;
 mod tensorboard;
 #[cfg(test)]
 mod tests_of_ranks;
+#[cfg(test)]
+mod tests_of_snapshots;
 pub mod toy;
 mod trainer;
 mod training_run;
@@ -52,6 +55,7 @@ pub use rmsprop::{RmsProp, RmsPropSettings};
 pub use run_folder::{RunFolder, RunRecord};
 pub use sampler::{ImageSheet, Sampler, StyledImage};
 pub use snapshot::{Snapshot, SnapshotState};
+pub use snapshot_store::{PassedOver, SnapshotStore};
 pub use style_loop::StyleLoop;
 pub use tensorboard::{EventPicture, EventWriter};
 pub use trainer::{StepStatistics, StepValues, Trainer};

@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use pg_schedule::TrainingSettings;
-use pg_shard::write_atomically;
+use pg_shard::{is_in_the_making, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{BestSnapshot, EvaluationLine};
-use crate::{Snapshot, TrainingError};
+use crate::{Snapshot, SnapshotStore, TrainingError, snapshot_store};
 
+/// Keeps a second process out; and there before all else, so that what lies beside it is a run's.
+const LOCK_FILE: &str = ".lock";
 /// Names the best snapshot.
 const BEST_FILE: &str = "best.json";
 
@@ -39,20 +41,32 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens `path`, creating it where needed, and locks it.
+    /// Opens `path`, creating it where needed, and locks it. A folder of anything else is left alone.
     ///
     /// # Errors
-    /// [`TrainingError::InUse`] when another process holds the lock; I/O errors.
+    /// [`TrainingError::Foreign`] when there is something else in `path`; [`TrainingError::InUse`] when another process
+    /// holds the lock; I/O errors.
     pub fn open(path: &Path) -> Result<Self, TrainingError> {
+        let lock_path = path.join(LOCK_FILE);
+        if Self::recorded(path)?.is_none() {
+            check_nothing_foreign(path, lock_path.is_file())?;
+        }
+        fs::create_dir_all(path).map_err(TrainingError::io("create", path))?;
+        let lock = File::options().write(true).create(true).truncate(false).open(&lock_path);
+        let lock = lock.map_err(TrainingError::io("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(TrainingError::InUse { path: path.to_owned() });
+            }
+            Err(fs::TryLockError::Error(source)) => {
+                return Err(TrainingError::io("lock", &lock_path)(source));
+            }
+        }
         let snapshots = path.join("snapshots");
         fs::create_dir_all(&snapshots).map_err(TrainingError::io("create", &snapshots))?;
-        let lock_path = path.join(".lock");
-        let lock = File::create(&lock_path).map_err(TrainingError::io("create", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
-            Err(fs::TryLockError::WouldBlock) => Err(TrainingError::InUse { path: path.to_owned() }),
-            Err(fs::TryLockError::Error(source)) => Err(TrainingError::io("lock", &lock_path)(source)),
-        }
+        snapshot_store::tidy(path)?;
+        Ok(Self { path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// The folder as further ranks of a run see it, who only read: rank 0 holds the lock.
@@ -120,9 +134,7 @@ impl RunFolder {
         })?;
         let settings_path = path.join("settings.toml");
         let text = fs::read_to_string(&settings_path).map_err(TrainingError::io("read", &settings_path))?;
-        let name = settings_path.display().to_string();
-        let settings = pg_schedule::Preset::PaperCelebahq.settings().with_toml(&name, &text)?;
-        Ok(Some((settings, record)))
+        Ok(Some((parse_settings(&settings_path, &text)?, record)))
     }
 
     /// Writes settings and record, before any work.
@@ -145,9 +157,27 @@ impl RunFolder {
     /// The newest snapshot of the run in `path`.
     ///
     /// # Errors
-    /// Snapshots that cannot be read.
+    /// A folder that cannot be read.
     pub fn newest_snapshot(path: &Path) -> Result<Option<Snapshot>, TrainingError> {
-        Ok(all_snapshots(path)?.into_iter().max_by_key(|s| s.state().images_shown))
+        Ok(SnapshotStore::of_run(path)?.newest().cloned())
+    }
+
+    /// Makes the snapshot called `name` the newest: those after it are put aside. Says where they are now.
+    ///
+    /// # Errors
+    /// [`TrainingError::NoSuchSnapshot`]; I/O errors.
+    pub fn go_back_to(&self, name: &str) -> Result<Vec<PathBuf>, TrainingError> {
+        let store = SnapshotStore::of_run(&self.path)?;
+        let Some(snapshot) = store.named(name) else {
+            let names = store.snapshots().iter().map(Snapshot::name).collect::<Vec<_>>().join(", ");
+            return Err(TrainingError::NoSuchSnapshot {
+                path: self.path.clone(),
+                name: name.to_owned(),
+                names,
+            });
+        };
+        snapshot.verify()?;
+        store.put_aside_after(snapshot.state().images_shown)
     }
 
     /// The snapshot that `best.json` of the run in `path` names.
@@ -168,13 +198,16 @@ impl RunFolder {
             expected: "the name of the best snapshot",
             found: e.to_string(),
         })?;
-        Snapshot::open(&path.join(best.snapshot))
+        let name = best.snapshot.rsplit('/').next().unwrap_or_default();
+        let missing = || TrainingError::Incomplete { path: path.join(&best.snapshot) };
+        SnapshotStore::of_run(path)?.named(name).cloned().ok_or_else(missing)
     }
 
     /// Chooses the best snapshot by `metric` anew, from the scores and snapshots that there are, and writes
     /// `best.json`, or removes it when there is none.
     pub(crate) fn renew_best(&self, metric: &str) -> Result<Option<BestSnapshot>, TrainingError> {
-        let best = BestSnapshot::of(metric, &self.evaluations()?, &all_snapshots(&self.path)?);
+        let best =
+            BestSnapshot::of(metric, &self.evaluations()?, SnapshotStore::of_run(&self.path)?.snapshots());
         let path = self.path.join(BEST_FILE);
         match &best {
             Some(best) => {
@@ -213,10 +246,8 @@ impl RunFolder {
 
     /// Removes snapshots that newer ones have made superfluous, see [`Retention`].
     pub(crate) fn prune(&self, retention: &Retention) -> Result<(), TrainingError> {
-        let mut snapshots = all_snapshots(&self.path)?;
-        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.state().images_shown));
         let mut kept = 0;
-        for snapshot in snapshots {
+        for snapshot in SnapshotStore::of_run(&self.path)?.snapshots().iter().rev() {
             let state = snapshot.state();
             let shown = state.images_shown;
             let is_end = shown == 0 || shown >= retention.total_images;
@@ -226,8 +257,7 @@ impl RunFolder {
             let is_among_kept =
                 state.kept && (is_end || retention.keep_last == 0 || kept <= retention.keep_last);
             if !is_among_kept && shown != retention.newest && Some(shown) != retention.best {
-                let folder = snapshot.folder();
-                fs::remove_dir_all(folder).map_err(TrainingError::io("remove", folder))?;
+                SnapshotStore::remove(snapshot)?;
             }
         }
         Ok(())
@@ -248,6 +278,30 @@ impl RunFolder {
         rewind(&self.log_path(), images_shown)?;
         rewind(&self.metrics_path(), images_shown)
     }
+}
+
+/// Refuses a folder without `run.json` in which there is more than a run that was killed at its start leaves.
+fn check_nothing_foreign(path: &Path, has_lock: bool) -> Result<(), TrainingError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(TrainingError::io("list", path)(e)),
+    };
+    let is_empty = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    for entry in entries {
+        let found = entry.map_err(TrainingError::io("list", path))?.path();
+        let name = found.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_of_a_start = match &*name {
+            LOCK_FILE => true,
+            "settings.toml" => has_lock,
+            "snapshots" => has_lock && is_empty(&found),
+            name => is_in_the_making(name),
+        };
+        if !is_of_a_start {
+            return Err(TrainingError::Foreign { path: path.to_owned(), name });
+        }
+    }
+    Ok(())
 }
 
 /// Which snapshots stay.
@@ -290,26 +344,10 @@ fn rewind(path: &Path, images_shown: u64) -> Result<(), TrainingError> {
         .map_err(TrainingError::io("write", path))
 }
 
-fn all_snapshots(path: &Path) -> Result<Vec<Snapshot>, TrainingError> {
-    let folder = path.join("snapshots");
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(TrainingError::io("list", &folder)(e)),
-    };
-    let mut snapshots = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(TrainingError::io("list", &folder))?.path();
-        // A kill between the two renames of a replacement leaves the older one under this name.
-        if path.extension().is_some_and(|e| e == "replaced") && !path.with_extension("").exists() {
-            let name = path.with_extension("");
-            fs::rename(&path, &name).map_err(TrainingError::io("rename", &path))?;
-            snapshots.push(Snapshot::open(&name)?);
-        } else if path.extension().is_none() && path.is_dir() {
-            snapshots.push(Snapshot::open(&path)?);
-        }
-    }
-    Ok(snapshots)
+/// The settings in `text`, which `path` holds.
+pub(crate) fn parse_settings(path: &Path, text: &str) -> Result<TrainingSettings, TrainingError> {
+    let name = path.display().to_string();
+    Ok(pg_schedule::Preset::PaperCelebahq.settings().with_toml(&name, text)?)
 }
 
 #[cfg(test)]
@@ -337,15 +375,16 @@ mod tests {
             let snapshot = folder.snapshot_folder(kimg * 1000, None);
             fs::create_dir(&snapshot).unwrap();
             fs::write(snapshot.join("state.json"), serde_json::to_vec(&state).unwrap()).unwrap();
+            for file in ["generator", "generator-ema", "discriminator", "optimizer"] {
+                fs::write(snapshot.join(format!("{file}.safetensors")), b"").unwrap();
+            }
         }
         folder
     }
 
     fn kimgs(folder: &RunFolder) -> Vec<u64> {
-        let snapshots = all_snapshots(folder.path()).unwrap();
-        let mut kimgs: Vec<_> = snapshots.iter().map(|s| s.state().images_shown / 1000).collect();
-        kimgs.sort_unstable();
-        kimgs
+        let store = SnapshotStore::of_run(folder.path()).unwrap();
+        store.snapshots().iter().map(|s| s.state().images_shown / 1000).collect()
     }
 
     fn scored(kimg: u64, resolution: u32, swd: f64) -> EvaluationLine {

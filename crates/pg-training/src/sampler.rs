@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use pg_networks::{Generator, GeneratorInputs, GrowthState, Phase};
-use pg_schedule::TrainingSettings;
 use tch::{Device, Kind, Tensor};
 
 use crate::drawing::Drawing;
@@ -53,21 +52,21 @@ pub struct StyledImage {
 }
 
 impl Sampler {
-    /// Opens a run folder (its newest snapshot) or a snapshot folder inside one.
+    /// Opens a run folder (its newest snapshot) or a snapshot folder, wherever it lies. Nothing is written.
     ///
     /// # Errors
     /// [`TrainingError::NoSnapshot`] when `path` is neither; files that do not fit.
     pub fn open(path: &Path, device: Device) -> Result<Self, TrainingError> {
-        let none = || TrainingError::NoSnapshot { path: path.to_owned() };
-        let (snapshot, run) = if path.join("state.json").is_file() {
-            let run = path.canonicalize().map_err(TrainingError::io("read", path))?;
-            let run = run.parent().and_then(Path::parent).ok_or_else(none)?.to_owned();
-            (Snapshot::open(path)?, run)
-        } else {
-            (RunFolder::newest_snapshot(path)?.ok_or_else(none)?, path.to_owned())
-        };
-        let (settings, _) = RunFolder::recorded(&run)?.ok_or_else(none)?;
-        Self::of_snapshot(snapshot, &settings, device)
+        if path.join("state.json").is_file() {
+            let path = path.canonicalize().map_err(TrainingError::io("read", path))?;
+            let run = path.parent().and_then(Path::parent);
+            return Self::of_snapshot(Snapshot::open(&path)?, run, device);
+        }
+        opened_in_time(|| {
+            let none = || TrainingError::NoSnapshot { path: path.to_owned() };
+            let snapshot = RunFolder::newest_snapshot(path)?.ok_or_else(none)?;
+            Self::of_snapshot(snapshot, Some(path), device)
+        })
     }
 
     /// Opens the best snapshot of a run folder, by its `best.json`.
@@ -75,17 +74,18 @@ impl Sampler {
     /// # Errors
     /// [`TrainingError::NoBest`] when none was chosen; files that do not fit.
     pub fn open_best(run: &Path, device: Device) -> Result<Self, TrainingError> {
-        let snapshot = RunFolder::best_snapshot(run)?;
-        let none = || TrainingError::NoSnapshot { path: run.to_owned() };
-        let (settings, _) = RunFolder::recorded(run)?.ok_or_else(none)?;
-        Self::of_snapshot(snapshot, &settings, device)
+        opened_in_time(|| Self::of_snapshot(RunFolder::best_snapshot(run)?, Some(run), device))
     }
 
-    fn of_snapshot(
-        snapshot: Snapshot,
-        settings: &TrainingSettings,
-        device: Device,
-    ) -> Result<Self, TrainingError> {
+    /// `run` is where settings are looked for that an old snapshot does not hold itself.
+    fn of_snapshot(snapshot: Snapshot, run: Option<&Path>, device: Device) -> Result<Self, TrainingError> {
+        let settings = match (snapshot.settings()?, run) {
+            (Some(settings), _) => Some(settings),
+            (None, Some(run)) => RunFolder::recorded(run)?.map(|(settings, _)| settings),
+            (None, None) => None,
+        };
+        let none = || TrainingError::NoSettings { path: snapshot.folder().to_owned() };
+        let settings = &settings.ok_or_else(none)?;
         let at = snapshot.state();
         let architecture = architecture(settings, at.resolution, at.image_channels, at.label_size);
         let generator = Generator::new(&architecture, device, &mut |count| vec![0.0; count])
@@ -274,6 +274,23 @@ impl Sampler {
         let noise = vec![Some(noise_of_seed(0)); latents.len()];
         self.drawing()?.images(&self.labelled(latents), &noise, &self.truncation)
     }
+}
+
+/// Opens what `open` finds, and again when a training run removed that in between.
+fn opened_in_time(open: impl Fn() -> Result<Sampler, TrainingError>) -> Result<Sampler, TrainingError> {
+    const TRIES: usize = 5;
+    let is_gone = |error: &TrainingError| match error {
+        TrainingError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        TrainingError::Incomplete { .. } => true,
+        _ => false,
+    };
+    for _ in 1..TRIES {
+        match open() {
+            Err(error) if is_gone(&error) => {}
+            result => return result,
+        }
+    }
+    open()
 }
 
 fn noise_of_seed(seed: u64) -> NoiseSource {

@@ -17,7 +17,7 @@ use crate::run_folder::Retention;
 use crate::sampler::{ImageSheet, fixed_sheet};
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::trainer::{StepStatistics, Trainer, growth_state};
-use crate::{RunFolder, TrainingError};
+use crate::{RunFolder, SnapshotStore, TrainingError};
 
 /// One line of `log.jsonl`: means over a tick.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -141,7 +141,7 @@ impl TrainingRun {
                 let what = "data (the dataset changed since its snapshot)".to_owned();
                 return Err(TrainingError::OtherRun { path: folder.path().to_owned(), what });
             }
-            snapshot.restore(&mut trainer)?;
+            snapshot.restore(&mut trainer).map_err(|error| with_earlier(error, &folder, snapshot))?;
             (images_shown, last_round) = (state.images_shown, state.last_round_images_shown);
         }
         check_same_run(&mut *trainer.ranks, settings, &dataset.fingerprint(), images_shown)?;
@@ -382,7 +382,7 @@ impl TrainingRun {
         let count = |images: u64| (images as f64 / kept_every).floor();
         let complete = self.images_shown as f64 >= self.settings.total_kimg * 1000.0;
         let state = SnapshotState {
-            format_version: 1,
+            format_version: SnapshotState::VERSION,
             images_shown: self.images_shown,
             last_round_images_shown: self.last_round,
             resolution: self.resolution_px,
@@ -432,6 +432,15 @@ impl TrainingRun {
         let sheet = ImageSheet { bytes, count, channels: level.channels(), resolution_px: side };
         observer.sheet("reals", &sheet)
     }
+}
+
+/// Adds to the error of a damaged snapshot the one that the run can go on from.
+fn with_earlier(error: TrainingError, folder: &RunFolder, damaged: &Snapshot) -> TrainingError {
+    let TrainingError::Damaged { path, .. } = error else { return error };
+    let store = SnapshotStore::of_run(folder.path()).ok();
+    let before = damaged.state().images_shown;
+    let earlier = store.and_then(|store| store.undamaged_before(before).map(|s| s.folder().to_owned()));
+    TrainingError::Damaged { path, earlier }
 }
 
 /// The resolutions that a run visits.

@@ -93,8 +93,8 @@ fn a_run_killed_before_the_leftovers_were_removed_is_tidied_up_by_the_next() {
     let _ = store.run("pgprep", &remote).with_status(0);
     let whole = store.objects("out");
     fs::create_dir_all(store.bucket().join("out/build")).unwrap();
-    fs::write(store.bucket().join("out/build/shard-00000.json"), "{}").unwrap();
-    fs::write(store.bucket().join("out/build.json"), "{}").unwrap();
+    fs::write(store.bucket().join("out/pgkit-build/shard-00000.json"), "{}").unwrap();
+    fs::write(store.bucket().join("out/pgkit-build.json"), "{}").unwrap();
     let _ = store.run("pgprep", &remote).with_status(0);
     assert!(whole == store.objects("out"));
 }
@@ -128,7 +128,7 @@ fn png_files_go_on_where_a_killed_run_stopped() {
     child.kill().unwrap();
     child.wait().unwrap();
     let names: Vec<String> = store.objects("out").into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["000001.png", "000002.png", "000003.png", "build.json"]);
+    assert_eq!(names, ["000001.png", "000002.png", "000003.png", "pgkit-build.json"]);
     store.server.hold_no_writes();
     let last = store.run("pgprep", &remote).with_status(0);
     assert!(last.stderr.contains("going on after 3 of 6 photos"), "{}", last.stderr);

@@ -75,7 +75,7 @@ fn a_stopped_run_goes_on_from_the_scores_it_wrote() {
     sandbox.write("report", "in the way");
     let run = pgprep(&sandbox, select).with_status(2);
     assert!(run.stderr.contains("(--report)"), "{}", run.stderr);
-    assert!(sandbox.path("stopped/build/scores-00000.jsonl").is_file());
+    assert!(sandbox.path("stopped/pgkit-build/scores-00000.jsonl").is_file());
     fs::remove_file(sandbox.path("report")).unwrap();
     let _ = pgprep(&sandbox, select).with_status(0);
     let _ = pgprep(&sandbox, "select photos --keep 5 -o whole").with_status(0);

@@ -5,9 +5,10 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
-use support::{sandbox_with_faces, small_run, start};
+use support::{sandbox_with_faces, small_run};
 
 #[test]
 fn a_run_folder_holds_settings_log_pictures_and_snapshots() {
@@ -123,12 +124,18 @@ fn bench_measures_the_levels_asked_for_and_refuses_others() {
 fn progress_shows_kimg_level_rate_and_time_left() {
     // A rate needs half a second of work: a run that is short anywhere would be too short for it on a fast machine.
     let sandbox = sandbox_with_faces();
-    let mut child = start(&sandbox, &small_run("run", "1000"));
+    let mut child = sandbox
+        .command("pgtrain")
+        .args(small_run("run", "1000"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let line = lines.into_iter().find(|line| line.starts_with("train: ")).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    for expected in ["images/s", "of 1000.0 kimg", "lod ", "px), ETA "] {
+    for expected in ["images/s", "of 1000 kimg", "lod ", "px), ETA "] {
         assert!(line.contains(expected), "{expected}: {line}");
     }
 }
@@ -139,7 +146,7 @@ fn what_cannot_run_exits_2_and_says_why() {
     sandbox.write("file", "not a dataset");
     fs::create_dir(sandbox.path("empty")).unwrap();
     support::align_faces(&sandbox, "fine", &["--levels", "8..16"]);
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["run", "fine", "-o", "run", "--preset", "tiny", "--device", "cpu"], "--set start_resolution=8"),
         (&["run", "missing", "-o", "run"], "missing"),
         (&["run", "empty", "-o", "run"], "dataset.json"),
@@ -150,6 +157,12 @@ fn what_cannot_run_exits_2_and_says_why() {
             &["run", "faces", "-o", "run", "--preset", "tiny", "--set", "resolution=64"],
             "at most the dataset's finest level, 16",
         ),
+        // The preset's own resolution, asked for all the same.
+        (
+            &["run", "faces", "-o", "run", "--preset", "tiny", "--set", "resolution=32"],
+            "at most the dataset's finest level, 16",
+        ),
+        (&["run", "faces", "-o", "photos", "--preset", "tiny", "--device", "cpu"], "is no run folder"),
         (&["run", "faces", "-o", "run", "--device", "tpu"], "expected auto, cpu"),
         (&["resume", "empty"], "no run folder"),
         (&["sample", "empty", "-o", "x", "--count", "4", "--device", "cpu"], "no snapshot"),
@@ -160,4 +173,10 @@ fn what_cannot_run_exits_2_and_says_why() {
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     }
     assert!(!sandbox.path("run").exists());
+
+    // Into the dataset itself, which stays as it is.
+    let before = sandbox.contents("faces");
+    let refused = sandbox.run("pgtrain", ["run", "faces", "-o", "faces", "--preset", "tiny"]).with_status(2);
+    assert!(refused.stderr.contains("faces is no run folder: it holds"), "{}", refused.stderr);
+    assert!(before == sandbox.contents("faces"));
 }

@@ -48,7 +48,7 @@ pub(crate) struct NetworkArgs {
 /// What runs networks.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct RuntimeArgs {
-    /// The ONNX Runtime library [default: $ORT_DYLIB_PATH, beside this program, .deps, Python's package]
+    /// The ONNX Runtime library [default: $ORT_DYLIB_PATH, beside this program, .deps of its source, Python's package]
     #[arg(long, value_name = "PATH", help_heading = "Network", value_parser = local_path())]
     pub(crate) onnxruntime: Option<PathBuf>,
 

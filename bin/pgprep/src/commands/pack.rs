@@ -9,9 +9,10 @@ use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Preparation, Storage, epoch_order, reason};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
+use rayon::prelude::*;
 use serde_json::{Map, json};
 
-use crate::args::PackArgs;
+use crate::args::{ChannelsChoice, PackArgs};
 use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{finished_dataset, output_of};
@@ -68,7 +69,11 @@ impl PackJob {
             None => fitting_resolution(&first, how)?,
         };
         let storage = storage(size, &args.storage)?;
-        let channels = first.channels();
+        let channels = match args.channels {
+            ChannelsChoice::Grey => 1,
+            ChannelsChoice::Rgb => 3,
+            ChannelsChoice::Auto => found_channels(session, &source, &first, &limits)?,
+        };
         let number = source.items().len();
         let order: Vec<usize> = match args.shuffle {
             Some(seed) => epoch_order(seed, 0, number).into_iter().map(|i| i as usize).collect(),
@@ -149,9 +154,7 @@ impl PackJob {
         let photo = self.source.load(item, &self.limits).map_err(failed)?;
         let raster = match (photo.raster.channels(), self.plan.channels) {
             (1, 3) => photo.raster.into_rgb(),
-            (3, 1) => {
-                return Err(failed("expected a grey picture as the first one is, found colour".to_owned()));
-            }
+            (3, 1) => photo.raster.into_grey(),
             _ => photo.raster,
         };
         let geometry = geometry([raster.width(), raster.height()]);
@@ -191,7 +194,35 @@ fn labels(session: &Session, source: &PackSource, args: &PackArgs) -> anyhow::Re
     labels_from_file(&file, source.items()).with_context(context)
 }
 
-/// The first image that can be decoded: it decides the channels, and the resolution by default.
+/// Values per pixel of a dataset that is to hold all images of `source` as they are. Images are read until the first in
+/// colour, mostly the first of all.
+fn found_channels(
+    session: &Session,
+    source: &PackSource,
+    first: &Raster,
+    limits: &DecodeLimits,
+) -> anyhow::Result<usize> {
+    let items = source.items();
+    if first.channels() == 3 || source.has_one_shape() {
+        return Ok(first.channels());
+    }
+    let order: Vec<usize> = (0..items.len()).collect();
+    source.will_load(&order);
+    let is_colour = |i: usize| source.load(i, limits).is_ok_and(|photo| photo.raster.channels() == 3);
+    // What stops the search ends the command below.
+    let found = (0..items.len()).into_par_iter().find_first(|&i| session.is_ending() || is_colour(i));
+    session.check_ending(|| "nothing was written yet; run the same command again".to_owned())?;
+    match found {
+        Some(index) => session.notes.note(format!(
+            "the first image is grey, {} is not: the dataset has 3 channels (--channels)",
+            items[index].name
+        )),
+        None => session.notes.note("all images are grey: the dataset has 1 channel (--channels)".to_owned()),
+    }
+    Ok(if found.is_some() { 3 } else { 1 })
+}
+
+/// The first image that can be decoded: it decides the resolution by default.
 fn first_readable(source: &PackSource, limits: &DecodeLimits) -> anyhow::Result<Raster> {
     let mut first_reason = None;
     for index in 0..source.items().len() {

@@ -9,7 +9,7 @@ use pg_cli::{
 };
 use pg_schedule::{GeneratorNorm, TrainingSettings};
 use pg_shard::Dataset;
-use pg_training::{RunEnd, RunFolder, RunRecord, TrainingError, TrainingRun};
+use pg_training::{RunEnd, RunFolder, RunRecord, SnapshotStore, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
 use crate::launch::Launch;
@@ -133,9 +133,19 @@ fn resume_as(
         Err(status) => return Ok(status),
     };
     let first = launch.is_first();
-    let further = || Ok(RunFolder::of_further_rank(&args.run));
-    let folder = if first { RunFolder::open(&args.run).map_err(Into::into) } else { further() };
-    match launch.agree(folder)? {
+    let open = || {
+        if !first {
+            return Ok(RunFolder::of_further_rank(&args.run));
+        }
+        let folder = RunFolder::open(&args.run)?;
+        if let Some(name) = &args.from {
+            for aside in folder.go_back_to(name).context("--from")? {
+                notes.note(format_args!("put aside: {}", aside.display()));
+            }
+        }
+        Ok(folder)
+    };
+    match launch.agree(open())? {
         Ok(folder) => train(launch, folder, prepared, common, notes),
         Err(status) => Ok(status),
     }
@@ -149,6 +159,15 @@ fn warn_of_other_threads(record: &RunRecord, prepared: &Prepared, notes: StderrN
             "this run began with --threads {before} and goes on with {now}: its weights will differ in rounding from \
              those of a run that was never stopped; add `--threads {before}` for the same bits"
         ));
+    }
+}
+
+/// Names what lies among the snapshots of `run` and is none.
+pub(super) fn warn_of_passed_over(run: &Path, notes: StderrNotes) {
+    // What cannot be listed is an error where it is needed.
+    let Ok(store) = SnapshotStore::of_run(run) else { return };
+    for passed_over in store.passed_over() {
+        notes.warning(format_args!("passed over: {passed_over}"));
     }
 }
 
@@ -180,6 +199,7 @@ fn train(
             notes.note(format_args!("{layer} sees the images of its own rank only"));
         }
     }
+    warn_of_passed_over(&path, notes);
     let mut run = TrainingRun::prepare(folder, dataset, settings, resolution, device, ranks)?;
     run.overlap_sums(overlapping);
     if device == tch::Device::Cpu {

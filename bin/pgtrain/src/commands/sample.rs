@@ -18,6 +18,7 @@ const CHUNK: usize = 64;
 pub(super) fn open(args: &SnapshotArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<Sampler> {
     let device = device::select(&args.device, common.threads, notes)?;
     ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
+    super::run::warn_of_passed_over(&args.source, notes);
     let sampler = if args.best {
         Sampler::open_best(&args.source, device)?
     } else {

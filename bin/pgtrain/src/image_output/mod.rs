@@ -1,7 +1,6 @@
 //! Where sampled images go: a folder, a zip, or a dataset.
 
 mod folder;
-mod partial;
 mod shards;
 mod zip_file;
 
@@ -11,7 +10,6 @@ use anyhow::{Context as _, bail};
 use pg_image::Planar;
 
 use crate::args::SampleFormat;
-pub(crate) use partial::{PartialFile, PartialFolder};
 pub(crate) use shards::SampleOrigin;
 
 /// Takes images one by one, in the order of the seeds.

@@ -6,21 +6,21 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use pg_image::Planar;
+use pg_image::files::NewFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::PartialFile;
 use crate::pictures;
 
 pub(crate) struct ZipFile {
     zip: ZipWriter<BufWriter<File>>,
-    partial: PartialFile,
+    new: NewFile,
 }
 
 impl ZipFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let (partial, file) = PartialFile::create(path)?;
-        Ok(Self { zip: ZipWriter::new(file), partial })
+        let new = NewFile::create(path)?;
+        Ok(Self { zip: ZipWriter::new(BufWriter::new(new.file()?)), new })
     }
 
     pub(super) fn push(&mut self, seed: u64, image: &Planar<u8>) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ impl ZipFile {
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let written = self.zip.finish().context("cannot write the zip")?;
-        self.partial.finish(written).context("cannot write the zip")
+        let mut written = self.zip.finish().context("cannot write the zip")?;
+        written.flush().and_then(|()| self.new.finish()).context("cannot write the zip")
     }
 }

@@ -80,7 +80,7 @@ fn a_level_that_is_not_there_is_named_with_those_that_are() {
 fn an_unfinished_dataset_is_called_that() {
     let sandbox = packed();
     std::fs::remove_file(sandbox.path("set/dataset.json")).unwrap();
-    sandbox.write("set/build.json", "{}");
+    sandbox.write("set/pgkit-build.json", "{}");
     let finished = pgeval(&sandbox, &["ms-ssim", "set"]).with_status(2);
     assert!(finished.stderr.contains("unfinished dataset"), "{}", finished.stderr);
 }

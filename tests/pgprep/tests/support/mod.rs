@@ -3,6 +3,7 @@
 use pg_testkit::sandbox::{Finished, Sandbox};
 
 /// A sandbox with `count` synthetic portraits in `in/`.
+#[allow(dead_code, reason = "not every test has portraits")]
 pub(crate) fn with_portraits(count: u32) -> Sandbox {
     let sandbox = Sandbox::new();
     let _ = pgprep(&sandbox, &format!("synth -o in --count {count} --seed 5 -q")).with_status(0);
