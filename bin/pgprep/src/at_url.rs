@@ -28,13 +28,15 @@ pub(crate) fn cloud(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes)
 
 /// The images at `path`; their format is told from the content unless it is given.
 pub(crate) fn source(session: &Session, path: &Path, format: Option<SourceFormat>) -> anyhow::Result<Source> {
-    if let Some(location) = Location::of(path)? {
-        return Ok(session.cloud.source(&location, format)?);
+    let source = match (Location::of(path)?, format) {
+        (Some(location), format) => session.cloud.source(&location, format)?,
+        (None, Some(format)) => Source::open_as(path, format)?,
+        (None, None) => Source::open(path)?,
+    };
+    if let Some(note) = source.left_out().note() {
+        session.notes.note(format!("{}: {note}", path.display()));
     }
-    Ok(match format {
-        Some(format) => Source::open_as(path, format)?,
-        None => Source::open(path)?,
-    })
+    Ok(source)
 }
 
 /// Whether there is a finished dataset at `path`.

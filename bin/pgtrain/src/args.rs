@@ -173,7 +173,7 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "FORMAT", conflicts_with = "grid")]
     pub(crate) format: Option<SampleFormat>,
     /// This many images, seeds 0 and up
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_IMAGES))]
     pub(crate) count: Option<u64>,
     /// Images of these seeds: 7, 0-63, 1,5,9-12
     #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
@@ -472,6 +472,9 @@ fn preset_help() -> String {
     format!("Where settings start from:\n{}", lines.join("\n"))
 }
 
+/// Most images that one command draws: their seeds are listed before the first is drawn.
+const MAX_IMAGES: u64 = 100_000_000;
+
 fn parse_seeds(text: &str) -> Result<SeedList, String> {
     let wrong = |part: &str| format!("`{part}` is no seed or range: expected e.g. 7 or 0-63");
     let ranges = text.split(',').map(|part| {
@@ -481,7 +484,12 @@ fn parse_seeds(text: &str) -> Result<SeedList, String> {
             _ => Err(wrong(part)),
         }
     });
-    ranges.collect::<Result<_, _>>().map(SeedList)
+    let ranges: Vec<RangeInclusive<u64>> = ranges.collect::<Result<_, String>>()?;
+    let count = ranges.iter().fold(0_u128, |sum, range| sum + u128::from(range.end() - range.start()) + 1);
+    if count > u128::from(MAX_IMAGES) {
+        return Err(format!("{count} seeds: expected {MAX_IMAGES} at most"));
+    }
+    Ok(SeedList(ranges))
 }
 
 fn parse_layers(text: &str) -> Result<RangeInclusive<usize>, String> {
@@ -566,6 +574,11 @@ mod tests {
     fn seeds_are_numbers_and_ranges() {
         assert_eq!(parse_seeds("1,5,9-12"), Ok(SeedList(vec![1..=1, 5..=5, 9..=12])));
         assert!(parse_seeds("9-1").is_err() && parse_seeds("x").is_err() && parse_seeds("").is_err());
+        for many in ["0-18446744073709551615", "0-18446744073709551615,0-18446744073709551615", "1-100000001"]
+        {
+            assert!(parse_seeds(many).unwrap_err().contains("expected 100000000 at most"), "{many}");
+        }
+        assert_eq!(parse_seeds("18446744073709551615").unwrap().seeds(), [u64::MAX]);
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub struct LandmarkRow {
 ///
 /// CelebA text: a line with the number of rows, a line with the ten column names, then
 /// `file x y x y x y x y x y` separated by white space. CSV: a header with the names of [`CSV_COLUMNS`]
-/// in any order, then rows without quotes. Which one it is, is told from the first line. Empty lines at
-/// the end, a byte order mark and CR LF are allowed.
+/// in any order, then rows, with quotes where a name has a comma. Which one it is, is told from the first line. Empty lines
+/// at the end, a byte order mark and CR LF are allowed.
 ///
 /// FFHQ's JSON: an object of entries, of which `in_the_wild.file_path` and `in_the_wild.face_landmarks` are
 /// used. Of its 68 points, 36 to 41 and 42 to 47 are averaged to the eyes, 30 is the tip of the nose, 48
@@ -81,8 +81,8 @@ pub fn parse(text: &str) -> Result<LandmarkFile, AlignError> {
     let rest: Vec<(usize, &str)> = lines.collect();
     let (layout, rows) = if let Ok(count) = first.trim().parse::<usize>() {
         (Layout::Celeba, celeba(count, &rest)?)
-    } else if first.starts_with("file,") || first.split(',').any(|name| name.trim() == "file") {
-        (Layout::Csv, csv(first, &rest)?)
+    } else if first.split(',').any(|name| name.trim().trim_matches('"') == "file") {
+        (Layout::Csv, csv(text)?)
     } else if text.trim_start().starts_with(['{', '[']) {
         (Layout::Ffhq, ffhq_json::parse(text)?)
     } else if text.trim().is_empty() {
@@ -144,8 +144,12 @@ fn celeba(count: usize, lines: &[(usize, &str)]) -> Result<Rows, AlignError> {
     Ok(rows)
 }
 
-fn csv(header: &str, lines: &[(usize, &str)]) -> Result<Rows, AlignError> {
-    let names: Vec<&str> = header.split(',').map(str::trim).collect();
+fn csv(text: &str) -> Result<Rows, AlignError> {
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
+    // Text has no other errors, and rows of any width are rows.
+    let header = reader.headers().cloned().unwrap_or_default();
+    let names: Vec<&str> = header.iter().collect();
     let mut order = Vec::new();
     for expected in CSV_COLUMNS.split(',') {
         let mut at = names.iter().enumerate().filter(|(_, name)| **name == expected).map(|(i, _)| i);
@@ -165,12 +169,12 @@ fn csv(header: &str, lines: &[(usize, &str)]) -> Result<Rows, AlignError> {
         let found = format!("the unknown column `{unknown}`");
         return Err(AlignError::Header { expected: CSV_COLUMNS, found });
     }
-    lines
-        .iter()
-        .filter(|(_, line)| !line.is_empty())
-        .map(|&(line, text)| {
-            let columns: Vec<&str> = text.split(',').map(str::trim).collect();
-            row(line, &columns, &order)
+    reader
+        .records()
+        .flatten()
+        .map(|record| {
+            let line = record.position().map_or(0, |position| position.line() as usize);
+            row(line, &record.iter().collect::<Vec<_>>(), &order)
         })
         .collect()
 }
@@ -228,6 +232,20 @@ mod tests {
         let (csv, celeba) = (parse(text).unwrap(), parse(&celeba_with(ROW)).unwrap());
         assert_eq!((csv.layout, celeba.layout), (Layout::Csv, Layout::Celeba));
         assert_eq!(csv.rows[0].landmarks, celeba.rows[0].landmarks);
+    }
+
+    #[test]
+    fn csv_fields_may_be_quoted() {
+        let header: Vec<String> = CSV_COLUMNS.split(',').map(|name| format!("\"{name}\"")).collect();
+        let text = format!(
+            "\u{feff}{}\r\n\"b, c/\"\"1\"\".jpg\",\"1\",2,3,4,5,6,7,8,9.5,-10\r\n\r\n",
+            header.join(",")
+        );
+        let rows = parse(&text).unwrap().rows;
+        assert_eq!((rows[0].file.as_str(), rows[0].position), ("b, c/\"1\".jpg", 2));
+        assert_eq!(rows[0].landmarks.right_mouth, [9.5, -10.0]);
+        let wrong = format!("{CSV_COLUMNS}\n\na.jpg,1,2,3,4,5,6,7,8,9,x\n");
+        assert_eq!(message(&wrong), "line 3, column 11: expected a coordinate in pixels, found `x`");
     }
 
     #[test]

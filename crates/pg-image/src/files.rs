@@ -1,6 +1,7 @@
 //! Decoding, encoding and listing of image files, and the atomic way to write any file.
 //!
-//! Formats: PNG, JPEG, BMP, WebP, TIFF and GIF (first frame), told apart by content, never by name.
+//! Formats: PNG, JPEG, BMP, WebP, TIFF and GIF (first frame), told apart by content, never by name. Files of other image
+//! formats are listed too, and refused by name with a way round.
 
 mod atomic;
 mod decoding;
@@ -11,11 +12,13 @@ mod jpeg;
 mod listing;
 mod png_chunks;
 mod signature;
+mod text;
 mod tiff_samples;
 
 pub use atomic::{NewFile, NewFolder, is_in_the_making, write_atomically};
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;
-pub use listing::list_images;
+pub use listing::{LeftOut, Listing, NamedCount, is_hidden, list_images};
 pub use signature::{SIGNATURE_BYTES, format_name, has_image_extension, looks_like_image};
+pub use text::{decoded_text, read_text};

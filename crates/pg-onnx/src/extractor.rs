@@ -12,6 +12,10 @@ use crate::lanes::Lanes;
 use crate::model::shape_text;
 use crate::{InputRecipe, OnnxError, OnnxModel, OnnxRuntime, Provider, SessionSettings};
 
+/// Most bytes of the images of a batch, as the network takes them.
+const MAX_BATCH_BYTES: usize = 1 << 30;
+/// Most numbers that an output may have for an image: the covariance of so many has 8 GiB.
+const MAX_WIDTH: usize = 1 << 15;
 /// Images in a batch on a processor, unless the model's own batch has a fixed size: more only take memory.
 const CPU_BATCH: usize = 4;
 /// On a GPU, which needs more to be busy.
@@ -54,6 +58,7 @@ impl OnnxExtractor {
     ) -> Result<Self, OnnxError> {
         let fixed_batch = check_input(&model, &recipe)?;
         let batch_size = batch_of(fixed_batch, batch_size, settings.provider)?;
+        check_batch_bytes(&model, batch_size, recipe.input_size_px)?;
         let feature_width = width_of(&model, &recipe.features)?;
         let class_count = recipe.logits.as_ref().map(|name| width_of(&model, name)).transpose()?;
         let path = model.path().to_owned();
@@ -197,13 +202,30 @@ fn batch_of(fixed: Option<usize>, asked: Option<usize>, provider: Provider) -> R
     }
 }
 
+/// Refuses a batch for which no machine has the memory, before memory is asked for.
+fn check_batch_bytes(model: &OnnxModel, batch_size: usize, side_px: usize) -> Result<(), OnnxError> {
+    let bytes = [batch_size, CHANNELS, side_px, side_px, size_of::<f32>()]
+        .into_iter()
+        .try_fold(1_usize, usize::checked_mul);
+    if bytes.is_some_and(|bytes| bytes <= MAX_BATCH_BYTES) {
+        return Ok(());
+    }
+    Err(OnnxError::UnsupportedModel {
+        path: model.path().to_owned(),
+        expected: "a batch of at most 1 GiB (--batch, --input-size)".to_owned(),
+        actual: format!("an input of {batch_size} x {CHANNELS} x {side_px} x {side_px} numbers"),
+    })
+}
+
 /// Values per image of the output `name`, whose axes behind the batch may be `[D]` or `[D, 1, 1]`.
 fn width_of(model: &OnnxModel, name: &str) -> Result<usize, OnnxError> {
     let shape = model.output(name)?.float_shape.clone().unwrap_or_default();
-    let width = shape.get(1..).and_then(|rest| rest.iter().copied().product::<Option<usize>>());
-    width.filter(|&width| width > 0 && shape.len() >= 2).ok_or_else(|| OnnxError::UnsupportedModel {
+    let product =
+        |rest: &[Option<usize>]| rest.iter().try_fold(1_usize, |width, &axis| width.checked_mul(axis?));
+    let width = shape.get(1..).and_then(product).filter(|width| (1..=MAX_WIDTH).contains(width));
+    width.filter(|_| shape.len() >= 2).ok_or_else(|| OnnxError::UnsupportedModel {
         path: model.path().to_owned(),
-        expected: "a float32 output [N, width] of known width".to_owned(),
+        expected: format!("a float32 output [N, width] of known width, at most {MAX_WIDTH}"),
         actual: format!("output {name:?} of shape {}", shape_text(&shape)),
     })
 }

@@ -36,6 +36,7 @@ fn main() {
     let side: usize = arguments.next().map_or(1024, |side| side.parse().unwrap());
     let photos: Vec<Vec<u8>> = list_images(Path::new(&folder))
         .unwrap()
+        .images
         .into_iter()
         .map(|path| {
             let photo = decode(&path, &DecodeLimits::default()).unwrap().into_rgb();

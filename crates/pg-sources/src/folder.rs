@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use pg_image::files::{DecodeLimits, list_images, read_bytes};
+use pg_image::files::{DecodeLimits, Listing, list_images, read_bytes};
 
 use crate::{Collection, Content, Item, Labels, Opened, SourceError, item_names, stylegan_labels};
 
@@ -14,7 +14,10 @@ struct Folder {
 }
 
 pub(crate) fn open(folder: &Path) -> Result<Opened, SourceError> {
-    let paths = list_images(folder)?;
+    let Listing { images: paths, mut left_out } = list_images(folder)?;
+    if folder.join(stylegan_labels::FILE_NAME).is_file() {
+        left_out.files.forget(stylegan_labels::FILE_NAME);
+    }
     let relative: Vec<&OsStr> =
         paths.iter().map(|path| path.strip_prefix(folder).unwrap_or(path).as_os_str()).collect();
     let usual = |i: usize| relative[i].to_string_lossy().replace('\\', "/");
@@ -26,7 +29,7 @@ pub(crate) fn open(folder: &Path) -> Result<Opened, SourceError> {
         // A file that cannot be looked at fails when it is read.
         .map(|(name, path)| Item { name, bytes: std::fs::metadata(path).map_or(0, |m| m.len()) })
         .collect();
-    Ok(Opened::new(items, Folder { folder: folder.to_owned(), paths }))
+    Ok(Opened::new(items, Folder { folder: folder.to_owned(), paths }).leaving_out(left_out))
 }
 
 impl Collection for Folder {

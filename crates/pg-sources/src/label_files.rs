@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
+use pg_image::files::decoded_text;
+
 use crate::errors::io_error;
 use crate::labels::{MAX_LABELS, are_names, numbered};
 use crate::stylegan_labels::{self, complete};
@@ -45,7 +47,8 @@ pub fn labels_from_file(path: &Path, items: &[Item]) -> Result<Option<Labels>, S
         let detail = format!("more than {} bytes", stylegan_labels::MAX_BYTES);
         return Err(SourceError::Labels { path: path.to_owned(), detail });
     }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    let no_text = || SourceError::Labels { path: path.to_owned(), detail: "it is no UTF-16".to_owned() };
+    let text = &*decoded_text(&text).ok_or_else(no_text)?;
     if text.trim_ascii_start().starts_with(b"{") {
         return stylegan_labels::parse(text, path, items);
     }

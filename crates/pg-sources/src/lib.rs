@@ -26,7 +26,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use pg_image::Raster;
-use pg_image::files::DecodeLimits;
+use pg_image::files::{DecodeLimits, LeftOut};
 
 pub use errors::SourceError;
 pub use label_files::{labels_from_file, labels_from_folders};
@@ -67,11 +67,17 @@ pub struct Source {
 pub(crate) struct Opened {
     pub(crate) items: Vec<Item>,
     pub(crate) collection: Box<dyn Collection>,
+    /// What lies beside the images.
+    pub(crate) left_out: LeftOut,
 }
 
 impl Opened {
     fn new(items: Vec<Item>, collection: impl Collection + 'static) -> Self {
-        Self { items, collection: Box::new(collection) }
+        Self { items, collection: Box::new(collection), left_out: LeftOut::default() }
+    }
+
+    fn leaving_out(self, left_out: LeftOut) -> Self {
+        Self { left_out, ..self }
     }
 }
 
@@ -153,6 +159,12 @@ impl Source {
     #[must_use]
     pub fn items(&self) -> &[Item] {
         &self.opened.items
+    }
+
+    /// What lies beside the images in a folder or zip and is none.
+    #[must_use]
+    pub fn left_out(&self) -> &LeftOut {
+        &self.opened.left_out
     }
 
     /// Image `index`: of encoded images all bytes, at most `limits.max_bytes`.

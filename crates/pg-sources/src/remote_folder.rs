@@ -1,10 +1,13 @@
 //! A folder of image files that lies elsewhere than on this machine's disks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pg_image::files::{DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, looks_like_image};
+use pg_image::files::{
+    DecodeLimits, FilesError, LeftOut, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
+};
 
 use crate::{
     Collection, Content, Item, Labels, Opened, Source, SourceError, SourceFormat, item_names, stylegan_labels,
@@ -50,11 +53,25 @@ impl Source {
         store: impl FileStore + 'static,
     ) -> Result<Self, SourceError> {
         let (mut items, mut has_labels) = (Vec::new(), false);
+        let mut left_out = LeftOut::default();
+        let mut hidden_folders = BTreeSet::new();
         for (name, bytes) in files {
-            has_labels |= name == stylegan_labels::FILE_NAME;
-            if is_image(path, &name, &store)? {
+            let hidden = name.split('/').position(|part| part.is_empty() || is_hidden(part));
+            if let Some(at) = hidden {
+                let folder = name.split('/').take(at + 1).collect::<Vec<_>>().join("/");
+                if folder != name {
+                    hidden_folders.insert(folder);
+                }
+            } else if name == stylegan_labels::FILE_NAME {
+                has_labels = true;
+            } else if is_image(path, &name, &store)? {
                 items.push(Item { name, bytes });
+            } else {
+                left_out.files.add(&name);
             }
+        }
+        for folder in &hidden_folders {
+            left_out.folders.add(folder);
         }
         if items.is_empty() {
             let expected = "PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth";
@@ -63,16 +80,13 @@ impl Source {
         items.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
         item_names::check(path, &items, |_| None)?;
         let folder = RemoteFolder { path: path.to_owned(), names: items.clone(), has_labels, store };
-        let opened = Opened::new(items, folder);
+        let opened = Opened::new(items, folder).leaving_out(left_out);
         Ok(Self { path: path.to_owned(), format: SourceFormat::Folder, opened })
     }
 }
 
 /// As [`pg_image::files::list_images`] decides it.
 fn is_image(path: &Path, name: &str, store: &impl FileStore) -> Result<bool, SourceError> {
-    if name.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
-        return Ok(false);
-    }
     if has_image_extension(name) {
         return Ok(true);
     }
@@ -174,6 +188,7 @@ mod tests {
         }
         let (on_disk, remote) = (Source::open(folder.path()).unwrap(), remote(&FILES).unwrap());
         assert_eq!(remote.items(), on_disk.items());
+        assert_eq!(remote.left_out(), on_disk.left_out());
         assert_eq!(
             (remote.format(), remote.labels().unwrap()),
             (on_disk.format(), on_disk.labels().unwrap())

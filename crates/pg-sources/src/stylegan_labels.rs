@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use pg_image::files::decoded_text;
 use serde::Deserialize;
 
 use crate::labels::{MAX_LABELS, numbered};
@@ -33,7 +34,8 @@ enum Label {
 /// The labels of `items` by the JSON text of `path`; `None` where it says that there are none.
 pub(crate) fn parse(text: &[u8], path: &Path, items: &[Item]) -> Result<Option<Labels>, SourceError> {
     let wrong = |detail: String| SourceError::Labels { path: path.to_owned(), detail };
-    let file: LabelFile = serde_json::from_slice(text).map_err(|e| {
+    let text = decoded_text(text).ok_or_else(|| wrong("it is no UTF-16".to_owned()))?;
+    let file: LabelFile = serde_json::from_slice(&text).map_err(|e| {
         wrong(format!(
             "{e}; expected {{\"labels\": [[\"name.png\", 3], …]}} with a class or a list of numbers per image"
         ))

@@ -1,11 +1,14 @@
 //! A zip file of images (stored or deflated).
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use pg_image::files::{DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, looks_like_image};
+use pg_image::files::{
+    DecodeLimits, FilesError, LeftOut, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
+};
 use zip::ZipArchive;
 
 use crate::errors::io_error;
@@ -28,13 +31,26 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
         |e: zip::result::ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
     let file = File::open(path).map_err(io_error(path))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let labels = archive.index_for_name(stylegan_labels::FILE_NAME);
+    let by_backslashes = archive.file_names().flatten().all(|name| !name.contains('/'));
+    let mut labels = None;
     let mut found = Vec::new();
+    let mut left_out = LeftOut::default();
+    let mut hidden_folders = BTreeSet::new();
     for position in 0..archive.len() {
         let mut entry = archive.by_index(position).map_err(damaged)?;
-        let name = entry.name().map_err(damaged)?.into_owned();
-        let hidden = name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
-        if entry.is_dir() || hidden {
+        let name = usual_name(&entry.name().map_err(damaged)?, by_backslashes);
+        if let Some(at) = name.split('/').position(is_hidden) {
+            let folder = name.split('/').take(at + 1).collect::<Vec<_>>().join("/");
+            if folder != name {
+                hidden_folders.insert(folder);
+            }
+            continue;
+        }
+        if entry.is_dir() || name.is_empty() || name.ends_with('/') {
+            continue;
+        }
+        if name == stylegan_labels::FILE_NAME {
+            labels = Some(position);
             continue;
         }
         let image = has_image_extension(&name) || {
@@ -44,7 +60,12 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
         };
         if image {
             found.push((name, entry.size(), position));
+        } else {
+            left_out.files.add(&name);
         }
+    }
+    for folder in &hidden_folders {
+        left_out.folders.add(folder);
     }
     found.sort();
     if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -53,10 +74,16 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
     }
     let items = found.iter().map(|(name, bytes, _)| Item { name: name.clone(), bytes: *bytes }).collect();
     let (names, positions) = found.into_iter().map(|(name, _, position)| (name, position)).unzip();
-    Ok(Opened::new(
-        items,
-        Zip { path: path.to_owned(), positions, names, labels, archive: Mutex::new(archive) },
-    ))
+    let zip = Zip { path: path.to_owned(), positions, names, labels, archive: Mutex::new(archive) };
+    Ok(Opened::new(items, zip).leaving_out(left_out))
+}
+
+/// An entry's name as its folders are meant: `tar` writes `./a/b.png` for `a/b.png`, some programs for Windows `a\b.png`
+/// (where no entry has a slash; elsewhere a backslash is a letter like others).
+fn usual_name(name: &str, by_backslashes: bool) -> String {
+    let name = if by_backslashes { name.replace('\\', "/") } else { name.to_owned() };
+    let parts: Vec<&str> = name.split('/').filter(|&part| part != ".").collect();
+    parts.join("/").trim_start_matches('/').to_owned()
 }
 
 impl Collection for Zip {
@@ -117,6 +144,40 @@ mod tests {
         let names: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
         assert_eq!(names, ["a/c.jpg", "b.png"]);
         assert_eq!(source.read(0, &DecodeLimits::default()).unwrap(), Content::Encoded(b"ccc".to_vec()));
+    }
+
+    #[test]
+    fn names_of_other_programs_are_read_as_they_are_meant() {
+        let labels = br#"{"labels": [["a/1.png", 3], ["b/2.png", 1]]}"#;
+        for separator in ["/", "\\"] {
+            for start in ["", "./", ".\\"] {
+                let name = |parts: &[&str]| {
+                    let start = start.replace(['/', '\\'], separator);
+                    format!("{start}{}", parts.join(separator))
+                };
+                let names =
+                    [&["a", "1.png"][..], &["b", "2.png"], &["dataset.json"], &["@eaDir", "x.png"]].map(name);
+                let contents = [&b"1"[..], b"2", labels, b"x"];
+                let entries: Vec<_> = names.iter().map(String::as_str).zip(contents).collect();
+                let file = archive(&entries);
+                let source = Source::open(file.path()).unwrap();
+                let found: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
+                assert_eq!(found, ["a/1.png", "b/2.png"], "{names:?}");
+                assert_eq!(source.labels().unwrap().unwrap().row(0).len(), 4, "{names:?}");
+                assert_eq!(
+                    source.left_out().note().unwrap(),
+                    "no images, left out: 1 hidden or system folder (\"@eaDir\")"
+                );
+            }
+        }
+        // Beside slashes a backslash is a letter.
+        let file = archive(&[("a/1.png", b"1"), ("b\\2.png", b"2")]);
+        let source = Source::open(file.path()).unwrap();
+        let found: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
+        assert_eq!(found, ["a/1.png", "b\\2.png"]);
+        // Two entries that are one file.
+        let error = Source::open(archive(&[("./a.png", b"1"), ("a.png", b"2")]).path()).unwrap_err();
+        assert!(error.to_string().contains("two entries are named \"a.png\""), "{error}");
     }
 
     #[test]

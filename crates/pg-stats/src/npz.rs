@@ -29,9 +29,10 @@ pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
     let file = File::open(path).map_err(StatsError::io("open", path))?;
     let mut archive =
         ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(format!("it is no zip: {error}")))?;
-    let mean = array(&mut archive, "mu").map_err(wrong)?;
-    let covariance = array(&mut archive, "sigma").map_err(wrong)?;
+    let mean = array(&mut archive, "mu", MAX_WIDTH).map_err(wrong)?;
     let width = mean.len();
+    // Not more than its mean has a use for.
+    let covariance = array(&mut archive, "sigma", width.saturating_mul(width)).map_err(wrong)?;
     if mean.ndim() != 1 || width == 0 || covariance.shape() != [width, width] {
         return Err(wrong(format!(
             "mu has the shape {:?} and sigma {:?}, expected [width] and [width, width]",
@@ -62,15 +63,19 @@ pub fn read_npz(path: &Path) -> Result<FeatureGaussian, StatsError> {
     Ok(FeatureGaussian { images: None, mean, covariance })
 }
 
-/// The array `name`, as f64.
-fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<ArrayD<f64>, String> {
+/// The array `name` of at most `most_numbers`, as f64.
+fn array<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    name: &str,
+    most_numbers: usize,
+) -> Result<ArrayD<f64>, String> {
     let names: Vec<String> =
         archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
     let mut bytes = Vec::new();
     let mut file = archive
         .by_name(&format!("{name}.npy"))
         .map_err(|_| format!("it has no array {name:?}; its arrays are: {}", names.join(", ")))?;
-    let most = (MAX_WIDTH * MAX_WIDTH * 8) as u64 + 4096;
+    let most = (most_numbers * size_of::<f64>()) as u64 + 4096;
     if file.size() > most {
         return Err(format!("its array {name:?} has {} bytes, expected {most} at most", file.size()));
     }
@@ -78,6 +83,10 @@ fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Arra
         .take(most)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("its array {name:?}: {error}"))?;
+    // A header may claim any shape, for which memory is taken before the numbers are counted.
+    if claimed_numbers(&bytes).is_none_or(|numbers| numbers > bytes.len()) {
+        return Err(format!("its array {name:?} is damaged: its header claims more numbers than there are"));
+    }
     match ArrayD::<f64>::read_npy(bytes.as_slice()) {
         Ok(array) => Ok(array),
         Err(ReadNpyError::WrongDescriptor(_)) => ArrayD::<f32>::read_npy(bytes.as_slice())
@@ -85,6 +94,15 @@ fn array<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Arra
             .map_err(|error| format!("its array {name:?} is neither f64 nor f32: {error}")),
         Err(error) => Err(format!("its array {name:?}: {error}")),
     }
+}
+
+/// As many numbers as the header of a `.npy` says that there are.
+fn claimed_numbers(bytes: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+    let (_, behind) = text.split_once("'shape'")?;
+    let (shape, _) = behind.split_once('(')?.1.split_once(')')?;
+    let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
+    axes.map(|axis| axis.parse::<usize>().ok()).try_fold(1_usize, |product, axis| product.checked_mul(axis?))
 }
 
 /// Writes `mu` and `sigma`, f64, uncompressed; whole or not at all.
@@ -193,6 +211,49 @@ mod tests {
             write(&[("mu.npy", npy(&array![wrong, 0.0]).unwrap()), ("sigma.npy", sigma.clone())]);
             assert!(refused(&path).contains(&format!("mu is {wrong} at place 0")), "{}", refused(&path));
         }
+    }
+
+    #[test]
+    fn headers_that_claim_terabytes_take_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mu = npy(&gaussian().mean).unwrap();
+        let claim = |shape: &str| {
+            let text = String::from_utf8_lossy(&mu).into_owned();
+            let at = text.find("(2,)").unwrap();
+            let mut bytes = mu.clone();
+            // The header is padded with spaces.
+            bytes.splice(at..at + 4, shape.bytes());
+            let spare = shape.len() - 4;
+            let end = bytes.iter().position(|&b| b == b'\n').unwrap();
+            bytes.drain(end - spare..end);
+            bytes
+        };
+        for shape in
+            ["(1000000000000,)", "(1000000, 1000000)", "(18446744073709551615,)", "(4294967296, 4294967296)"]
+        {
+            for arrays in [[claim(shape), mu.clone()], [mu.clone(), claim(shape)]] {
+                let mut archive = ZipWriter::new(File::create(&path).unwrap());
+                for (name, content) in ["mu.npy", "sigma.npy"].iter().zip(arrays) {
+                    archive.start_file(*name, SimpleFileOptions::default()).unwrap();
+                    archive.write_all(&content).unwrap();
+                }
+                archive.finish().unwrap();
+                let error = read_npz(&path).unwrap_err().to_string();
+                assert!(error.contains("claims more numbers than there are"), "{shape}: {error}");
+            }
+        }
+        // Zeros that fill four gigabytes when they are unpacked.
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        archive.start_file("mu.npy", SimpleFileOptions::default()).unwrap();
+        archive.write_all(&mu).unwrap();
+        archive.start_file("sigma.npy", SimpleFileOptions::default()).unwrap();
+        for _ in 0..64 {
+            archive.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        archive.finish().unwrap();
+        let error = read_npz(&path).unwrap_err().to_string();
+        assert!(error.contains("has 67108864 bytes, expected"), "{error}");
     }
 
     #[test]

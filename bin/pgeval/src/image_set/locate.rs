@@ -65,8 +65,8 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
                 opened.with_context(|| format!("open {role} {} as a dataset", path.display()))?,
             ));
         }
-        let paths = list_images(path).with_context(|| format!("list the images of {role}"))?;
-        return Ok(Source::Folder(paths));
+        let listing = list_images(path).with_context(|| format!("list the images of {role}"))?;
+        return Ok(Source::Folder(listing.images));
     }
     if path.exists() {
         return open_zip(role, path);

@@ -1,7 +1,6 @@
 //! `pgprep align`: photos and landmarks to aligned faces.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -9,7 +8,7 @@ use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
 use pg_align::{AlignSettings, Aligned, FinalFilter, RandomShift, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Part, Provenance};
 use pg_cloud::Location;
-use pg_image::files::{DecodeLimits, encode_png};
+use pg_image::files::{DecodeLimits, encode_png, read_text};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Preparation, Storage, reason};
@@ -199,15 +198,12 @@ fn check_points(file: &LandmarkFile, args: &AlignArgs) -> anyhow::Result<()> {
 }
 
 fn read_landmarks(session: &Session, path: &Path) -> anyhow::Result<LandmarkFile> {
-    let read = || anyhow::Ok(fs::read(at_url::file(session, path)?)?);
-    let bytes = read().with_context(|| {
+    let read = || anyhow::Ok(read_text(&at_url::file(session, path)?)?);
+    let text = read().with_context(|| {
         format!(
             "cannot read {} (--landmarks): give the file with the five points of each photo",
             path.display()
         )
-    })?;
-    let text = String::from_utf8(bytes).with_context(|| {
-        format!("{} (--landmarks) is no text: expected CelebA text or CSV in UTF-8", path.display())
     })?;
     landmark_file::parse(&text).with_context(|| not_usable(path))
 }
@@ -257,7 +253,7 @@ fn match_photos(
 
 /// Keeps the faces named in the file, by file name or by its stem.
 fn keep_ids(session: &Session, faces: &mut Vec<Face>, path: &Path) -> anyhow::Result<()> {
-    let read = || anyhow::Ok(fs::read_to_string(at_url::file(session, path)?)?);
+    let read = || anyhow::Ok(read_text(&at_url::file(session, path)?)?);
     let text = read().with_context(|| format!("cannot read {} (--ids)", path.display()))?;
     let known: HashSet<&str> = faces.iter().flat_map(|f| [f.row.file.as_str(), stem(&f.row.file)]).collect();
     let mut wanted = HashSet::new();

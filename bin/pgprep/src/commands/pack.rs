@@ -1,13 +1,16 @@
 //! `pgprep pack`: images to a dataset.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Preparation, Storage, epoch_order, reason};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, Preparation, Storage, epoch_order, reason};
 use pg_sources::{Labels, SourceFormat, labels_from_file, labels_from_folders};
 use rayon::prelude::*;
 use serde_json::{Map, json};
@@ -19,7 +22,7 @@ use crate::commands::align::{finished_dataset, output_of};
 use crate::dataset_labels::labels_blake3;
 use crate::image_items::list_blake3;
 use crate::pack_source::PackSource;
-use crate::resumable::{DatasetJob, LabelRows, Packed};
+use crate::resumable::{Built, DatasetJob, Ended, LabelRows, Packed};
 use crate::session::{Session, resolution, storage};
 
 /// Everything that is fixed before the first image is read.
@@ -53,7 +56,39 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
     pack.source.will_load(&pack.order);
     let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
     let ended = job.run(session, provenance, |i| pack.make(i))?;
+    if let (Ended::Complete(Built::Dataset(manifest)), PackSource::Collection(_)) = (&ended, &pack.source) {
+        note_duplicates(session, &output, manifest)?;
+    }
     finished_dataset(session, ended, part, &args.output)
+}
+
+/// Says how many images have the bytes of one before them. They stay: which of them is wanted, if not all, is not ours
+/// to say.
+fn note_duplicates(session: &Session, folder: &Path, manifest: &Manifest) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        // At a URL.
+        return Ok(());
+    }
+    let mut seen: HashMap<String, String> = HashMap::new();
+    let (mut count, mut first) = (0_u64, None);
+    for shard in 0..manifest.shards.len() {
+        for line in manifest.index_of_shard(folder, shard)? {
+            match seen.entry(line.blake3) {
+                Entry::Vacant(vacant) => drop(vacant.insert(line.path)),
+                Entry::Occupied(same) => {
+                    count += 1;
+                    first.get_or_insert_with(|| (same.get().clone(), line.path));
+                }
+            }
+        }
+    }
+    if let Some((one, other)) = first {
+        let images = if count == 1 { "image has" } else { "images have" };
+        session.notes.note(format!(
+            "{count} {images} the bytes of another, {other:?} those of {one:?} for one; all were packed"
+        ));
+    }
+    Ok(())
 }
 
 impl PackJob {

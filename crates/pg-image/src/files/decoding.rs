@@ -11,7 +11,7 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Lim
 use tiff::TiffError;
 
 use super::flattening::flatten;
-use super::signature::{name as format_name, sniff};
+use super::signature::{name as format_name, sniff, unread_format};
 use super::tiff_samples::{ExtraSamples, TiffFault};
 use super::{FilesError, jpeg, png_chunks};
 use crate::Raster;
@@ -97,6 +97,13 @@ pub fn decode_bytes(
             path: path.to_owned(),
             bytes: bytes.len() as u64,
             max_bytes: limits.max_bytes,
+        });
+    }
+    if let Some(unread) = unread_format(&path.to_string_lossy(), bytes) {
+        return Err(FilesError::NotRead {
+            path: path.to_owned(),
+            format: unread.name,
+            remedy: unread.remedy,
         });
     }
     let Some(format) = sniff(bytes) else {

@@ -41,6 +41,22 @@ pub enum FilesError {
         /// The first bytes, in hexadecimal.
         found: String,
     },
+    /// An image of a format that is known and not read.
+    #[error("{path} is {format}, which is not read: {remedy}")]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// The format, with an article where it wants one.
+        format: &'static str,
+        /// How to make a file of it that is read.
+        remedy: &'static str,
+    },
+    /// A text that is neither UTF-8 nor UTF-16.
+    #[error("{path} is no text: expected UTF-8, or UTF-16 with a byte-order mark")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file ends before the image does.
     #[error("{path} is a truncated {format} file: {detail}, found the end of the file; copy it again")]
     Truncated {

@@ -27,11 +27,108 @@ pub(super) fn sniff(head: &[u8]) -> Option<ImageFormat> {
     }
 }
 
-/// True when `head`, the first [`SIGNATURE_BYTES`] bytes of a file, begins an image of a format that is
-/// read.
+/// An image format that is known and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UnreadFormat {
+    pub(super) name: &'static str,
+    /// How to make a file of it that is read.
+    pub(super) remedy: &'static str,
+    extensions: &'static [&'static str],
+}
+
+const BY_IMAGE_MAGICK: &str = "convert it, for one with ImageMagick: `magick IN OUT.png`";
+const HEIC: UnreadFormat = UnreadFormat {
+    name: "HEIC",
+    remedy: "convert it, for one with libheif: `heif-convert IN OUT.png`",
+    extensions: &["heic", "heif", "hif", "heics"],
+};
+const AVIF: UnreadFormat = UnreadFormat {
+    name: "AVIF",
+    remedy: "convert it, for one with libavif: `avifdec IN OUT.png`",
+    extensions: &["avif", "avifs"],
+};
+const JPEG_2000: UnreadFormat = UnreadFormat {
+    name: "JPEG 2000",
+    remedy: "convert it, for one with OpenJPEG: `opj_decompress -i IN -o OUT.png`",
+    extensions: &["jp2", "j2k", "j2c", "jpc", "jpf", "jpx"],
+};
+const JPEG_XL: UnreadFormat = UnreadFormat {
+    name: "JPEG XL",
+    remedy: "convert it with libjxl: `djxl IN OUT.png`",
+    extensions: &["jxl"],
+};
+const PNM: UnreadFormat = UnreadFormat {
+    name: "a portable map (PPM, PGM, PBM, PAM)",
+    remedy: BY_IMAGE_MAGICK,
+    extensions: &["ppm", "pgm", "pbm", "pnm", "pam", "pfm"],
+};
+const PSD: UnreadFormat = UnreadFormat {
+    name: "PSD",
+    remedy: "export it as PNG, or `magick 'IN[0]' OUT.png`",
+    extensions: &["psd", "psb"],
+};
+const QOI: UnreadFormat = UnreadFormat { name: "QOI", remedy: BY_IMAGE_MAGICK, extensions: &["qoi"] };
+const DDS: UnreadFormat = UnreadFormat { name: "DDS", remedy: BY_IMAGE_MAGICK, extensions: &["dds"] };
+const TGA: UnreadFormat = UnreadFormat { name: "TGA", remedy: BY_IMAGE_MAGICK, extensions: &["tga"] };
+const HDR: UnreadFormat = UnreadFormat {
+    name: "a picture of high dynamic range (OpenEXR, Radiance)",
+    remedy: "map its range to 8 bits and save it as PNG",
+    extensions: &["exr", "hdr"],
+};
+/// Most of them are TIFF files, in which a reader of TIFF finds the thumbnail.
+const CAMERA_RAW: UnreadFormat = UnreadFormat {
+    name: "a camera's raw file",
+    remedy: "develop it, for one with darktable: `darktable-cli IN OUT.png`",
+    extensions: &["dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "pef", "srw"],
+};
+
+const UNREAD: [UnreadFormat; 11] = [HEIC, AVIF, JPEG_2000, JPEG_XL, PNM, PSD, QOI, DDS, TGA, HDR, CAMERA_RAW];
+
+/// The unread format that `head`, a file's first bytes, announces, or else the file's name. What begins as a format that
+/// is read is that, but for raw files.
+pub(super) fn unread_format(name: &str, head: &[u8]) -> Option<UnreadFormat> {
+    let extension = extension(name);
+    let by_name = UNREAD.into_iter().find(|format| format.extensions.contains(&extension.as_str()));
+    if by_name == Some(CAMERA_RAW) {
+        return by_name;
+    }
+    unread_by_content(head).or_else(|| by_name.filter(|_| sniff(head).is_none() && !head.is_empty()))
+}
+
+fn unread_by_content(head: &[u8]) -> Option<UnreadFormat> {
+    if head.get(4..8) == Some(b"ftyp") {
+        return match head.get(8..12) {
+            Some(b"avif" | b"avis") => Some(AVIF),
+            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => Some(HEIC),
+            Some(b"crx ") => Some(CAMERA_RAW),
+            // A film, for one.
+            _ => None,
+        };
+    }
+    let starts: [(&[u8], UnreadFormat); 9] = [
+        (b"\0\0\0\x0cjP  \r\n\x87\n", JPEG_2000),
+        (b"\xff\x4f\xff\x51", JPEG_2000),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", JPEG_XL),
+        (b"\xff\x0a", JPEG_XL),
+        (b"8BPS", PSD),
+        (b"qoif", QOI),
+        (b"DDS ", DDS),
+        (b"\x76\x2f\x31\x01", HDR),
+        (b"#?RADIANCE", HDR),
+    ];
+    starts.into_iter().find(|(start, _)| head.starts_with(start)).map(|(_, format)| format)
+}
+
+fn extension(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
+}
+
+/// True when `head`, the first [`SIGNATURE_BYTES`] bytes of a file, begins an image: of a format that is read, or
+/// that decoding refuses by name.
 #[must_use]
 pub fn looks_like_image(head: &[u8]) -> bool {
-    sniff(head).is_some()
+    sniff(head).is_some() || unread_by_content(head).is_some()
 }
 
 /// The usual name of the format that `head`, a file's first bytes, announces: `PNG`, `JPEG`, `GIF`, `WebP`,
@@ -54,14 +151,15 @@ pub(super) fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-/// True for file names that claim to be an image of a format that is read.
+/// True for file names that claim to be an image: of a format that is read, or that decoding refuses by name.
 #[must_use]
 pub fn has_image_extension(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map_or("", |(_, e)| e).to_ascii_lowercase();
-    matches!(
+    let extension = extension(name);
+    let is_read = matches!(
         extension.as_str(),
         "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "bmp" | "webp" | "tif" | "tiff" | "gif"
-    )
+    );
+    is_read || UNREAD.iter().any(|format| format.extensions.contains(&extension.as_str()))
 }
 
 #[cfg(test)]
@@ -72,6 +170,28 @@ mod tests {
     fn a_text_that_begins_with_bm_is_no_bitmap() {
         assert_eq!(sniff(b"BMW sales figures of 2019"), None);
         assert_eq!(sniff(b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"), Some(ImageFormat::Bmp));
+    }
+
+    #[test]
+    fn other_formats_are_told_by_content_and_else_by_name() {
+        let avif = b"\0\0\0\x20ftypavif\0\0\0\0";
+        for (name, head, expected) in [
+            ("a.jpg", &avif[..], Some(AVIF)),
+            ("a", avif, Some(AVIF)),
+            ("a.HEIC", b"\0\0\0\x18ftypheic\0\0", Some(HEIC)),
+            ("a.mov", b"\0\0\0\x14ftypqt  \0\0", None),
+            ("a.ppm", b"P6\n2 2\n255\n", Some(PNM)),
+            ("notes.txt", b"P6\n2 2\n255\n", None),
+            ("a.dng", b"II*\0\x08\0\0\0", Some(CAMERA_RAW)),
+            ("a.tif", b"II*\0\x08\0\0\0", None),
+            ("a.heic", b"\x89PNG\r\n\x1a\n", None),
+            ("a.jxl", b"\xff\x0a\x00", Some(JPEG_XL)),
+            ("a.heic", b"", None),
+            ("a.ppm/b", b"hello", None),
+        ] {
+            assert_eq!(unread_format(name, head), expected, "{name}");
+        }
+        assert!(has_image_extension("a.Heic") && looks_like_image(avif) && !looks_like_image(b"P6\n2"));
     }
 
     #[test]
