@@ -173,7 +173,12 @@ fn csv(text: &str) -> Result<Rows, AlignError> {
         .records()
         .flatten()
         .map(|record| {
-            let line = record.position().map_or(0, |position| position.line() as usize);
+            let line = record.position().map_or(0, |position| {
+                // A record begins with the empty lines before it.
+                let rest = text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
+                let empty = rest.iter().take_while(|&&byte| byte == b'\n' || byte == b'\r');
+                position.line() as usize + empty.filter(|&&byte| byte == b'\n').count()
+            });
             row(line, &record.iter().collect::<Vec<_>>(), &order)
         })
         .collect()

@@ -206,10 +206,16 @@ pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
     };
     let build = folder.join(BUILD_FOLDER);
     gone(fs::remove_dir_all(&build), &build)?;
-    for entry in fs::read_dir(folder).map_err(failure("list", folder))?.flatten() {
-        // Of a process that was killed: this one holds the lock.
-        if is_in_the_making(&entry.file_name().to_string_lossy()) && entry.path().is_file() {
-            gone(fs::remove_file(entry.path()), &entry.path())?;
+    // Of a process that was killed: this one holds the lock.
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        for entry in fs::read_dir(&inner).map_err(failure("list", &inner))?.flatten() {
+            let (path, kind) = (entry.path(), entry.file_type());
+            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+                folders.push(path);
+            } else if is_in_the_making(&entry.file_name().to_string_lossy()) {
+                gone(fs::remove_file(&path), &path)?;
+            }
         }
     }
     for name in [BUILD_FILE, LOCK_FILE] {

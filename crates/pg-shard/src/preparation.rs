@@ -28,13 +28,15 @@ pub enum Preparation {
     Fit,
     /// Side of packed images in pixels.
     Resolution,
+    /// Whether colour was made grey.
+    Grey,
     /// The preparation of the dataset that the images come from, an object of these settings.
     Before,
 }
 
 impl Preparation {
     /// Every setting.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Preset,
         Self::Filter,
         Self::Rotation,
@@ -44,6 +46,7 @@ impl Preparation {
         Self::Size,
         Self::Fit,
         Self::Resolution,
+        Self::Grey,
         Self::Before,
     ];
 
@@ -60,6 +63,7 @@ impl Preparation {
             Self::Size => "size",
             Self::Fit => "fit",
             Self::Resolution => "resolution",
+            Self::Grey => "grey",
             Self::Before => "before",
         }
     }

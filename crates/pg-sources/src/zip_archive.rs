@@ -163,7 +163,7 @@ mod tests {
                 let source = Source::open(file.path()).unwrap();
                 let found: Vec<_> = source.items().iter().map(|i| i.name.as_str()).collect();
                 assert_eq!(found, ["a/1.png", "b/2.png"], "{names:?}");
-                assert_eq!(source.labels().unwrap().unwrap().row(0).len(), 4, "{names:?}");
+                assert_eq!(source.labels().unwrap().unwrap().names().len(), 4, "{names:?}");
                 assert_eq!(
                     source.left_out().note().unwrap(),
                     "no images, left out: 1 hidden or system folder (\"@eaDir\")"

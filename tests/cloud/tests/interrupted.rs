@@ -41,7 +41,7 @@ fn assert_no_half_shard(store: &Store, local: &[(String, Vec<u8>)]) -> usize {
         if let Some((_, expected)) = local.iter().find(|(local, _)| local == name) {
             assert!(bytes == expected, "{name} is there in part");
         } else {
-            assert!(name.starts_with("build"), "{name} belongs to nothing");
+            assert!(name.starts_with("pgkit-build"), "{name} belongs to nothing");
         }
     }
     let indexed: Vec<&str> =
@@ -92,7 +92,7 @@ fn a_run_killed_before_the_leftovers_were_removed_is_tidied_up_by_the_next() {
     let remote = format!("{ALIGN} {ALIGN_SHARDS} -o s3://data/out");
     let _ = store.run("pgprep", &remote).with_status(0);
     let whole = store.objects("out");
-    fs::create_dir_all(store.bucket().join("out/build")).unwrap();
+    fs::create_dir_all(store.bucket().join("out/pgkit-build")).unwrap();
     fs::write(store.bucket().join("out/pgkit-build/shard-00000.json"), "{}").unwrap();
     fs::write(store.bucket().join("out/pgkit-build.json"), "{}").unwrap();
     let _ = store.run("pgprep", &remote).with_status(0);
@@ -136,7 +136,7 @@ fn png_files_go_on_where_a_killed_run_stopped() {
         files.into_iter().filter(|(name, _)| name.starts_with("0000")).collect()
     };
     assert!(pngs(store.sandbox.contents("out")) == pngs(store.objects("out")));
-    assert!(store.objects("out").iter().all(|(name, _)| !name.starts_with("build")));
+    assert!(store.objects("out").iter().all(|(name, _)| !name.starts_with("pgkit-build")));
 }
 
 #[test]

@@ -121,6 +121,7 @@ impl PackJob {
             ("command", json!("pack")),
             ("version", json!(TOOL.1)),
             (Preparation::Fit.key(), json!(how_name)),
+            (Preparation::Grey.key(), json!(args.channels == ChannelsChoice::Grey)),
             ("shuffle", json!(args.shuffle)),
             ("max_pixels", json!(limits.max_pixels)),
             ("max_bytes", json!(limits.max_bytes)),

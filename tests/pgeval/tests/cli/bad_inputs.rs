@@ -128,7 +128,7 @@ fn a_level_of_something_that_is_no_dataset() {
 #[test]
 fn a_dataset_whose_manifest_is_broken() {
     let sandbox = sandbox_with_good_images();
-    sandbox.write("set/dataset.json", "{");
+    sandbox.write("set/dataset.json", "{\"format\": \"pgkit-dataset\",");
     both_refuse(&sandbox, "set", &["set", "dataset.json"]);
 }
 

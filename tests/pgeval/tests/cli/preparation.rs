@@ -65,10 +65,12 @@ const ALIGN: [Row; 21] = [
     ("--json", [&[], &["--json"]], Silent),
 ];
 
-const PACK: [Row; 15] = [
+const PACK: [Row; 17] = [
     ("--resolution", [&[], &["--resolution", "32"]], Warned("resolution 16 and 32")),
     ("--fit", [&[], &["--fit", "pad"]], Warned(r#"fit "crop" and "pad""#)),
     ("--fit", [&["--fit", "stretch"], &["--fit", "pad"]], Warned(r#"fit "stretch" and "pad""#)),
+    ("--channels", [&[], &["--channels", "1"]], Warned("grey false and true")),
+    ("--channels", [&[], &["--channels", "3"]], Silent),
     ("--source-format", [&[], &["--source-format", "folder"]], Silent),
     ("--labels", [&[], &["--labels", "folders"]], Silent),
     ("--shuffle", [&[], &["--shuffle", "3"]], Silent),
