@@ -115,6 +115,10 @@ pub(crate) fn under_each(
         bail!("--processors: expected x86-64 Linux, whose processors it stands for");
     }
     let library = built(workspace)?;
+    // Before the first suite: building it may replace the executable that is asked.
+    for dispatch in DISPATCHES.iter().filter(|dispatch| dispatch.is_here()) {
+        check_hiding(dispatch, &library)?;
+    }
     let mut results = Vec::new();
     for dispatch in &DISPATCHES {
         let what = dispatch.described();
@@ -122,7 +126,6 @@ pub(crate) fn under_each(
             results.push((what, "left out: this processor lacks the instructions"));
             continue;
         }
-        check_hiding(dispatch, &library)?;
         println!("\n{what}");
         let holds = suite(&|command| dispatch.apply(command, &library))?;
         results.push((what, if holds { "holds" } else { "FAILED" }));
