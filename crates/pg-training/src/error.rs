@@ -36,6 +36,14 @@ pub enum TrainingError {
         /// The newest whole snapshot before it, where a run was to go on.
         earlier: Option<PathBuf>,
     },
+    /// A snapshot after the newest whole one that is damaged or not whole any more.
+    #[error("{what}; {}", earlier_text(earlier.as_deref()))]
+    LostSnapshot {
+        /// The snapshot, and what is wrong with it.
+        what: String,
+        /// The newest whole snapshot.
+        earlier: Option<PathBuf>,
+    },
     /// A snapshot without one of its files.
     #[error("{} is missing: the snapshot is not whole", path.display())]
     Incomplete {
@@ -55,7 +63,7 @@ pub enum TrainingError {
         path: PathBuf,
     },
     /// A run without the snapshot asked for.
-    #[error("{} has no snapshot {name}: found {}", path.display(), if names.is_empty() { "none" } else { names })]
+    #[error("{} has no snapshot {name:?}: found {}", path.display(), if names.is_empty() { "none" } else { names })]
     NoSuchSnapshot {
         /// The run folder.
         path: PathBuf,

@@ -177,7 +177,7 @@ impl RunFolder {
             });
         };
         snapshot.verify()?;
-        store.put_aside_after(snapshot.state().images_shown)
+        store.put_aside_after(snapshot)
     }
 
     /// The snapshot that `best.json` of the run in `path` names.

@@ -31,6 +31,8 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 /// Finest resolution, and most classes, that a snapshot may claim to have.
 const MAX_RESOLUTION_PX: u32 = 1 << 14;
 const MAX_LABELS: u32 = 1 << 16;
+/// Most images shown, and steps made: as many as f64 counts.
+const MAX_COUNT: u64 = 1 << 53;
 
 /// Where a run stands, beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +72,12 @@ impl SnapshotState {
         }
         if !px.is_power_of_two() || !(4..=MAX_RESOLUTION_PX).contains(&px) {
             return Some(format!("a resolution of {px} px"));
+        }
+        let counts = [self.images_shown, self.generator_steps, self.discriminator_steps];
+        if let Some(count) =
+            counts.into_iter().chain(self.last_round_images_shown).find(|&count| count > MAX_COUNT)
+        {
+            return Some(format!("{count} images or steps"));
         }
         if ![1, 3].contains(&self.image_channels) {
             return Some(format!("{} colour channels", self.image_channels));
@@ -222,6 +230,7 @@ impl Snapshot {
     /// # Errors
     /// Missing or damaged files; weights or moments that do not fit.
     pub fn restore(&self, trainer: &mut Trainer) -> Result<(), TrainingError> {
+        [STATE, SETTINGS].into_iter().try_for_each(|name| self.verify_file(name))?;
         self.load_weights(GENERATOR, trainer.generator.parameters())?;
         self.load_weights(GENERATOR_EMA, trainer.average.generator().parameters())?;
         self.load_weights(DISCRIMINATOR, trainer.discriminator.parameters())?;
@@ -286,14 +295,27 @@ fn check_text(checksums: &BTreeMap<String, String>, path: &Path, text: &[u8]) ->
 
 fn checksum(path: &Path) -> Result<String, TrainingError> {
     let mut hasher = blake3::Hasher::new();
-    let file = File::open(path).map_err(TrainingError::io("read", path))?;
+    let file = open_file(path)?;
     hasher.update_reader(file).map_err(TrainingError::io("read", path))?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// Opens a file, and nothing that would wait for somebody to write.
+fn open_file(path: &Path) -> Result<File, TrainingError> {
+    let found = std::fs::metadata(path).map_err(TrainingError::io("read", path))?;
+    if !found.is_file() {
+        return Err(TrainingError::Malformed {
+            path: path.to_owned(),
+            expected: "a file",
+            found: "a folder, a pipe or a device".to_owned(),
+        });
+    }
+    File::open(path).map_err(TrainingError::io("read", path))
+}
+
 fn read_text(path: &Path) -> Result<Vec<u8>, TrainingError> {
     let mut text = Vec::new();
-    let file = File::open(path).map_err(TrainingError::io("read", path))?;
+    let file = open_file(path)?;
     file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut text).map_err(TrainingError::io("read", path))?;
     if text.len() as u64 > MAX_TEXT_BYTES {
         return Err(TrainingError::Malformed {

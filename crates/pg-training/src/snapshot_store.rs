@@ -117,7 +117,7 @@ impl SnapshotStore {
         match Snapshot::open(&path).and_then(Snapshot::with_all_files) {
             Ok(snapshot) => self.snapshots.push(snapshot),
             // A training run has removed it meanwhile.
-            Err(_) if !path.exists() => {}
+            Err(_) if fs::symlink_metadata(&path).is_err() => {}
             Err(error) => self.passed_over.push(PassedOver { path, error: Some(error) }),
         }
     }
@@ -140,6 +140,21 @@ impl SnapshotStore {
         self.snapshots.last()
     }
 
+    /// A snapshot after the newest whole one that was one once: the run has lost what lies between them.
+    pub(crate) fn lost_after_newest(&self) -> Option<&PassedOver> {
+        let newest = self.newest().map(Snapshot::name).unwrap_or_default();
+        self.lost().filter(|(name, _)| *name > newest).map(|(_, lost)| lost).last()
+    }
+
+    /// Snapshots that are damaged or not whole any more, with their names.
+    fn lost(&self) -> impl Iterator<Item = (String, &PassedOver)> {
+        self.passed_over.iter().filter_map(|passed_over| {
+            let name = passed_over.path.file_name()?.to_string_lossy().into_owned();
+            let was_one = passed_over.error.is_some() && passed_over.path.join("state.json").exists();
+            (was_one && is_snapshot_name(&name)).then_some((name, passed_over))
+        })
+    }
+
     /// The snapshot of this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Snapshot> {
@@ -153,10 +168,13 @@ impl SnapshotStore {
         before.into_iter().find(|snapshot| snapshot.verify().is_ok())
     }
 
-    /// Puts all snapshots after `images_shown` images aside: a run goes on from an earlier one. They stay on disk.
-    pub(crate) fn put_aside_after(&self, images_shown: u64) -> Result<Vec<PathBuf>, TrainingError> {
-        let after = self.snapshots.iter().filter(|s| s.state().images_shown > images_shown);
-        after.map(|snapshot| put_aside(snapshot.folder())).collect()
+    /// Puts all snapshots after `earlier` aside, damaged ones too: a run goes on from that one. They stay on disk.
+    pub(crate) fn put_aside_after(&self, earlier: &Snapshot) -> Result<Vec<PathBuf>, TrainingError> {
+        let shown = earlier.state().images_shown;
+        let after = self.snapshots.iter().filter(|s| s.state().images_shown > shown).map(Snapshot::folder);
+        let lost =
+            self.lost().filter(|(name, _)| *name > earlier.name()).map(|(_, lost)| lost.path.as_path());
+        after.chain(lost).map(put_aside).collect()
     }
 
     /// Removes a snapshot: it is none any more from the first step on.

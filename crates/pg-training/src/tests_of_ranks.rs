@@ -276,7 +276,9 @@ fn every_gradient_of_two_ranks_is_that_of_one(assignments: &[&str]) {
     println!("{assignments:?}\nranks    {}\nrounding {}", text(&of_ranks), text(&of_rounding));
     let ((middle, largest), (floor, jump)) =
         (middle_and_largest(&of_ranks), middle_and_largest(&of_rounding));
-    assert!((1e-9..1e-4).contains(&floor), "rounding makes {floor}");
+    // An instance norm of nearly equal pixels makes much of rounding, by some convolutions more than by others. Half of the
+    // minibatch left out would be a difference of about one, far beyond any floor here.
+    assert!((1e-9..1e-2).contains(&floor), "rounding makes {floor}");
     assert!(middle <= 4.0 * floor, "half of all steps differ by {middle}, by rounding {floor}");
     let jumps = |differences: &[f64]| differences.iter().filter(|&&d| d > 20.0 * floor).count();
     let (found, expected) = (jumps(&of_ranks), jumps(&of_rounding));

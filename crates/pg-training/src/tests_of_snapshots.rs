@@ -237,7 +237,7 @@ fn a_run_goes_back_to_an_earlier_snapshot_and_keeps_the_later_ones_aside() {
         write(&run, &trainer(), moment);
     }
     let error = run.go_back_to("000003").unwrap_err();
-    assert!(error.to_string().contains("no snapshot 000003: found 000000, 000001, 000002"), "{error}");
+    assert!(error.to_string().contains("no snapshot \"000003\": found 000000, 000001, 000002"), "{error}");
     let aside = run.go_back_to("000000").unwrap();
     assert_eq!(aside.iter().filter(|path| path.is_dir()).count(), 2);
     assert_eq!(RunFolder::newest_snapshot(parent.path()).unwrap().unwrap().name(), "000000");

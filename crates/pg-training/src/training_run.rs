@@ -133,7 +133,12 @@ impl TrainingRun {
         for px in levels(settings, resolution_px) {
             trainer.share_of(settings.minibatch.at(px))?;
         }
-        let newest = RunFolder::newest_snapshot(folder.path())?;
+        let store = SnapshotStore::of_run(folder.path())?;
+        if let Some(lost) = store.lost_after_newest() {
+            let earlier = store.undamaged_before(u64::MAX).map(|snapshot| snapshot.folder().to_owned());
+            return Err(TrainingError::LostSnapshot { what: lost.to_string(), earlier });
+        }
+        let newest = store.newest().cloned();
         let (mut images_shown, mut last_round) = (0, None);
         if let Some(snapshot) = &newest {
             let state = snapshot.state();

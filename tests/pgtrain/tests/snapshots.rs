@@ -99,13 +99,17 @@ fn a_damaged_snapshot_is_named_and_the_run_goes_on_from_the_one_before() {
     let _ = sandbox.run("pgtrain", line("run")).with_status(0);
     let names = snapshot_names(&sandbox, "run");
     assert_eq!(names, ["000000", "000001"]);
-    for file in ["generator", "generator-ema", "discriminator", "optimizer"] {
-        let file = format!("run/snapshots/000001/{file}.safetensors");
+    let weights = ["generator", "generator-ema", "discriminator", "optimizer"];
+    let weights = weights.map(|name| format!("{name}.safetensors"));
+    for file in weights.iter().map(String::as_str).chain(["settings.toml", "state.json", "checksums.b3"]) {
+        let file = format!("run/snapshots/000001/{file}");
         let before = fs::read(sandbox.path(&file)).unwrap();
         flip_a_bit(&sandbox, &file);
         let resume = ["resume", "run", "--device", "cpu", "--threads", "1"];
         let refused = sandbox.run("pgtrain", resume).with_status(2);
-        for expected in [&*format!("{file} is damaged"), "`pgtrain resume run --from 000000`"] {
+        // A checksum that was changed itself speaks of another file.
+        let named = if file.ends_with("b3") { "is damaged".to_owned() } else { format!("{file} is damaged") };
+        for expected in [&*named, "`pgtrain resume run --from 000000`"] {
             assert!(refused.stderr.contains(expected), "{expected}: {}", refused.stderr);
         }
         fs::write(sandbox.path(&file), before).unwrap();
@@ -113,7 +117,7 @@ fn a_damaged_snapshot_is_named_and_the_run_goes_on_from_the_one_before() {
     flip_a_bit(&sandbox, "run/snapshots/000001/generator-ema.safetensors");
     let refused = sandbox.run("pgtrain", sample("run", "fakes")).with_status(2);
     assert!(refused.stderr.contains("generator-ema.safetensors is damaged"), "{}", refused.stderr);
-
+    flip_a_bit(&sandbox, "run/snapshots/000001/state.json");
     let back = ["resume", "run", "--from", "000000", "--device", "cpu", "--threads", "1"];
     let finished = sandbox.run("pgtrain", back).with_status(0);
     assert!(finished.stderr.contains("put aside: run/snapshots/000001.aside"), "{}", finished.stderr);
