@@ -13,7 +13,7 @@ use crate::format::{
     PART_FORMAT_VERSION, index_path, labels_path, level_folder, record_path, shard_path,
 };
 use crate::manifest::{are_label_names, write_bytes, write_json};
-use crate::output_folder::{Claimed, OutputFolder};
+use crate::output_folder::{Claimed, OutputFolder, gone};
 use crate::part::{PartRecord, PartShard};
 use crate::shard_writer::{ShardLayout, ShardRecord};
 use crate::{
@@ -222,10 +222,7 @@ impl DatasetBuilder {
         for shard in self.shards() {
             let levels = self.storage.levels.iter().map(|&r| shard_path(r, shard));
             for path in levels.chain([index_path(shard), labels_path(shard)]).map(|path| folder.join(path)) {
-                match fs::remove_file(&path) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failure("remove", &path)(e)),
-                    _ => {}
-                }
+                gone(fs::remove_file(&path), &path)?;
             }
         }
         let levels = self.storage.levels.iter().map(|&r| level_folder(r));

@@ -198,12 +198,16 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ShardError> {
     }
 }
 
-/// Removes what only unfinished work needs, by names that no other tool has.
-pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
-    let gone = |result: io::Result<()>, path: &Path| match result {
+/// The result of a removal, of `path`: what is not there needs none.
+pub(crate) fn gone(result: io::Result<()>, path: &Path) -> Result<(), ShardError> {
+    match result {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failure("remove", path)(e)),
         _ => Ok(()),
-    };
+    }
+}
+
+/// Removes what only unfinished work needs, by names that no other tool has.
+pub(crate) fn clean_up(folder: &Path) -> Result<(), ShardError> {
     let build = folder.join(BUILD_FOLDER);
     gone(fs::remove_dir_all(&build), &build)?;
     // Of a process that was killed: this one holds the lock.

@@ -9,7 +9,7 @@ use pg_image::{Planar, Resolution};
 
 use crate::format::{BUILD_FOLDER, LABELS_FOLDER, REPAIR_FOLDER, level_folder, shard_path};
 use crate::level_file::LevelFile;
-use crate::output_folder::{clean_up, lock};
+use crate::output_folder::{clean_up, gone, lock};
 use crate::shard_writer::{ShardLayout, ShardWriter};
 use crate::{EncodedImage, Level, Manifest, ShardError, Storage};
 
@@ -47,12 +47,7 @@ impl<'a> Repair<'a> {
         let lock = lock(folder)?;
         let workshop = folder.join(REPAIR_FOLDER);
         // Left by a repair that was killed.
-        match fs::remove_dir_all(&workshop) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failure("remove", &workshop)(error));
-            }
-            _ => {}
-        }
+        gone(fs::remove_dir_all(&workshop), &workshop)?;
         let mut names: Vec<String> = manifest.levels().into_iter().map(level_folder).collect();
         names.push("index".to_owned());
         names.extend(manifest.label_names.is_some().then(|| LABELS_FOLDER.to_owned()));

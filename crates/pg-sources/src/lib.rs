@@ -4,6 +4,7 @@
 //! some. Out: [`TfRecordFile`] (ProGAN) and [`StyleganZip`] (StyleGAN2-ADA). Files are data from
 //! outside: lengths are checked before they are believed, and damage is an error that says where.
 
+mod beside;
 mod cifar;
 mod errors;
 mod folder;

@@ -1,14 +1,14 @@
 //! A folder of image files that lies elsewhere than on this machine's disks.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pg_image::files::{
-    DecodeLimits, FilesError, LeftOut, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
+    DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
 };
 
+use crate::beside::Beside;
 use crate::{
     Collection, Content, Item, Labels, Opened, Source, SourceError, SourceFormat, item_names, stylegan_labels,
 };
@@ -53,25 +53,18 @@ impl Source {
         store: impl FileStore + 'static,
     ) -> Result<Self, SourceError> {
         let (mut items, mut has_labels) = (Vec::new(), false);
-        let mut left_out = LeftOut::default();
-        let mut hidden_folders = BTreeSet::new();
+        let mut beside = Beside::default();
         for (name, bytes) in files {
-            let hidden = name.split('/').position(|part| part.is_empty() || is_hidden(part));
-            if let Some(at) = hidden {
-                let folder = name.split('/').take(at + 1).collect::<Vec<_>>().join("/");
-                if folder != name {
-                    hidden_folders.insert(folder);
-                }
-            } else if name == stylegan_labels::FILE_NAME {
+            if beside.hides(&name, |part| part.is_empty() || is_hidden(part)) {
+                continue;
+            }
+            if name == stylegan_labels::FILE_NAME {
                 has_labels = true;
             } else if is_image(path, &name, &store)? {
                 items.push(Item { name, bytes });
             } else {
-                left_out.files.add(&name);
+                beside.add(&name);
             }
-        }
-        for folder in &hidden_folders {
-            left_out.folders.add(folder);
         }
         if items.is_empty() {
             let expected = "PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth";
@@ -80,7 +73,7 @@ impl Source {
         items.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
         item_names::check(path, &items, |_| None)?;
         let folder = RemoteFolder { path: path.to_owned(), names: items.clone(), has_labels, store };
-        let opened = Opened::new(items, folder).leaving_out(left_out);
+        let opened = Opened::new(items, folder).leaving_out(beside.left_out());
         Ok(Self { path: path.to_owned(), format: SourceFormat::Folder, opened })
     }
 }

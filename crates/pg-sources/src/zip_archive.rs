@@ -1,16 +1,16 @@
 //! A zip file of images (stored or deflated).
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pg_image::files::{
-    DecodeLimits, FilesError, LeftOut, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
+    DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
 };
 use zip::ZipArchive;
 
+use crate::beside::Beside;
 use crate::errors::io_error;
 use crate::{Collection, Content, Item, Labels, Opened, SourceError, stylegan_labels};
 
@@ -34,16 +34,11 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
     let by_backslashes = archive.file_names().flatten().all(|name| !name.contains('/'));
     let mut labels = None;
     let mut found = Vec::new();
-    let mut left_out = LeftOut::default();
-    let mut hidden_folders = BTreeSet::new();
+    let mut beside = Beside::default();
     for position in 0..archive.len() {
         let mut entry = archive.by_index(position).map_err(damaged)?;
         let name = usual_name(&entry.name().map_err(damaged)?, by_backslashes);
-        if let Some(at) = name.split('/').position(is_hidden) {
-            let folder = name.split('/').take(at + 1).collect::<Vec<_>>().join("/");
-            if folder != name {
-                hidden_folders.insert(folder);
-            }
+        if beside.hides(&name, is_hidden) {
             continue;
         }
         if entry.is_dir() || name.is_empty() || name.ends_with('/') {
@@ -61,11 +56,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
         if image {
             found.push((name, entry.size(), position));
         } else {
-            left_out.files.add(&name);
+            beside.add(&name);
         }
-    }
-    for folder in &hidden_folders {
-        left_out.folders.add(folder);
     }
     found.sort();
     if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -75,7 +67,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
     let items = found.iter().map(|(name, bytes, _)| Item { name: name.clone(), bytes: *bytes }).collect();
     let (names, positions) = found.into_iter().map(|(name, _, position)| (name, position)).unzip();
     let zip = Zip { path: path.to_owned(), positions, names, labels, archive: Mutex::new(archive) };
-    Ok(Opened::new(items, zip).leaving_out(left_out))
+    Ok(Opened::new(items, zip).leaving_out(beside.left_out()))
 }
 
 /// An entry's name as its folders are meant: `tar` writes `./a/b.png` for `a/b.png`, some programs for Windows `a\b.png`

@@ -29,14 +29,12 @@ pub enum TrainingError {
         found: String,
     },
     /// A file of a snapshot that is not as it was written.
-    #[error("{} is damaged: its checksum is not that of the file that was written; {}", path.display(), earlier_text(earlier.as_deref()))]
+    #[error("{}; take another snapshot, or a copy of this one", damage_text(path))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The newest whole snapshot before it, where a run was to go on.
-        earlier: Option<PathBuf>,
     },
-    /// A snapshot after the newest whole one that is damaged or not whole any more.
+    /// The snapshot that a run was to go on from is damaged or not whole any more.
     #[error("{what}; {}", earlier_text(earlier.as_deref()))]
     LostSnapshot {
         /// The snapshot, and what is wrong with it.
@@ -167,9 +165,14 @@ pub enum TrainingError {
     Torch(#[from] tch::TchError),
 }
 
+/// What is wrong with a damaged file, without a remedy.
+pub(crate) fn damage_text(path: &Path) -> String {
+    format!("{} is damaged: its checksum is not that of the file that was written", path.display())
+}
+
 fn earlier_text(earlier: Option<&Path>) -> String {
     let Some(earlier) = earlier else {
-        return "take another snapshot, or a copy of this one".to_owned();
+        return "there is no whole one before it: put a copy in its place".to_owned();
     };
     let run = earlier.parent().and_then(Path::parent).unwrap_or(earlier).display();
     let name = earlier.file_stem().unwrap_or_default().to_string_lossy();

@@ -276,7 +276,7 @@ impl Snapshot {
 }
 
 fn damaged(path: &Path) -> TrainingError {
-    TrainingError::Damaged { path: path.to_owned(), earlier: None }
+    TrainingError::Damaged { path: path.to_owned() }
 }
 
 /// Lines of a checksum in hexadecimal, two spaces and a file's name.

@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::error::damage_text;
 use crate::{Snapshot, TrainingError};
 
 const PARTIAL: &str = "partial";
@@ -35,6 +36,10 @@ pub struct PassedOver {
 impl fmt::Display for PassedOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(error) = &self.error else { return write!(f, "{} is no snapshot", self.path.display()) };
+        if let TrainingError::Damaged { path } = error {
+            // What to do about it depends on who asks.
+            return f.write_str(&damage_text(path));
+        }
         write!(f, "{} is no whole snapshot: {error}", self.path.display())?;
         let mut cause = error.source();
         while let Some(error) = cause {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tch::Device;
 
 use crate::data_feed::DataFeed;
+use crate::error::damage_text;
 use crate::evaluation::{Evaluated, EvaluationLine, ScoredMoment, is_due};
 use crate::finite_check::first_not_finite;
 use crate::rank_agreement::{check_same_run, check_same_weights};
@@ -441,11 +442,11 @@ impl TrainingRun {
 
 /// Adds to the error of a damaged snapshot the one that the run can go on from.
 fn with_earlier(error: TrainingError, folder: &RunFolder, damaged: &Snapshot) -> TrainingError {
-    let TrainingError::Damaged { path, .. } = error else { return error };
+    let TrainingError::Damaged { path } = error else { return error };
     let store = SnapshotStore::of_run(folder.path()).ok();
     let before = damaged.state().images_shown;
     let earlier = store.and_then(|store| store.undamaged_before(before).map(|s| s.folder().to_owned()));
-    TrainingError::Damaged { path, earlier }
+    TrainingError::LostSnapshot { what: damage_text(&path), earlier }
 }
 
 /// The resolutions that a run visits.
