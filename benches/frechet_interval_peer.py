@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""How often FID's interval holds the expected value, by NumPy: a peer of crates/pg-metrics/src/frechet_halves.rs.
+"""How often FID's interval holds the expected value, by NumPy: a peer of crates/pg-metrics/src/frechet_jackknife.rs.
 
-    python3 benches/frechet_interval_peer.py [TRIALS]        # numpy 2.4.6, scipy 1.17.1; 400 trials by default
+    OPENBLAS_NUM_THREADS=1 python3 benches/frechet_interval_peer.py [TRIALS]    # numpy 2.4.6, scipy 1.17.1; 400 by default
 
 The features are those of crates/pg-metrics/tests/interval_coverage/experiment.rs; the truth is the mean of all trials.
 """
 
 import sys
+from functools import partial
+from multiprocessing import Pool
 
 import numpy as np
 from scipy.stats import t as student
@@ -17,13 +19,18 @@ CASES = [
     (8, 300, 0.2),
     (8, 300, 0.1),
     (8, 300, 0.05),
+    (8, 300, 0.03),
     (8, 300, 0.0),
     (8, 20, 0.0),
+    (8, 20, 0.5),
+    (8, 12, 0.0),
     (64, 1000, 0.1),
     (64, 1000, 0.0),
+    (64, 300, 0.0),
     (64, 128, 0.5),
     (64, 128, 0.0),
     (64, 40, 0.0),
+    (24, 20, 0.5),
 ]
 
 
@@ -40,36 +47,43 @@ def distance(real: np.ndarray, fake: np.ndarray) -> float:
     return ((m1 - m2) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * np.sqrt(np.maximum(inner, 0)).sum()
 
 
-def half_samples(images: int) -> tuple[int, list[np.ndarray]]:
-    groups = next(g for g in (20, 12, 8, 4) if g <= images)
-    prime = groups - 1
-    squares = {i * i % prime for i in range(1, prime)}
-    row = lambda r: np.array([(g - r) % prime in squares for g in range(prime)] + [True])
-    return groups, [row(r) for r in range(prime)]
+def interval(value: float, one_out: np.ndarray, two_out: np.ndarray, full_rank: bool) -> tuple[float, float]:
+    """From the distances without each group, and without it and the next."""
+    groups = len(one_out)
+    jackknife = (groups - 1) * one_out.var()
+    second_differences = groups * value - (groups - 1) * (one_out + np.roll(one_out, -1)) + (groups - 2) * two_out
+    pairs = groups * (groups - 1) / 2
+    second = pairs / groups**2 * second_differences.var(ddof=1)
+    first = max(0, jackknife - (2 if full_rank else 1) * second)
+    variance = first + second
+    excess = value - (groups - 1) * (one_out.mean() - value)
+    slope = max(jackknife / value, first / max(excess, variance**0.5))
+    q2 = student.ppf(0.975, groups - 1) ** 2
+    root = ((q2 * slope) ** 2 + 4 * q2 * variance) ** 0.5
+    up, down = (root + q2 * slope) / 2, (root - q2 * slope) / 2
+    if slope * down > first:
+        down = (q2 * second) ** 0.5
+    return max(value - down, 0), value + up
 
 
 def trial(seed: int, width: int, images: int, shift: float) -> tuple[float, float, float]:
     rng = np.random.default_rng(seed)
     real, fake = features(rng, images, width, 0), features(rng, images, width, shift)
     value = distance(real, fake)
-    groups, masks = half_samples(images)
+    groups = next(g for g in (20, 12, 8, 4) if g <= images)
     group = np.arange(images) * groups // images
-    pairs = np.array([[distance(real[m[group]], fake[m[group]]), distance(real[~m[group]], fake[~m[group]])] for m in masks])
-    odd, even = ((pairs[:, 0] - pairs[:, 1]) ** 2).mean() / 4, pairs.mean(1)
-    scale = max(value, odd**0.5)
-    first = odd / (4 * scale)
-    second = even.var(ddof=1) / (2 * (scale + max(scale, even.mean())))
-    variance = first - min(second, first / 2)
-    half = student.ppf(0.975, len(masks)) * variance**0.5
-    low = min(max(value**0.5 - half, 0) ** 2 + variance, value)
-    return value, low, (value**0.5 + half) ** 2 + variance
+    without = lambda *left_out: distance(*[rows[~np.isin(group, left_out)] for rows in (real, fake)])
+    one_out = np.array([without(g) for g in range(groups)])
+    two_out = np.array([without(g, (g + 1) % groups) for g in range(groups)])
+    return value, *interval(value, one_out, two_out, images > width)
 
 
-def main() -> None:
+def main(pool: Pool) -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     print("features images shift  coverage   truth  st.dev.  half width")
     for case, (width, images, shift) in enumerate(CASES):
-        rows = np.array([trial(1_000_000 * case + i, width, images, shift) for i in range(trials)])
+        seeds = [1_000_000 * case + i for i in range(trials)]
+        rows = np.array(pool.map(partial(trial, width=width, images=images, shift=shift), seeds))
         value, low, high = rows.T
         covered = ((low <= value.mean()) & (value.mean() <= high)).mean()
         print(
@@ -79,4 +93,6 @@ def main() -> None:
         )
 
 
-main()
+if __name__ == "__main__":
+    with Pool() as workers:
+        main(workers)

@@ -1,11 +1,11 @@
 //! Decodes a folder of JPEG files with pgkit's decoder and with the `image` crate's, and prints a
-//! table of how many are wrong, how many are refused, and images per second on one thread, the best
-//! of five rounds.
+//! table of how many are wrong, how many are refused, the largest difference of those that are not
+//! wrong, and images per second on one thread, the best of five rounds.
 //!
 //! Beside `NAME.jpg` the folder may hold `NAME.ppm` or `NAME.pgm`: what libjpeg-turbo's `djpeg -dct
 //! int` makes of it, and `NAME.nosmooth.ppm` with `-nosmooth`. A picture is wrong where a value is
 //! further than 4 levels from both. Files without them are those that libjpeg-turbo refuses.
-//! `tools/jpeg_corpus.py FOLDER` makes such a folder.
+//! `python fixtures/decoding/jpeg/make.py FOLDER` makes such a folder.
 //!
 //! `cargo bench -p pg-image --bench jpeg_corpus -- FOLDER [--list]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops on any error")]
@@ -18,15 +18,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageFormat};
+use pg_image::Raster;
 use pg_image::files::{DecodeLimits, decode_bytes};
 
 const ROUNDS: usize = 5;
 /// Levels by which a value may differ.
 const MOST: u8 = 4;
 
-/// Columns, rows, and samples with one or three channels.
-type Picture = (usize, usize, Vec<u8>);
-type Decoder = fn(&[u8]) -> Result<Picture, String>;
+type Decoder = fn(&[u8]) -> Result<Raster, String>;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -40,14 +39,14 @@ fn main() {
     files.sort();
     std::panic::set_hook(Box::new(|_| {}));
     let decoders: [(&str, Decoder); 2] = [("image", with_image), ("pgkit", with_pgkit)];
-    println!("decoder\tgroup\tfiles\twrong\trefused\tonly libjpeg-turbo refuses\tboth refuse");
+    println!("decoder\tgroup\tfiles\twrong\trefused\tonly libjpeg-turbo refuses\tboth refuse\tlevels");
     for (name, decoder) in decoders {
         let mut groups: BTreeMap<String, Counts> = BTreeMap::new();
         for path in &files {
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             let group = stem.split("__").next().unwrap().to_owned();
             let verdict = judge(path, decoder);
-            if list && !matches!(verdict, Verdict::Right | Verdict::BothRefuse) {
+            if list && !matches!(verdict, Verdict::Right(_) | Verdict::BothRefuse) {
                 println!("{name}\t{stem}\t{verdict:?}");
             }
             groups.entry(group).or_default().add(&verdict);
@@ -77,7 +76,8 @@ fn main() {
 
 #[derive(Debug)]
 enum Verdict {
-    Right,
+    /// With the largest difference.
+    Right(u8),
     Wrong,
     Refused,
     OnlyReferenceRefuses,
@@ -91,13 +91,14 @@ struct Counts {
     refused: usize,
     only_reference: usize,
     both: usize,
+    levels: u8,
 }
 
 impl Counts {
     fn add(&mut self, verdict: &Verdict) {
         self.files += 1;
         match verdict {
-            Verdict::Right => {}
+            Verdict::Right(levels) => self.levels = self.levels.max(*levels),
             Verdict::Wrong => self.wrong += 1,
             Verdict::Refused => self.refused += 1,
             Verdict::OnlyReferenceRefuses => self.only_reference += 1,
@@ -111,10 +112,12 @@ impl Counts {
         self.refused += other.refused;
         self.only_reference += other.only_reference;
         self.both += other.both;
+        self.levels = self.levels.max(other.levels);
     }
 
     fn row(&self) -> String {
-        format!("{}\t{}\t{}\t{}\t{}", self.files, self.wrong, self.refused, self.only_reference, self.both)
+        let Self { files, wrong, refused, only_reference, both, levels } = self;
+        format!("{files}\t{wrong}\t{refused}\t{only_reference}\t{both}\t{levels}")
     }
 }
 
@@ -122,7 +125,7 @@ fn judge(path: &Path, decoder: Decoder) -> Verdict {
     let bytes = fs::read(path).unwrap();
     let stem = path.with_extension("").to_string_lossy().into_owned();
     let expected = ["ppm", "pgm", "nosmooth.ppm"];
-    let expected: Vec<Picture> =
+    let expected: Vec<Raster> =
         expected.iter().filter_map(|end| pnm(&fs::read(format!("{stem}.{end}")).ok()?)).collect();
     let found = catch_unwind(|| decoder(&bytes)).unwrap_or_else(|_| Err("panic".to_owned()));
     match found {
@@ -130,39 +133,39 @@ fn judge(path: &Path, decoder: Decoder) -> Verdict {
         Err(_) => Verdict::Refused,
         Ok(_) if expected.is_empty() => Verdict::OnlyReferenceRefuses,
         Ok(found) => {
-            let mut differences = expected.iter().filter_map(|expected| difference(&found, expected));
-            if differences.any(|d| d <= MOST) { Verdict::Right } else { Verdict::Wrong }
+            let differences = expected.iter().filter_map(|expected| difference(&found, expected));
+            differences.min().filter(|levels| *levels <= MOST).map_or(Verdict::Wrong, Verdict::Right)
         }
     }
 }
 
-fn difference(a: &Picture, b: &Picture) -> Option<u8> {
-    if (a.0, a.1, a.2.len()) != (b.0, b.1, b.2.len()) {
-        return None;
-    }
-    a.2.iter().zip(&b.2).map(|(a, b)| a.abs_diff(*b)).max()
+fn difference(a: &Raster, b: &Raster) -> Option<u8> {
+    let same_shape = (a.width(), a.height(), a.channels()) == (b.width(), b.height(), b.channels());
+    let levels = a.data().iter().zip(b.data()).map(|(a, b)| a.abs_diff(*b));
+    same_shape.then(|| levels.max()).flatten()
 }
 
 /// A binary PGM or PPM file of 8 bits without comments.
-fn pnm(bytes: &[u8]) -> Option<Picture> {
+fn pnm(bytes: &[u8]) -> Option<Raster> {
     let mut fields = bytes.splitn(4, u8::is_ascii_whitespace);
     let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse::<usize>().ok();
     let _ = number();
     let (width, height) = (number()?, number()?);
     let data = fields.next()?.splitn(2, u8::is_ascii_whitespace).nth(1)?;
-    Some((width, height, data.to_vec()))
+    let channels = data.len().checked_div(width * height)?;
+    Raster::from_data(width, height, channels, data.to_vec()).ok()
 }
 
-fn with_image(bytes: &[u8]) -> Result<Picture, String> {
+fn with_image(bytes: &[u8]) -> Result<Raster, String> {
     let picture = image::load_from_memory_with_format(bytes, ImageFormat::Jpeg).map_err(|e| e.to_string())?;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Ok(match picture {
-        DynamicImage::ImageLuma8(grey) => (width, height, grey.into_raw()),
-        other => (width, height, other.into_rgb8().into_raw()),
-    })
+    let (channels, samples) = match picture {
+        DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
+        other => (3, other.into_rgb8().into_raw()),
+    };
+    Raster::from_data(width, height, channels, samples).map_err(|e| e.to_string())
 }
 
-fn with_pgkit(bytes: &[u8]) -> Result<Picture, String> {
-    let raster = decode_bytes(bytes, "file", &DecodeLimits::default()).map_err(|e| e.to_string())?;
-    Ok((raster.width(), raster.height(), raster.data().to_vec()))
+fn with_pgkit(bytes: &[u8]) -> Result<Raster, String> {
+    decode_bytes(bytes, "file", &DecodeLimits::default()).map_err(|e| e.to_string())
 }

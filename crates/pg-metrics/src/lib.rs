@@ -12,7 +12,7 @@ mod feature_moments;
 mod feature_rows;
 mod frechet;
 mod frechet_extrapolation;
-mod frechet_halves;
+mod frechet_jackknife;
 mod half_distances;
 mod half_normalisation;
 mod image_pairs;
@@ -48,7 +48,7 @@ pub use frechet::{FeatureSide, FrechetDistance, frechet_distance};
 pub use frechet_extrapolation::{
     EXTRAPOLATION_POINTS, Extrapolation, ExtrapolationPoint, extrapolate, extrapolation_point,
 };
-pub use frechet_halves::{FEWEST_FOR_FRECHET_HALVES, FrechetHalves};
+pub use frechet_jackknife::{FEWEST_FOR_FRECHET_INTERVAL, FrechetJackknife, LeftOut};
 pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_pairs};
 pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};

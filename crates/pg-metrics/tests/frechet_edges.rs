@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use ndarray::{Array1, Array2};
-use pg_metrics::{FeatureGaussian, FeatureSide, FrechetHalves, MetricsError, frechet_distance};
+use pg_metrics::{FeatureGaussian, FeatureSide, FrechetJackknife, MetricsError, frechet_distance};
 use pg_testkit::closeness::{Tolerance, assert_close};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -169,40 +169,40 @@ fn numbers_beyond_all_distances_are_an_error() {
 }
 
 #[test]
-fn halves_need_four_images_and_have_finite_intervals_from_there_on() {
+fn intervals_need_four_images_and_are_finite_from_there_on() {
     for images in 2..=6 {
         let (real, fake) = (features(1, images, 5, 5), features(2, images, 5, 5));
-        let halves = FrechetHalves::new(FeatureSide::Rows(&real), FeatureSide::Rows(&fake));
+        let jackknife = FrechetJackknife::new(FeatureSide::Rows(&real), FeatureSide::Rows(&fake));
         if images < 4 {
-            assert!(matches!(halves, Err(MetricsError::TooFewImages { expected: 4, .. })));
+            assert!(matches!(jackknife, Err(MetricsError::TooFewImages { expected: 4, .. })));
             continue;
         }
-        let halves = halves.unwrap();
-        let pairs: Vec<_> = (0..halves.count()).map(|i| halves.pair(i).unwrap()).collect();
+        let jackknife = jackknife.unwrap();
+        let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
         let value = distance(&gaussian(&real), &gaussian(&fake));
-        let interval = halves.interval(value, &pairs);
+        let interval = jackknife.interval(value, &left_out);
         assert!(0.0 <= interval.low && interval.low <= value && value <= interval.high);
         assert!(interval.high.is_finite() && interval.low < interval.high);
     }
 }
 
 #[test]
-fn halves_of_equal_images_have_an_interval_of_no_width() {
+fn equal_images_have_an_interval_of_no_width() {
     let (real, fake) = (Array2::from_elem((20, 4), 2.0), Array2::from_elem((20, 4), 1.0));
-    let halves = FrechetHalves::new(FeatureSide::Rows(&real), FeatureSide::Rows(&fake)).unwrap();
-    let pairs: Vec<_> = (0..halves.count()).map(|i| halves.pair(i).unwrap()).collect();
-    let interval = halves.interval(4.0, &pairs);
+    let jackknife = FrechetJackknife::new(FeatureSide::Rows(&real), FeatureSide::Rows(&fake)).unwrap();
+    let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
+    let interval = jackknife.interval(4.0, &left_out);
     assert_eq!((interval.low, interval.high), (4.0, 4.0));
 }
 
 #[test]
 fn equal_sets_have_an_interval_of_rounding_around_0() {
     let set = features(1, 30, 5, 5);
-    let halves = FrechetHalves::new(FeatureSide::Rows(&set), FeatureSide::Rows(&set)).unwrap();
-    let pairs: Vec<_> = (0..halves.count()).map(|i| halves.pair(i).unwrap()).collect();
+    let jackknife = FrechetJackknife::new(FeatureSide::Rows(&set), FeatureSide::Rows(&set)).unwrap();
+    let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
     for distance in [0.0, 1e-300, 1e-14] {
-        let interval = halves.interval(distance, &pairs);
-        assert!(0.0 <= interval.low && interval.low <= distance && interval.high < 1e-10, "{interval:?}");
+        let interval = jackknife.interval(distance, &left_out);
+        assert!(0.0 <= interval.low && interval.low <= distance && interval.high < 1e-9, "{interval:?}");
     }
 }
 
@@ -225,7 +225,7 @@ fn features_that_are_not_finite_are_refused_by_side_image_and_place() {
             for error in [
                 sided(kernel.add(&all, &all).unwrap_err()),
                 sided(pg_metrics::precision_recall(real, fake, 3, &mut || Ok(())).unwrap_err()),
-                sided(FrechetHalves::new(rows.0, rows.1).err().unwrap()),
+                sided(FrechetJackknife::new(rows.0, rows.1).err().unwrap()),
             ] {
                 assert!(matches!(error, MetricsError::NotFinite { index: 17, place: 3, .. }), "{error}");
             }

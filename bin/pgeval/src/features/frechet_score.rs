@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use pg_cli::{CommonArgs, Interrupt, Progress};
 use pg_metrics::{
-    ConfidenceInterval, EXTRAPOLATION_POINTS, FEWEST_FOR_FRECHET_HALVES, FeatureGaussian, FeatureSide,
-    FrechetHalves, extrapolate, extrapolation_point, frechet_distance,
+    ConfidenceInterval, EXTRAPOLATION_POINTS, FEWEST_FOR_FRECHET_INTERVAL, FeatureGaussian, FeatureSide,
+    FrechetJackknife, extrapolate, extrapolation_point, frechet_distance,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) fn frechet_score(
     let distance = frechet_distance(&of_real, &of_fake)?;
 
     let (interval, replicates, unknown) = match interval(sides, distance.distance, common, interrupt)? {
-        Spread::Known { interval, pairs } => (Some(interval), 2 * pairs, None),
+        Spread::Known { interval, groups } => (Some(interval), 2 * groups, None),
         Spread::Unknown(why) => (None, 0, Some(why)),
     };
     let mut result = comparison.context.result(
@@ -40,7 +40,7 @@ pub(crate) fn frechet_score(
         json!({
             "definition": "arXiv:1706.08500, equation 6",
             "covariance": "unbiased, divisor n - 1",
-            "interval": interval.map(|_| "differences of balanced half-samples of the images, of the root of the distance; Student's t"),
+            "interval": interval.map(|_| "distances without one and two of 20 groups of the images; Student's t, the variance that of each end"),
             "replicates": replicates,
         }),
     );
@@ -55,7 +55,7 @@ pub(crate) fn frechet_score(
 
 /// What is known of how far values lie apart.
 enum Spread {
-    Known { interval: ConfidenceInterval, pairs: usize },
+    Known { interval: ConfidenceInterval, groups: usize },
     Unknown(String),
 }
 
@@ -71,22 +71,23 @@ fn interval(
     });
     match counts.min() {
         None => return Ok(Spread::Unknown("no images on either side".to_owned())),
-        Some(images) if images < FEWEST_FOR_FRECHET_HALVES => {
-            let text = format!("{images} images on a side, it takes {FEWEST_FOR_FRECHET_HALVES}");
+        Some(images) if images < FEWEST_FOR_FRECHET_INTERVAL => {
+            let text = format!("{images} images on a side, it takes {FEWEST_FOR_FRECHET_INTERVAL}");
             return Ok(Spread::Unknown(text));
         }
         Some(_) => {}
     }
-    let halves = FrechetHalves::new(real, fake)?;
-    let progress = Progress::new(common.progress_style(), "resample", "halves", 2 * halves.count() as u64);
-    let mut pairs = Vec::with_capacity(halves.count());
-    for number in 0..halves.count() {
+    let jackknife = FrechetJackknife::new(real, fake)?;
+    let groups = jackknife.count();
+    let progress = Progress::new(common.progress_style(), "resample", "distances", 2 * groups as u64);
+    let mut left_out = Vec::with_capacity(groups);
+    for number in 0..groups {
         interrupt.check(nothing_kept)?;
-        pairs.push(halves.pair(number)?);
+        left_out.push(jackknife.without(number)?);
         progress.advance(2);
     }
     progress.finish();
-    Ok(Spread::Known { interval: halves.interval(distance, &pairs), pairs: pairs.len() })
+    Ok(Spread::Known { interval: jackknife.interval(distance, &left_out), groups })
 }
 
 fn gaussian(side: FeatureSide<'_>) -> Result<FeatureGaussian> {

@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 use ndarray::Array2;
 use pg_image::Planar;
 use pg_metrics::{
-    ConfidenceInterval, FeatureGaussian, FeatureSide, FrechetHalves, ImagePair, KernelDistance,
+    ConfidenceInterval, FeatureGaussian, FeatureSide, FrechetJackknife, ImagePair, KernelDistance,
     KernelSubsets, SwdSettings, consecutive_pairs, diversity, drawn_pairs, frechet_distance, inception_score,
     ms_ssim, precision_recall, sliced_wasserstein,
 };
@@ -154,9 +154,10 @@ pub(crate) fn of_features(
                 let gaussian = |set| FeatureGaussian::of(set).expect("two images");
                 let distance = frechet_distance(&gaussian(&real), &gaussian(&fake)).expect("features");
                 let sides = (FeatureSide::Rows(&real), FeatureSide::Rows(&fake));
-                let halves = FrechetHalves::new(sides.0, sides.1).expect("four images");
-                let pairs: Result<Vec<_>, _> = (0..halves.count()).map(|i| halves.pair(i)).collect();
-                let interval = halves.interval(distance.distance, &pairs.expect("features"));
+                let jackknife = FrechetJackknife::new(sides.0, sides.1).expect("four images");
+                let left_out: Result<Vec<_>, _> =
+                    (0..jackknife.count()).map(|i| jackknife.without(i)).collect();
+                let interval = jackknife.interval(distance.distance, &left_out.expect("features"));
                 (distance.distance, interval)
             }
             FeatureMetric::Kernel(count) => {

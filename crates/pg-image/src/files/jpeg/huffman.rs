@@ -10,7 +10,7 @@ const QUICK_BITS: u32 = 10;
 pub(super) struct HuffmanTable {
     /// By the next [`QUICK_BITS`] bits: length of the code times 256 plus its symbol, 0 for longer
     /// ones.
-    quick: Vec<u16>,
+    quick: Box<[u16; 1 << QUICK_BITS]>,
     /// By length: the first 16-bit word that is greater than all codes up to this length.
     beyond: [u32; 17],
     /// By length: index of its first symbol, less its first code.
@@ -25,7 +25,7 @@ impl HuffmanTable {
     /// What is wrong where the counts are of no prefix code.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Fault> {
         let mut table = Self {
-            quick: vec![0; 1 << QUICK_BITS],
+            quick: Box::new([0; 1 << QUICK_BITS]),
             beyond: [0; 17],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -101,6 +101,24 @@ impl<'a> ScanBits<'a> {
         }
         self.word <<= length;
         self.count -= length;
+        Ok(symbol)
+    }
+
+    /// As [`symbol`](Self::symbol), and passes over as many bits behind the code as the symbol's
+    /// lower half says.
+    #[inline]
+    pub(super) fn symbol_and_its_bits(&mut self, table: &HuffmanTable) -> Result<u8, Fault> {
+        self.refill();
+        let (length, symbol) = table.look_up((self.word >> 48) as u32);
+        if length == 0 && self.count >= 16 {
+            return Err(Fault::invalid_code());
+        }
+        let whole = length + u32::from(symbol & 15);
+        if length == 0 || whole > self.count {
+            return Err(Fault::ScanEnd);
+        }
+        self.word <<= whole;
+        self.count -= whole;
         Ok(symbol)
     }
 

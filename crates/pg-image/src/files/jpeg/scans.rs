@@ -156,25 +156,19 @@ impl<'t> SequentialCode<'t> {
     /// Passes over the next block: as [`read`](Self::read), without keeping anything.
     #[inline]
     fn pass(&self, bits: &mut ScanBits<'_>, of_scan: usize) -> Result<(), Fault> {
-        let size = dc_size(bits.symbol(self.dc_tables[of_scan])?)?;
-        bits.skip(size)?;
+        dc_size(bits.symbol_and_its_bits(self.dc_tables[of_scan])?)?;
         let table = self.ac_tables[of_scan];
         let mut k = 1;
         while k < 64 {
-            let symbol = bits.symbol(table)?;
-            let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-            if size == 0 {
-                if run < 15 {
-                    break;
-                }
-                k += 16;
-                continue;
+            let symbol = bits.symbol_and_its_bits(table)?;
+            let (run, size) = (usize::from(symbol >> 4), symbol & 15);
+            if size == 0 && run < 15 {
+                break;
             }
             k += run + 1;
-            if k > 64 {
+            if size > 0 && k > 64 {
                 return Err(Fault::too_many_coefficients());
             }
-            bits.skip(size)?;
         }
         Ok(())
     }
