@@ -110,7 +110,7 @@ impl Demo {
         self.step(
             "contact sheet of aligned portraits",
             "pgprep",
-            &["view", "dataset", "-o", "aligned.png", "--count", "96", "--cols", "12"],
+            &["view", "dataset", "-o", "aligned.png", "--count", "96", "--cols", "12", "--overwrite"],
         )
     }
 
@@ -125,7 +125,7 @@ impl Demo {
         self.step(
             "grid of samples",
             "pgtrain",
-            &["sample", "run", "-o", "fakes.png", "--seeds", "0-63", "--grid", "8x8"],
+            &["sample", "run", "-o", "fakes.png", "--seeds", "0-63", "--grid", "8x8", "--overwrite"],
         )?;
         let start = format!("start_resolution={TRAINED_PX}");
         self.step(

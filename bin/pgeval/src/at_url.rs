@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch, shown};
+use anyhow::{Context as _, Result, bail};
+use pg_cli::{CloudArgs, CommonArgs, Interrupt, StderrNotes, hide_scratch, shown};
 use pg_cloud::{Cloud, CloudError, Location, Outgoing, Settings};
 use pg_image::Resolution;
 use pg_onnx::ModelFile;
@@ -20,10 +20,12 @@ use crate::commands::nothing_kept;
 pub(crate) struct AtUrls {
     cloud: Cloud,
     outgoing: Vec<Outgoing>,
+    common: CommonArgs,
 }
 
 impl AtUrls {
-    pub(crate) fn new(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes) -> Self {
+    pub(crate) fn new(args: &CloudArgs, interrupt: &Interrupt, common: &CommonArgs) -> Self {
+        let notes = StderrNotes::new(common.quiet);
         let interrupt = interrupt.clone();
         let cloud = Cloud::new(Settings {
             options: args.options(),
@@ -33,7 +35,7 @@ impl AtUrls {
             note: Arc::new(move |text| notes.note(text)),
             scratch_made: Arc::new(hide_scratch),
         });
-        Self { cloud, outgoing: Vec::new() }
+        Self { cloud, outgoing: Vec::new(), common: common.clone() }
     }
 
     /// Puts paths in the place of the URLs of `command`, and brings what is read.
@@ -57,7 +59,7 @@ impl AtUrls {
                     self.network_file("--classifier", classifier)?;
                 }
                 self.files("--labels", ls.labels.as_mut())?;
-                self.outputs("--images-to", ls.images_to.as_mut())?;
+                ls.images_to.as_mut().map_or(Ok(()), |folder| self.folder("--images-to", folder))?;
                 self.latents(&mut ls.latents)
             }
             Command::All(all) => {
@@ -67,7 +69,13 @@ impl AtUrls {
                 self.two_sides(&mut all.swd)
             }
             Command::Stats(stats) => {
-                self.output("-o", &mut stats.output)?;
+                // Each part has a file of its own, beside the whole one's.
+                match stats.part.chosen()? {
+                    Some(part) if !Location::is_url(&stats.output) => {
+                        self.common.try_file(&part.file(&stats.output), "-o")?;
+                    }
+                    _ => self.output("-o", &mut stats.output)?,
+                }
                 self.models(&mut stats.network)?;
                 for part in &mut stats.merge {
                     self.file("--merge", part)?;
@@ -179,7 +187,22 @@ impl AtUrls {
         path.map_or(Ok(()), |path| self.output(flag, path))
     }
 
+    /// A file to write, which must be free.
     fn output(&mut self, flag: &str, path: &mut PathBuf) -> Result<()> {
+        if !Location::is_url(path) {
+            return self.common.try_file(path, flag);
+        }
+        let typed = path.display().to_string();
+        self.folder(flag, path)?;
+        let is_there = self.outgoing.last().map_or(Ok(false), Outgoing::is_there);
+        if is_there.with_context(|| format!("cannot write {typed} ({flag})"))? && !self.common.overwrite {
+            bail!("{typed} ({flag}) exists already: choose another name, or --overwrite");
+        }
+        Ok(())
+    }
+
+    /// A folder to write into, which the command looks at itself.
+    fn folder(&mut self, flag: &str, path: &mut PathBuf) -> Result<()> {
         if Location::is_url(path) {
             let context = || format!("cannot write {} ({flag})", path.display());
             let outgoing = self.cloud.outgoing(path).with_context(context)?;

@@ -15,7 +15,7 @@ mod stats;
 mod swd;
 
 use anyhow::{Context as _, Result};
-use pg_cli::{ExitStatus, Interrupt, StderrNotes};
+use pg_cli::{ExitStatus, Interrupt};
 
 use crate::args::{Args, Command};
 use crate::at_url::{AtUrls, with_interruption};
@@ -27,7 +27,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
         .build_global()
         .with_context(|| format!("start {} worker threads; try a smaller --threads", args.common.threads))?;
     let interrupt = Interrupt::install().context("install the handlers of signals")?;
-    let mut at_urls = AtUrls::new(&args.cloud, &interrupt, StderrNotes::new(args.common.quiet));
+    let mut at_urls = AtUrls::new(&args.cloud, &interrupt, &args.common);
     let ended = at_urls.bring(&mut args.command).and_then(|()| carry_out(&args, &interrupt));
     let ended = ended.and_then(|status| at_urls.send().map(|()| status));
     with_interruption(ended, &interrupt)

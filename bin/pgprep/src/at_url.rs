@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch};
-use pg_cloud::{Cloud, Location, RemoteOutput, Settings};
+use pg_cloud::{Cloud, Location, Outgoing, RemoteOutput, Settings};
 use pg_image::Resolution;
-use pg_shard::{Dataset, Manifest};
+use pg_shard::{Dataset, Manifest, remove_output};
 use pg_sources::{Source, SourceFormat};
 
 use crate::session::{Session, output_context};
@@ -28,6 +28,7 @@ pub(crate) fn cloud(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes)
 
 /// The images at `path`; their format is told from the content unless it is given.
 pub(crate) fn source(session: &Session, path: &Path, format: Option<SourceFormat>) -> anyhow::Result<Source> {
+    session.reads(path);
     let source = match (Location::of(path)?, format) {
         (Some(location), format) => session.cloud.source(&location, format)?,
         (None, Some(format)) => Source::open_as(path, format)?,
@@ -53,6 +54,7 @@ pub(crate) fn dataset(
     path: &Path,
     needed: impl FnOnce(&Manifest) -> anyhow::Result<Vec<Resolution>>,
 ) -> anyhow::Result<Dataset> {
+    session.reads(path);
     let open = || {
         let Some(location) = Location::of(path)? else { return anyhow::Ok(Dataset::open(path)?) };
         let remote = session.cloud.expect_dataset(&location)?;
@@ -69,12 +71,38 @@ pub(crate) fn file<'a>(session: &Session, path: &'a Path) -> anyhow::Result<Cow<
     })
 }
 
+/// The file to write at `path`, the value of `flag`, which must be free.
+pub(crate) fn output_file(session: &Session, path: &Path, flag: &str) -> anyhow::Result<Outgoing> {
+    if Location::of(path)?.is_none() {
+        session.common.try_file(path, flag)?;
+    }
+    let cannot = || format!("cannot write {} ({flag})", path.display());
+    let outgoing = session.cloud.outgoing(path).with_context(cannot)?;
+    if Location::is_url(path) && !session.common.overwrite && outgoing.is_there().with_context(cannot)? {
+        bail!("{} ({flag}) exists already: choose another name, or --overwrite", path.display());
+    }
+    Ok(outgoing)
+}
+
+/// Removes the finished output in the folder `path`, where `--overwrite` asks for another in its place.
+pub(crate) fn make_room(session: &Session, path: &Path) -> anyhow::Result<()> {
+    if !session.common.overwrite {
+        return Ok(());
+    }
+    refuse_url(path, "-o", "--overwrite works on disks only: choose another name, or remove what is there")?;
+    if let Some(input) = session.input_in(path) {
+        bail!("--overwrite: {} is in {} (-o), and is read", input.display(), path.display());
+    }
+    remove_output(path).context("--overwrite")
+}
+
 /// The output at `path`, if it is a URL; `done_file` is written last.
 pub(crate) fn output(
     session: &Session,
     path: &Path,
     done_file: &str,
 ) -> anyhow::Result<Option<Arc<RemoteOutput>>> {
+    make_room(session, path)?;
     let Some(location) = Location::of(path).with_context(|| output_context(path))? else { return Ok(None) };
     let output = session.cloud.output(&location, done_file).with_context(|| output_context(path))?;
     Ok(Some(Arc::new(output)))

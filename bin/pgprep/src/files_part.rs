@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use anyhow::{Context as _, bail};
 use pg_cli::{Part, Provenance};
 use pg_shard::format::{MAX_MANIFEST_BYTES, PART_FILE};
-use pg_shard::{BuildPlan, FailedItem, MAX_PARTS};
+use pg_shard::{BuildPlan, FailedItem, MAX_PARTS, names_blake3};
 use serde::{Deserialize, Serialize};
 
 const FORMAT: &str = "pgkit-files-part";
@@ -35,6 +35,9 @@ pub(crate) struct FilesPart {
     pub(crate) done_file: String,
     /// In the order of the plan's items.
     pub(crate) items: Vec<FilesPartItem>,
+    /// By [`NAMES_KEY`](pg_shard::NAMES_KEY); parts of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names_blake3: Option<String>,
     pub(crate) provenance: Provenance,
 }
 
@@ -48,7 +51,27 @@ impl FilesPart {
     ) -> Self {
         let (part, parts) = (part.index, part.count);
         let (format, done_file) = (FORMAT.to_owned(), done_file.to_owned());
-        Self { format, format_version: VERSION, part, parts, plan, done_file, items, provenance }
+        let mut part = Self {
+            format,
+            format_version: VERSION,
+            part,
+            parts,
+            plan,
+            done_file,
+            items,
+            names_blake3: None,
+            provenance,
+        };
+        part.names_blake3 = Some(names_blake3(part.written()));
+        part
+    }
+
+    /// The names of its files.
+    pub(crate) fn written(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter_map(|item| match item {
+            FilesPartItem::Written(name) => Some(name.as_str()),
+            FilesPartItem::Failed(_) => None,
+        })
     }
 
     /// What the folder of `part` is claimed by.

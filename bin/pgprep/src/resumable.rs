@@ -13,8 +13,9 @@ use pg_cloud::RemoteOutput;
 use pg_image::Planar;
 use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
 use pg_shard::{
-    BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, Opened, OpenedPart,
-    OutputFolder, PartPlan, PartSummary, ShardError, ShardWriter, Storage, write_atomically,
+    BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, NAMES_KEY, Opened,
+    OpenedPart, OutputFolder, PartPlan, PartSummary, ShardError, ShardWriter, Storage, names_blake3,
+    write_atomically,
 };
 use serde_json::{Value, json};
 
@@ -378,13 +379,13 @@ pub(crate) struct FileJob<'a> {
 
 impl FileJob<'_> {
     /// Writes the file of each of `names` with the bytes `make(i)`, leaving out those an earlier run wrote; `finish`
-    /// writes what belongs to the whole.
+    /// writes what belongs to the whole, and gives the names of those files.
     pub(crate) fn run(
         self,
         session: &Session,
         names: &OutputNames,
         make: impl Fn(usize) -> Result<Vec<u8>, FailedItem> + Sync,
-        finish: impl FnOnce(&Path) -> anyhow::Result<()>,
+        finish: impl FnOnce(&Path) -> anyhow::Result<&'static [&'static str]>,
         provenance: impl FnOnce(u64, u64) -> Provenance,
     ) -> anyhow::Result<Ended<FilesSummary>> {
         let output = self.output;
@@ -468,20 +469,20 @@ impl FileJob<'_> {
             }
             return give_up(folder, remote.as_deref(), items, self.unit, output);
         }
-        finish(work)?;
+        let of_the_whole = finish(work)?;
         write_failed(work, failed.values()).with_context(context)?;
         let counts = (written as u64, failed.len() as u64);
         let provenance = provenance(counts.0, counts.1);
-        let json = match self.part {
-            Some(part) => {
-                let item = |i: usize| match failed.remove(&i) {
-                    Some(failed) => FilesPartItem::Failed(failed),
-                    None => FilesPartItem::Written(names.get(i).to_owned()),
-                };
-                let items = covered.map(item).collect();
-                json!(FilesPart::new(part, self.plan.clone(), self.done_file, items, provenance))
-            }
-            None => done_json(counts, &self.plan, &provenance),
+        let json = if let Some(part) = self.part {
+            let item = |i: usize| match failed.remove(&i) {
+                Some(failed) => FilesPartItem::Failed(failed),
+                None => FilesPartItem::Written(names.get(i).to_owned()),
+            };
+            let items = covered.map(item).collect();
+            json!(FilesPart::new(part, self.plan.clone(), self.done_file, items, provenance))
+        } else {
+            let made = covered.filter(|i| !failed.contains_key(i)).map(|i| names.get(i));
+            done_json(counts, &self.plan, made.chain(of_the_whole.iter().copied()), &provenance)
         };
         write_json(&work.join(done_file), &json).with_context(context)?;
         folder.release().with_context(context)?;
@@ -531,12 +532,18 @@ impl FileJob<'_> {
     }
 }
 
-/// The content of the file that marks a folder of files as done.
-pub(crate) fn done_json((files, failed): (u64, u64), plan: &BuildPlan, provenance: &Provenance) -> Value {
+/// The content of the file that marks a folder of files as done; `names` are those of all files in it.
+pub(crate) fn done_json<'a>(
+    (files, failed): (u64, u64),
+    plan: &BuildPlan,
+    names: impl Iterator<Item = &'a str>,
+    provenance: &Provenance,
+) -> Value {
     json!({
         "files": files,
         "failed": failed,
         "plan_blake3": plan.blake3(),
+        NAMES_KEY: names_blake3(names),
         "provenance": provenance,
     })
 }

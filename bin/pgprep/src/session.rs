@@ -1,6 +1,7 @@
 //! What every command gets: progress, notes, interruption, output.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
@@ -19,6 +20,9 @@ const SHOWN_FAILURES: usize = 10;
 pub(crate) struct Session {
     pub(crate) notes: StderrNotes,
     pub(crate) cloud: Cloud,
+    pub(crate) common: CommonArgs,
+    /// Files and folders that this command reads.
+    inputs: Mutex<Vec<PathBuf>>,
     style: ProgressStyle,
     json: bool,
     interrupt: Interrupt,
@@ -35,12 +39,26 @@ impl Session {
         let interrupt = Interrupt::install().context("cannot watch for Ctrl-C")?;
         Ok(Self {
             notes,
+            common: common.clone(),
+            inputs: Mutex::default(),
             cloud: at_url::cloud(cloud, &interrupt, notes),
             style: common.progress_style(),
             json,
             interrupt,
             threads: common.threads,
         })
+    }
+
+    /// Notes that the command reads `path`, if it is here.
+    pub(crate) fn reads(&self, path: &Path) {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).extend(path.canonicalize());
+    }
+
+    /// Something that the command reads in the folder `path`, or the folder itself.
+    pub(crate) fn input_in(&self, path: &Path) -> Option<PathBuf> {
+        let path = path.canonicalize().ok()?;
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.iter().find(|input| input.starts_with(&path)).cloned()
     }
 
     pub(crate) fn progress(&self, label: &str, unit: &'static str, total: usize) -> Progress {

@@ -15,7 +15,7 @@ mod signature;
 mod text;
 mod tiff_samples;
 
-pub use atomic::{NewFile, NewFolder, is_in_the_making, write_atomically};
+pub use atomic::{NewFile, NewFolder, empty_at_once, is_in_the_making, write_atomically};
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;

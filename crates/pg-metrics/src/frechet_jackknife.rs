@@ -124,7 +124,7 @@ impl FrechetJackknife {
             .iter()
             .zip(next)
             .map(|(this, next)| g * value - (g - 1.0) * (this.one + next.one) + (g - 2.0) * this.two);
-        let together = (g - 1.0) / (2.0 * g) * sample_variance(differences.collect());
+        let together = (g - 1.0) / (2.0 * g) * sample_variance(&differences.collect::<Vec<_>>());
         let counted = if self.more_images_than_features { 2.0 } else { 1.0 };
         let alone = (jackknife - counted * together).max(0.0);
         let variance = alone + together;
@@ -145,7 +145,7 @@ impl FrechetJackknife {
 }
 
 /// With divisor n - 1.
-fn sample_variance(values: Vec<f64>) -> f64 {
+fn sample_variance(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)

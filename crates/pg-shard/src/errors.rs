@@ -33,6 +33,14 @@ pub enum ShardError {
         /// The folder.
         path: PathBuf,
     },
+    /// Something in an output folder that this tool did not write.
+    #[error(
+        "{path} was not written by this tool, or is more or less than it wrote: remove what is not wanted by hand, or choose another output folder"
+    )]
+    NotOurs {
+        /// What it is.
+        path: PathBuf,
+    },
     /// A manifest, record or index line that does not say what it must.
     #[error("{path} is malformed: {detail}")]
     Malformed {

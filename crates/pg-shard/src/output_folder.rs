@@ -167,7 +167,7 @@ fn is_own_done_file(folder: &Path, done_file: &str) -> Result<bool, ShardError> 
 }
 
 /// The plan of the build that was begun, if there is one.
-fn begun_plan(build: &Path) -> Result<Option<BuildPlan>, ShardError> {
+pub(crate) fn begun_plan(build: &Path) -> Result<Option<BuildPlan>, ShardError> {
     if !build.is_file() {
         return Ok(None);
     }

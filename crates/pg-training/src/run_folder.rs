@@ -1,15 +1,16 @@
 //! The folder of a run: names of its files, what it records before work starts, its lock.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use pg_image::files::empty_at_once;
 use pg_schedule::TrainingSettings;
 use pg_shard::{is_in_the_making, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{BestSnapshot, EvaluationLine};
-use crate::{Snapshot, SnapshotStore, TrainingError, snapshot_store};
+use crate::{Snapshot, SnapshotStore, TrainingError, snapshot, snapshot_store};
 
 /// Keeps a second process out; and there before all else, so that what lies beside it is a run's.
 const LOCK_FILE: &str = ".lock";
@@ -67,6 +68,40 @@ impl RunFolder {
         fs::create_dir_all(&snapshots).map_err(TrainingError::io("create", &snapshots))?;
         snapshot_store::tidy(path)?;
         Ok(Self { path: path.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Removes the run in `path` with all its snapshots, if there is one and nothing else in its folder.
+    ///
+    /// # Errors
+    /// [`TrainingError::Foreign`] names something that no run writes, and nothing is removed;
+    /// [`TrainingError::InUse`] while a process trains it; I/O errors.
+    pub fn remove(path: &Path) -> Result<(), TrainingError> {
+        if Self::recorded(path)?.is_none() {
+            return Ok(());
+        }
+        let names = |folder: &Path| -> Result<Vec<String>, TrainingError> {
+            let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            let entries = entries.map_err(TrainingError::io("list", folder))?;
+            Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        };
+        let foreign = |name: String| TrainingError::Foreign { path: path.to_owned(), name };
+        if let Some(name) = names(path)?.into_iter().find(|name| !is_of_a_run(name)) {
+            return Err(foreign(name));
+        }
+        let store = path.join("snapshots");
+        for snapshot in if store.is_dir() { names(&store)? } else { Vec::new() } {
+            let folder = store.join(&snapshot);
+            let is_own = snapshot_store::is_own_name(&snapshot) && folder.is_dir() && !folder.is_symlink();
+            let inside = if is_own { names(&folder)? } else { Vec::new() };
+            if let Some(name) = inside.iter().find(|name| !snapshot::is_own_file(name)) {
+                return Err(foreign(format!("snapshots/{snapshot}/{name}")));
+            }
+            if !is_own {
+                return Err(foreign(format!("snapshots/{snapshot}")));
+            }
+        }
+        let _run = Self::open(path)?;
+        empty_at_once(path).map_err(TrainingError::io("remove", path))
     }
 
     /// The folder as further ranks of a run see it, who only read: rank 0 holds the lock.
@@ -278,6 +313,22 @@ impl RunFolder {
         rewind(&self.log_path(), images_shown)?;
         rewind(&self.metrics_path(), images_shown)
     }
+}
+
+/// Whether a run writes a file or folder `name` into its folder.
+fn is_of_a_run(name: &str) -> bool {
+    const FILES: [&str; 7] =
+        [LOCK_FILE, BEST_FILE, "settings.toml", "run.json", "log.jsonl", "metrics.jsonl", "snapshots"];
+    let is_picture = |name: &str| {
+        let stem = name.strip_suffix(".png");
+        stem == Some("reals")
+            || stem.and_then(|stem| stem.strip_prefix("fakes-")).is_some_and(|images| {
+                !images.is_empty() && images.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+            })
+    };
+    let is_events =
+        name.starts_with("events.out.tfevents.") && Path::new(name).extension().is_some_and(|e| e == "pgkit");
+    FILES.contains(&name) || is_picture(name) || is_events || is_in_the_making(name)
 }
 
 /// Refuses a folder without `run.json` in which there is more than a run that was killed at its start leaves.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pg_networks::Parameters;
 use pg_schedule::TrainingSettings;
-use pg_shard::write_atomically;
+use pg_shard::{is_in_the_making, write_atomically};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -33,6 +33,11 @@ const MAX_RESOLUTION_PX: u32 = 1 << 14;
 const MAX_LABELS: u32 = 1 << 16;
 /// Most images shown, and steps made: as many as f64 counts.
 const MAX_COUNT: u64 = 1 << 53;
+
+/// Whether a snapshot has a file `name`.
+pub(crate) fn is_own_file(name: &str) -> bool {
+    [STATE, SETTINGS, CHECKSUMS].contains(&name) || WEIGHTS.contains(&name) || is_in_the_making(name)
+}
 
 /// Where a run stands, beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

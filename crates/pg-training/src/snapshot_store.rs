@@ -83,6 +83,11 @@ impl Kind {
     }
 }
 
+/// Whether a run writes a folder `name` into its `snapshots`, be it for a moment.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    !matches!(Kind::of(name), Kind::Foreign)
+}
+
 /// Thousands of images in six digits or more, perhaps with the images beyond them.
 fn is_snapshot_name(name: &str) -> bool {
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

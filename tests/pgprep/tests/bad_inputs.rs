@@ -187,7 +187,7 @@ fn unwritable_outputs_are_named_with_their_flag() {
         refuses(&sandbox, &format!("synth --count 1 -o {output}"), "(-o)");
         refuses(&sandbox, &format!("pack in/images --fit crop --resolution 8 -o {output}"), "(-o)");
     }
-    refuses(&sandbox, "view in/images -o file/sheet.png", "cannot write the sheet (-o)");
+    refuses(&sandbox, "view in/images -o file/sheet.png", "cannot write file/sheet.png (-o)");
 }
 
 #[test]

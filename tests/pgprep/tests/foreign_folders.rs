@@ -63,9 +63,12 @@ fn a_folder_of_foreign_files_is_refused_and_left_as_it_is() {
                 sandbox.write(format!("proj/faces/{name}"), text);
             }
             let before = sandbox.contents("proj");
-            let finished = sandbox.run("pgprep", command.split_whitespace());
-            assert_eq!(finished.status, 2, "{command} with {foreign:?}: {}", finished.stderr);
-            assert!(before == sandbox.contents("proj"), "{command} with {foreign:?}: {}", finished.stderr);
+            for overwrite in ["", " --overwrite"] {
+                let typed = format!("{command}{overwrite}");
+                let finished = pgprep(&sandbox, &typed);
+                assert_eq!(finished.status, 2, "{typed} with {foreign:?}: {}", finished.stderr);
+                assert!(before == sandbox.contents("proj"), "{typed} with {foreign:?}: {}", finished.stderr);
+            }
         }
     }
 }

@@ -112,7 +112,7 @@ fn a_preview_shows_points_and_crop_and_builds_nothing() {
     let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
     let swapped = [&row[..1], &row[3..5], &row[1..3], &row[5..]].concat().join(" ");
     sandbox.write("photos/landmarks.txt", text.replace(text.lines().last().unwrap(), &swapped));
-    let run = pgprep(&sandbox, preview).with_status(1);
+    let run = pgprep(&sandbox, &format!("{preview} --overwrite")).with_status(1);
     assert!(run.stderr.contains("would be refused: line 3"), "{}", run.stderr);
 }
 

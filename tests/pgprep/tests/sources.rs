@@ -170,7 +170,11 @@ fn a_stylegan_zip_comes_back_with_pixels_labels_and_names() {
     assert!(archive.by_index(0).unwrap().compression() == zip::CompressionMethod::Stored);
 
     let again = pgprep(&sandbox, "export ds --format zip -o out.zip").with_status(2);
-    assert!(again.stderr.contains("out.zip (-o) exists already: choose another file"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("out.zip (-o) exists already: choose another name, or --overwrite"),
+        "{}",
+        again.stderr
+    );
     let _ = pgprep(&sandbox, "export ds --format zip -o small.zip --resolution 4").with_status(0);
     let _ = pgprep(&sandbox, "pack small.zip -o small").with_status(0);
     assert_eq!(level(&dataset(&sandbox, "small"), 4), level(&dataset(&sandbox, "ds"), 4));
@@ -367,7 +371,7 @@ fn exports_that_cannot_be_written_are_refused_with_their_flag() {
     for (arguments, message) in [
         ("export ds --format tfrecord -o full", "full is not empty"),
         ("export ds --format tfrecord -o full/thesis.tex", "(-o)"),
-        ("export ds --format zip -o nowhere/out.zip", "cannot write to nowhere/out.zip (-o)"),
+        ("export ds --format zip -o nowhere/out.zip", "cannot write nowhere/out.zip (-o)"),
         ("export ds --format zip -o out.zip --resolution 16", "--resolution cannot be used"),
         ("export classes --format zip -o out.zip", "classes is no dataset"),
     ] {

@@ -85,7 +85,8 @@ fn only_the_levels_asked_for_are_written_and_they_are_the_same() {
         for &side in sides {
             assert_eq!(level(&sandbox, &some, side), level(&sandbox, "all", side));
         }
-        for command in ["verify", "info", "extract -o pngs --resolution 16", "view -o sheet.png"] {
+        for command in ["verify", "info", "extract -o pngs --resolution 16", "view -o sheet.png --overwrite"]
+        {
             let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
             if number != 1 || verb != "extract" {
                 let has_16 = number != 2 || verb != "extract";

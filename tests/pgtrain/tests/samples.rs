@@ -122,3 +122,65 @@ fn what_cannot_be_written_is_refused_and_nothing_is_lost() {
     assert_eq!(fs::read(sandbox.path("file")).unwrap(), b"mine");
     assert_eq!(sandbox.contents("frames").len(), 1);
 }
+
+#[test]
+fn nothing_that_is_there_is_replaced_without_overwrite() {
+    let sandbox = sandbox_with_run();
+    let on_cpu = ["--device", "cpu"];
+    let files: [(&[&str], &str, &[&str]); 6] = [
+        (&["grid", "run", "-o", "sheet.png", "--grid", "2x2"], "sheet.png", &on_cpu),
+        (&["sample", "run", "-o", "one.png", "--grid", "2x2", "--count", "4"], "one.png", &on_cpu),
+        (&["sample", "run", "-o", "fakes.zip", "--count", "3"], "fakes.zip", &on_cpu),
+        (&["sample", "run", "-o", "folder", "--count", "3"], "folder/000001.png", &on_cpu),
+        (&["interpolate", "run", "-o", "film.gif", "--frames", "3"], "film.gif", &on_cpu),
+        (
+            &["export", "run", "-o", "generator.onnx", "--examples", "examples.safetensors"],
+            "examples.safetensors",
+            &[],
+        ),
+    ];
+    for (command, file, more) in files {
+        sandbox.write(file, "mine");
+        let command = [command, more].concat();
+        let refused = sandbox.run("pgtrain", &command).with_status(2);
+        assert!(refused.stderr.contains("exists already"), "{command:?}: {}", refused.stderr);
+        assert_eq!(fs::read(sandbox.path(file)).unwrap(), b"mine", "{command:?}");
+        let _ = sandbox.run("pgtrain", [&command[..], &["--overwrite"]].concat()).with_status(0);
+        assert_ne!(fs::read(sandbox.path(file)).unwrap(), b"mine", "{command:?}");
+    }
+    // The images of a folder again: they are what they would become.
+    run(&sandbox, &["sample", "run", "-o", "folder", "--count", "5"]);
+
+    run(&sandbox, &["sample", "run", "-o", "dataset", "--count", "3", "--format", "shards"]);
+    run(&sandbox, &["sample", "run", "-o", "dataset", "--count", "4", "--format", "shards", "--overwrite"]);
+    for folder in ["run", "run/snapshots/000000", "dataset"] {
+        let before = sandbox.contents(folder);
+        let command = ["sample", "run", "-o", folder, "--count", "3", "--device", "cpu", "--overwrite"];
+        let refused = sandbox.run("pgtrain", command).with_status(2);
+        assert!(refused.stderr.contains("it is the folder of a"), "{folder}: {}", refused.stderr);
+        assert!(before == sandbox.contents(folder), "{folder}");
+    }
+}
+
+#[test]
+fn a_run_takes_the_place_of_another_one_only_with_overwrite_and_of_nothing_else() {
+    let sandbox = sandbox_with_run();
+    let other = small_run("run", "0.3");
+    let with_overwrite = [&other[..], &["--overwrite"]].concat();
+    let before = sandbox.contents("run");
+    let _ = sandbox.run("pgtrain", &other).with_status(2);
+    for foreign in ["notes.txt", "snapshots/notes.txt", "snapshots/000000/notes.txt", "fakes-mine.png"] {
+        sandbox.write(format!("run/{foreign}"), "mine");
+        let refused = sandbox.run("pgtrain", &with_overwrite).with_status(2);
+        assert!(refused.stderr.contains(&format!("it holds {foreign}")), "{foreign}: {}", refused.stderr);
+        fs::remove_file(sandbox.path(format!("run/{foreign}"))).unwrap();
+        assert!(before == sandbox.contents("run"), "{foreign}");
+    }
+    let _ = sandbox.run("pgtrain", &with_overwrite).with_status(0);
+    let settings = fs::read_to_string(sandbox.path("run/settings.toml")).unwrap();
+    assert!(settings.contains("total_kimg = 0.3"), "{settings}");
+    sandbox.write("pictures/a.jpg", "mine");
+    let into_pictures = [&small_run("pictures", "0.3")[..], &["--overwrite"]].concat();
+    let _ = sandbox.run("pgtrain", into_pictures).with_status(2);
+    assert_eq!(sandbox.contents("pictures").len(), 1);
+}

@@ -170,6 +170,7 @@ impl<'a> Bench<'a> {
             &images.to_string(),
             "-o",
             "x.pgstats",
+            "--overwrite",
             "--quiet",
         ]);
         command.args(["--threads", THREADS, "--model"]).arg(&self.model);

@@ -62,19 +62,14 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
         notes.warning(format_args!("{} failed: {}", failed.metric, failed.reason));
     }
     let result = shown_value(outcome.object(&provenance));
-    write(&args.output, "-o", |file| {
-        serde_json::to_writer_pretty(&mut *file, &result)?;
-        file.write_all(b"\n")
-    })?;
-    if let (Some(path), Some(pictures)) = (&args.report, &pictures) {
-        let page = page(args, &result, pictures)?;
-        write(path, "--report", |file| file.write_all(page.as_bytes()))?;
-    }
+    let written = write_outputs(args, &result, pictures.as_ref());
+    // Whatever became of the files, what was computed is shown.
     if args.swd.json {
         Output.json(&result)?;
     } else {
         shown::print_table(&outcome, args)?;
     }
+    written?;
     Ok(if outcome.failed.is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed })
 }
 
@@ -170,6 +165,18 @@ fn page(args: &AllArgs, result: &Value, pictures: &ReportPictures) -> Result<Str
     let title = format!("{} against {}", args.swd.fake.display(), args.swd.real.display());
     let title = pg_cli::shown(&title);
     Ok(report(&title, result, pictures).context("make the page of --report")?.to_html())
+}
+
+fn write_outputs(args: &AllArgs, result: &Value, pictures: Option<&ReportPictures>) -> Result<()> {
+    write(&args.output, "-o", |file| {
+        serde_json::to_writer_pretty(&mut *file, result)?;
+        file.write_all(b"\n")
+    })?;
+    if let (Some(path), Some(pictures)) = (&args.report, pictures) {
+        let page = page(args, result, pictures)?;
+        write(path, "--report", |file| file.write_all(page.as_bytes()))?;
+    }
+    Ok(())
 }
 
 fn write(

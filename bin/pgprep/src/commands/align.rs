@@ -412,7 +412,7 @@ impl Job {
                 let path = || self.faces[i].row.file.clone();
                 encode_png(&aligned.image).map_err(|e| FailedItem { path: path(), reason: reason(&e) })
             },
-            |_| Ok(()),
+            |_| Ok(&[]),
             |done, failed| self.provenance(args, &plan, done, failed),
         )?;
         let Ended::Complete(summary) = ended else { return Ok(stopped_by_failure(session)) };

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::args::AlignArgs;
+use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{Face, Job, spread, status};
 use crate::image_items::load;
@@ -45,6 +46,7 @@ pub(crate) fn run(
             args.output.display()
         );
     }
+    let output = at_url::output_file(session, &args.output, "-o")?;
     let shown = spread(job.faces.len(), SHOWN);
     let drawn: Vec<Result<Raster, String>> = shown.par_iter().map(|&i| picture(job, &job.faces[i])).collect();
     let mut pictures = Vec::new();
@@ -60,7 +62,6 @@ pub(crate) fn run(
     }
     let sheet = contact_sheet(&pictures, COLUMNS)
         .ok_or_else(|| anyhow!("none of the {} can be shown", count(shown.len() as u64, "photo")))?;
-    let output = session.cloud.outgoing(&args.output).context("cannot write the sheet (-o)")?;
     write_png(output.path(), &sheet).context("cannot write the sheet (-o)")?;
     output.send().context("cannot write the sheet (-o)")?;
     if let Some(error) = wrong {

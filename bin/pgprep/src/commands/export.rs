@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Progress, Provenance};
 use pg_image::Resolution;
 use pg_image::files::{encode_png, write_atomically};
-use pg_shard::{BuildPlan, Claimed, Dataset, Level, Manifest, OutputFolder};
+use pg_shard::{BuildPlan, Claimed, Dataset, Level, Manifest, NAMES_KEY, OutputFolder, names_blake3};
 use pg_sources::{Labels, StyleganZip, TfRecordFile};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -147,6 +147,7 @@ impl Export<'_> {
             "failed": 0,
             "file_names": files,
             "plan_blake3": job.plan.blake3(),
+            NAMES_KEY: names_blake3(files.iter().map(String::as_str)),
             "provenance": self.provenance("tfrecord"),
         });
         let mut text = serde_json::to_vec_pretty(&json)?;
@@ -182,11 +183,7 @@ impl Export<'_> {
 
     /// The finest level as PNG files, encoded in parallel, written in order.
     fn to_zip(&self) -> anyhow::Result<ExitStatus> {
-        let outgoing =
-            self.session.cloud.outgoing(self.output).with_context(|| output_context(self.output))?;
-        if outgoing.is_there()? {
-            bail!("{} (-o) exists already: choose another file", self.output.display());
-        }
+        let outgoing = at_url::output_file(self.session, self.output, "-o")?;
         let level = self.dataset.level(self.finest)?;
         let progress = self.session.progress("export", "images", level.len());
         let images: Vec<usize> = (0..level.len()).collect();

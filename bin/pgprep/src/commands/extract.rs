@@ -50,7 +50,7 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
                 .map_err(|e| FailedItem { path: names.get(i).to_owned(), reason: reason(e.as_ref()) })?;
             Ok(bytes)
         },
-        |_| Ok(()),
+        |_| Ok(&[]),
         |done, failed| {
             Provenance::of_this_process(TOOL.0, TOOL.1, None)
                 .setting("resolution", u32::from(r))

@@ -10,6 +10,7 @@ use pg_shard::{Claimed, FailedItem, OutputFolder, PartSet, ShardError, Transfer,
 use serde_json::Value;
 
 use crate::args::{MergeArgs, TransferChoice};
+use crate::at_url;
 use crate::commands::align::{failed_note, show_dataset, status};
 use crate::files_part::{FilesPart, FilesPartItem};
 use crate::output_names::OutputNames;
@@ -21,6 +22,9 @@ const OF_ITEMS: [&str; 3] = ["aligned", "packed", "failed"];
 
 pub(crate) fn run(session: &Session, args: &MergeArgs) -> anyhow::Result<ExitStatus> {
     let folders = folders(&args.parts)?;
+    for folder in &folders {
+        session.reads(folder);
+    }
     let of_files = folders.iter().filter(|folder| FilesPart::is_in(folder)).count();
     if of_files == 0 {
         return merge_dataset(session, args, &folders);
@@ -59,6 +63,7 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 fn merge_dataset(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     let set = PartSet::open(folders)?;
+    at_url::make_room(session, &args.output)?;
     let of_parts: Vec<Value> = set.summaries().into_iter().map(|part| part.provenance).collect();
     let parsed = of_parts.into_iter().map(serde_json::from_value).collect::<Result<Vec<Provenance>, _>>();
     let parsed = parsed.context("a part's provenance is malformed (part.json)")?;
@@ -111,7 +116,9 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     let provenance = of_whole(&provenances, output)?;
     let counts = parts.iter().map(|(_, part)| part.counts());
     let counts = counts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
-    let json = done_json(counts, &plan, &provenance);
+    let written = parts.iter().flat_map(|(_, part)| part.written());
+    let json = done_json(counts, &plan, written, &provenance);
+    at_url::make_room(session, output)?;
     match OutputFolder::claim(output, &plan, &done_file).with_context(context)? {
         Claimed::Done => {
             let found = fs::read(output.join(&done_file)).with_context(context)?;
@@ -156,12 +163,8 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
 
 /// Refuses parts that list one file twice.
 fn check_names(parts: &[(PathBuf, FilesPart)]) -> anyhow::Result<()> {
-    let written = parts.iter().flat_map(|(folder, part)| {
-        part.items.iter().filter_map(move |item| match item {
-            FilesPartItem::Written(name) => Some((folder, name.clone())),
-            FilesPartItem::Failed(_) => None,
-        })
-    });
+    let written =
+        parts.iter().flat_map(|(folder, part)| part.written().map(move |name| (folder, name.to_owned())));
     let (folders, names): (Vec<&PathBuf>, Vec<String>) = written.unzip();
     let of_part = names.clone();
     OutputNames::new(names, |i| folders[i].join(&of_part[i]).display().to_string()).map(drop)

@@ -7,10 +7,12 @@ use std::path::{Component, Path};
 use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_cloud::RemoteOutput;
-use pg_image::files::{DecodeLimits, encode_png, write_png};
+use pg_image::files::{DecodeLimits, encode_png};
 use pg_image::{Fit, Raster, contact_sheet, fit, frequency_quality};
 use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE};
-use pg_shard::{BuildPlan, Claimed, FailedItem, OutputFolder, reason, write_atomically};
+use pg_shard::{
+    BuildPlan, Claimed, FailedItem, NAMES_KEY, OutputFolder, names_blake3, reason, write_atomically,
+};
 use pg_sources::{Content, Source, SourceFormat};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -114,7 +116,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     if let Some(report) = &args.report {
         let write = || {
             let report = session.cloud.outgoing(report)?;
-            write_report(report.path(), &source, &scored, kept, &limits)?;
+            write_report(session, report.path(), &source, &scored, kept, &limits)?;
             anyhow::Ok(report.send()?)
         };
         write().with_context(|| format!("cannot write the report to {} (--report)", report.display()))?;
@@ -131,6 +133,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
         "least_score_kept": scores(scored[..kept].last()),
         "worst_score": scores(scored.last()),
         "plan_blake3": plan.blake3(),
+        NAMES_KEY: names_blake3(scored[..kept].iter().map(|best| names.get(best.item))),
         "provenance": Provenance::of_this_process(TOOL.0, TOOL.1, None)
             .setting("keep", args.keep)
             .setting("source_format", source.format_name())
@@ -357,12 +360,17 @@ fn write_lines(path: &Path, lines: &[Value]) -> anyhow::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
+    let text = json_lines(lines)?;
+    Ok(write_atomically(path, |file| file.write_all(&text))?)
+}
+
+fn json_lines(lines: &[Value]) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut text, line)?;
         text.push(b'\n');
     }
-    Ok(write_atomically(path, |file| file.write_all(&text))?)
+    Ok(text)
 }
 
 /// Puts item `i` at `to`: a hard link where the file system allows it, else a copy of the same bytes; a PNG
@@ -402,6 +410,7 @@ fn linked(source: &Source, i: usize, to: &Path) -> bool {
 
 /// `scores.jsonl`, best first, and contact sheets of the best and the worst, the latter worst first.
 fn write_report(
+    session: &Session,
     folder: &Path,
     source: &PackSource,
     scored: &[Scored],
@@ -419,7 +428,9 @@ fn write_report(
             line
         })
         .collect();
-    write_lines(&folder.join("scores.jsonl"), &lines)?;
+    let write =
+        |name: &str, bytes: &[u8]| session.common.write_one_of_many(&folder.join(name), "--report", bytes);
+    write("scores.jsonl", &json_lines(&lines)?)?;
     let shown = scored.len().min(SHOWN);
     let best: Vec<usize> = scored[..shown].iter().map(|s| s.item).collect();
     let worst: Vec<usize> = scored.iter().rev().take(shown).map(|s| s.item).collect();
@@ -432,7 +443,7 @@ fn write_report(
             })
             .collect::<anyhow::Result<Vec<Raster>>>()?;
         if let Some(sheet) = contact_sheet(&pictures, COLUMNS) {
-            write_png(&folder.join(name), &sheet)?;
+            write(name, &encode_png(&sheet)?)?;
         }
     }
     Ok(())

@@ -64,10 +64,11 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         },
         |output| {
             if args.noise.is_some() {
-                return Ok(());
+                return Ok(&[]);
             }
             write_landmarks(output, args.seed, portraits)?;
-            write_attributes(output, args.seed, portraits)
+            write_attributes(output, args.seed, portraits)?;
+            Ok(&[LANDMARKS, ATTRIBUTES])
         },
         |done, _| {
             Provenance::of_this_process(TOOL.0, TOOL.1, Some(args.seed))

@@ -19,6 +19,7 @@ use crate::session::{Session, count, resolution};
 const DEFAULT_PX: u32 = 128;
 
 pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStatus> {
+    let output = at_url::output_file(session, &args.output, "-o")?;
     let (pictures, failed) = if at_url::is_dataset(session, &args.source)? {
         (from_dataset(session, args)?, 0)
     } else {
@@ -26,7 +27,6 @@ pub(crate) fn run(session: &Session, args: &ViewArgs) -> anyhow::Result<ExitStat
     };
     let sheet = contact_sheet(&pictures, args.cols as usize)
         .ok_or_else(|| anyhow!("{} holds no image that can be shown", args.source.display()))?;
-    let output = session.cloud.outgoing(&args.output).context("cannot write the sheet (-o)")?;
     write_png(output.path(), &sheet).context("cannot write the sheet (-o)")?;
     output.send().context("cannot write the sheet (-o)")?;
     let size = [sheet.width(), sheet.height()];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Output, Provenance, StderrNotes};
 use pg_training::Sampler;
-use pg_training::export::{DEFAULT_OPSET, ExportFormat, GeneratorExport, OPSETS};
+use pg_training::export::{DEFAULT_OPSET, ExportFormat, GeneratorExport, OPSETS, part_paths};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tch::Device;
@@ -34,8 +34,10 @@ pub(crate) fn export(
 ) -> anyhow::Result<ExitStatus> {
     let format = format(args)?;
     check_target("-o", &args.output)?;
+    common.try_file(&args.output, "-o")?;
     if let Some(examples) = &args.examples {
         check_target("--examples", examples)?;
+        common.try_file(examples, "--examples")?;
         ensure!(*examples != args.output, "--examples: names the same file as -o");
     }
     ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
@@ -48,6 +50,9 @@ pub(crate) fn export(
         sampler.snapshot().folder().display()
     ));
     let export = GeneratorExport::new(sampler)?;
+    if export.has_parts() && matches!(format, ExportFormat::Onnx { .. }) {
+        part_paths(&args.output).iter().try_for_each(|part| common.try_file(part, "-o"))?;
+    }
     let difference = export.write(&args.output, format, &SEEDS).context("-o")?;
     if let Some(examples) = &args.examples {
         export.write_examples(examples, &SEEDS).context("--examples")?;

@@ -14,6 +14,9 @@ pub(crate) fn interpolate(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
+    if args.output.extension().is_some() {
+        common.try_file(&args.output, "-o")?;
+    }
     let sampler = open(&args.snapshot, common, notes)?;
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
     let cells = args.grid.columns * args.grid.rows;

@@ -78,6 +78,9 @@ fn start_as(
             threads: Some(prepared.threads),
             provenance: provenance(&prepared.settings)?,
         };
+        if common.overwrite {
+            RunFolder::remove(&args.output).context("--overwrite")?;
+        }
         let folder = RunFolder::open(&args.output).context("-o")?;
         match RunFolder::recorded(&args.output)? {
             Some((settings, earlier)) if !args.force => {

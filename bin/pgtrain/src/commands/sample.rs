@@ -39,6 +39,9 @@ pub(crate) fn sample(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
+    if args.grid.is_some() {
+        common.try_file(&args.output, "-o")?;
+    }
     let sampler = open(&args.snapshot, common, notes)?;
     let seeds: Vec<u64> = match (&args.seeds, args.count) {
         (Some(list), _) => list.seeds(),
@@ -67,7 +70,7 @@ pub(crate) fn sample(
     };
     drop(bytes);
     let interrupt = Interrupt::install().context("cannot watch for signals")?;
-    let mut output = ImageOutput::open(&args.output, args.format, &origin)?;
+    let mut output = ImageOutput::open(&args.output, args.format, &origin, common)?;
     let progress = Progress::new(common.progress_style(), "sample", "images", seeds.len() as u64);
     let there = output.already_there(seeds.len());
     if there > 0 {
@@ -94,6 +97,7 @@ fn repeated(seeds: &[u64]) -> Option<u64> {
 }
 
 pub(crate) fn grid(args: &GridArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
+    common.try_file(&args.output, "-o")?;
     let sampler = open(&args.snapshot, common, notes)?;
     if args.by_class {
         return write_classes(&sampler, args, common, notes);

@@ -15,6 +15,7 @@ const CHUNK: usize = 64;
 
 /// Styles of the rows' seeds with some layers of the columns' seeds.
 pub(crate) fn mix(args: &MixArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
+    common.try_file(&args.output, "-o")?;
     let sampler = open_styled(&args.snapshot, common, notes)?;
     let layers = layers_within(&sampler, &args.layers, "--layers")?;
     let (rows, columns) = (args.rows.seeds(), args.cols.seeds());
@@ -62,6 +63,7 @@ pub(crate) fn generate(
     common: &CommonArgs,
     notes: StderrNotes,
 ) -> anyhow::Result<ExitStatus> {
+    common.try_file(&args.output, "-o")?;
     let mut sampler = open_styled(&args.snapshot, common, notes)?;
     let seeds = args.seeds.seeds();
     let styles = sampler.styles_of_seeds(&seeds)?;
@@ -92,6 +94,7 @@ pub(crate) fn generate(
 
 /// Each seed's styles under other noise: a few images, their mean and their standard deviation.
 pub(crate) fn noise(args: &NoiseArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
+    common.try_file(&args.output, "-o")?;
     let sampler = open_styled(&args.snapshot, common, notes)?;
     let seeds = args.seeds.seeds();
     let styles = sampler.styles_of_seeds(&seeds)?;

@@ -51,6 +51,7 @@ struct Report {
 }
 
 pub(crate) fn toy(args: &ToyArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<ExitStatus> {
+    common.try_file(&args.output, "-o")?;
     // Networks this small are slower with threads than without.
     device::set_threads(1)?;
     let settings = settings(args)?;

@@ -7,7 +7,9 @@ mod zip_file;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use pg_cli::CommonArgs;
 use pg_image::Planar;
+use pg_shard::remove_output;
 
 use crate::args::SampleFormat;
 pub(crate) use shards::SampleOrigin;
@@ -27,6 +29,7 @@ impl ImageOutput {
         path: &Path,
         format: Option<SampleFormat>,
         origin: &SampleOrigin<'_>,
+        common: &CommonArgs,
     ) -> anyhow::Result<Self> {
         let is_zip_name = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
         let context = || format!("-o: cannot write {}", path.display());
@@ -37,14 +40,19 @@ impl ImageOutput {
                     path.display()
                 )
             }
-            SampleFormat::Folder => folder::Folder::open(path).map(Self::Folder).with_context(context),
-            SampleFormat::Zip if path.is_dir() => {
-                bail!("-o {}: is a folder; expected the name of a zip file", path.display())
+            SampleFormat::Folder => {
+                folder::Folder::open(path, common).map(Self::Folder).with_context(context)
             }
             SampleFormat::Zip => {
+                common.try_file(path, "-o")?;
                 zip_file::ZipFile::open(path).map(Box::new).map(Self::Zip).with_context(context)
             }
-            SampleFormat::Shards => shards::Shards::open(path, origin).with_context(context),
+            SampleFormat::Shards => {
+                if common.overwrite {
+                    remove_output(path).context("--overwrite")?;
+                }
+                shards::Shards::open(path, origin).with_context(context)
+            }
         }
     }
 

@@ -63,7 +63,7 @@ impl NewFile {
             // As for any new file: the system takes the user's mask off.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let temporary = builder.tempfile_in(folder_of(&path))?;
+        let temporary = builder.tempfile_in(folder_of(&path)).map_err(without_path)?;
         Ok(Self { path, temporary })
     }
 
@@ -75,13 +75,19 @@ impl NewFile {
         self.temporary.as_file().try_clone()
     }
 
+    /// The name that the file has until it is finished, for what writes files by name only.
+    #[must_use]
+    pub fn temporary_path(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// Syncs the file, gives it its name and syncs the folder.
     ///
     /// # Errors
     /// Any I/O error of the file system; the file is gone then.
     pub fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        self.temporary.persist(&self.path).map_err(|error| without_path(error.error))?;
         File::open(folder_of(&self.path))?.sync_all()
     }
 }
@@ -113,7 +119,7 @@ impl NewFolder {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        Ok(Self { path: path.to_owned(), temporary: builder.tempdir_in(parent)? })
+        Ok(Self { path: path.to_owned(), temporary: builder.tempdir_in(parent).map_err(without_path)? })
     }
 
     /// Where its files go.
@@ -138,10 +144,34 @@ impl NewFolder {
     }
 }
 
+/// Empties a folder. By one renaming it is an empty one; what was in it is removed then, so that no half of it is left under its
+/// name by a process that is killed.
+///
+/// # Errors
+/// Any I/O error of the file system.
+pub fn empty_at_once(folder: &Path) -> io::Result<()> {
+    // Where a link leads, so that it leads somewhere afterwards.
+    let folder = folder.canonicalize()?;
+    let parent = folder.parent().ok_or_else(|| io::Error::other("it is the root of the file system"))?;
+    let aside = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempdir_in(parent).map_err(without_path)?;
+    fs::rename(&folder, aside.path().join("old"))?;
+    fs::create_dir(&folder)?;
+    File::open(parent)?.sync_all()?;
+    aside.close()
+}
+
 /// Whether `name` is that of a file or folder in the making, which stays behind when its process is killed.
 #[must_use]
 pub fn is_in_the_making(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// Without the name that tempfile adds, which nobody asked for.
+fn without_path(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason),
+        None => error,
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -15,8 +15,8 @@ mod weights;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use pg_image::files::{NewFile, write_atomically};
 use pg_networks::{GeneratorAt, GeneratorPart, GeneratorProgram, Phase, RowShare};
-use pg_shard::write_atomically;
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::layer_noise::{NoiseSource, noise_of_step};
@@ -271,21 +271,12 @@ impl GeneratorExport {
     /// libtorch's; I/O errors.
     pub fn write_examples(&self, path: &Path, seeds: &[u64]) -> Result<(), ExportError> {
         let (latents, images) = self.sampler.sample_numbers(seeds, &self.noise)?;
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".partial");
-        let temporary = Path::new(&temporary);
         // The binding's own error names no file.
-        let io = |source| TrainingError::io("write", path)(source);
-        std::fs::File::create(temporary).map_err(io)?;
+        let io = |source| ExportError::from(TrainingError::io("write", path)(source));
+        let new = NewFile::create(path).map_err(io)?;
         let tensors = [("latents", latents), ("images", images.contiguous())];
-        let result = Tensor::write_safetensors(&tensors, temporary)
-            .map_err(ExportError::from)
-            .and_then(|()| std::fs::rename(temporary, path).map_err(|e| io(e).into()));
-        if result.is_err() {
-            // The error that matters is the first one.
-            let _ = std::fs::remove_file(temporary);
-        }
-        result
+        Tensor::write_safetensors(&tensors, new.temporary_path())?;
+        new.finish().map_err(io)
     }
 }
 

@@ -43,7 +43,10 @@ fn the_file_holds_what_each_metric_s_own_command_prints() {
 fn the_bytes_do_not_depend_on_the_number_of_threads() {
     let sandbox = drawn();
     let run = |threads: &str| {
-        drop(pgeval(&sandbox, &all(&["--threads", threads, "--report", "report.html"])).with_status(0));
+        drop(
+            pgeval(&sandbox, &all(&["--threads", threads, "--report", "report.html", "--overwrite"]))
+                .with_status(0),
+        );
         let result: Value = serde_json::from_str(&read(&sandbox, "result.json")).unwrap();
         result["metrics"].as_array().unwrap().iter().map(|m| m["value"].to_string()).collect::<Vec<_>>()
     };

@@ -83,7 +83,9 @@ fn images_that_are_all_alike_give_numbers() {
     }
     draw_folder(&sandbox, "other", 4, 32, 0);
     for (real, fake) in [("black", "black"), ("black", "white"), ("other", "black"), ("black", "other")] {
-        let arguments = [&["all", real, fake, "-o", "result.json", "--json", "--floor"][..], &SMALL].concat();
+        let arguments =
+            [&["all", real, fake, "-o", "result.json", "--json", "--floor", "--overwrite"][..], &SMALL]
+                .concat();
         let result = json_of(&sandbox, &arguments);
         for metric in result["metrics"].as_array().unwrap() {
             let [value, low, high, floor] = [

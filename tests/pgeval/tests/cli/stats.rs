@@ -67,7 +67,7 @@ fn merged_parts_are_one_run_over_the_union_of_the_images() {
 fn the_file_does_not_depend_on_the_number_of_threads() {
     let sandbox = drawn();
     let bytes = |threads: &str| {
-        make(&sandbox, "real", "real.pgstats", &["--threads", threads]);
+        make(&sandbox, "real", "real.pgstats", &["--threads", threads, "--overwrite"]);
         std::fs::read(sandbox.path("real.pgstats")).unwrap()
     };
     let expected = bytes("1");
@@ -173,7 +173,7 @@ fn parts_in_any_order_are_the_file_of_one_run() {
     }
     let [one, two, three] = ["1", "2", "3"].map(|part| format!("real.part-{part}-of-3.pgstats"));
     let merge = |files: &[&str]| -> Vec<String> {
-        let start = ["stats", "-o", "whole.pgstats", "--merge"];
+        let start = ["stats", "-o", "whole.pgstats", "--overwrite", "--merge"];
         start.iter().chain(files).map(|&word| word.to_owned()).collect()
     };
     let run = |files: &[&str]| {
@@ -208,4 +208,56 @@ fn parts_in_any_order_are_the_file_of_one_run() {
     let many =
         pgeval(&sandbox, &["stats", "fake", "-o", "x.pgstats", "--part", "5/99"]).with_status(2).stderr;
     assert!(many.contains("holds only 9 images, fewer than parts"), "{many}");
+}
+
+#[test]
+fn nothing_that_is_there_is_replaced_without_overwrite() {
+    let sandbox = drawn();
+    make(&sandbox, "real", "real.pgstats", &[]);
+    let all: &[&str] = &["all", "real", "fake", "-o", "result.json", "--report", "page.html"];
+    let all = [all, &PROTOCOL, &DIRECTIONS].concat();
+    let _ = pgeval(&sandbox, &all).with_status(0);
+    let gate = ["gate", "result.json", "--baseline", "result.json", "--junit", "junit.xml"];
+    let stats = [&["stats", "real", "-o", "x.pgstats"][..], &PROTOCOL].concat();
+    let part = [&stats[..], &["--part", "1/2"]].concat();
+    for (command, file) in [
+        (&all[..], "result.json"),
+        (&all, "page.html"),
+        (&gate, "junit.xml"),
+        (&stats, "x.pgstats"),
+        (&part, "x.part-1-of-2.pgstats"),
+    ] {
+        let before =
+            if command == all { std::fs::read(sandbox.path(file)).unwrap() } else { b"mine".to_vec() };
+        sandbox.write(file, &before);
+        let refused = pgeval(&sandbox, command).with_status(2).stderr;
+        assert!(refused.contains("exists already: choose another name, or --overwrite"), "{refused}");
+        assert_eq!(std::fs::read(sandbox.path(file)).unwrap(), before, "{command:?}");
+        let _ = pgeval(&sandbox, &[command, &["--overwrite"]].concat()).with_status(0);
+        assert_ne!(std::fs::read(sandbox.path(file)).unwrap(), b"mine", "{command:?}");
+        if command == all {
+            std::fs::remove_file(sandbox.path(if file == "page.html" { "result.json" } else { "page.html" }))
+                .unwrap();
+            let _ = pgeval(&sandbox, command).with_status(2);
+            let _ = pgeval(&sandbox, &[command, &["--overwrite"]].concat()).with_status(0);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_known_before_anything_is_computed() {
+    let sandbox = drawn();
+    for (output, report) in
+        [("none/r.json", "page.html"), ("r.json", "none/page.html"), ("real", "page.html")]
+    {
+        let command = ["all", "real", "fake", "-o", output, "--report", report];
+        let refused = sandbox.run("pgeval", command).with_status(2);
+        assert!(
+            refused.stderr.contains("(-o)") || refused.stderr.contains("(--report)"),
+            "{}",
+            refused.stderr
+        );
+        assert!(!refused.stderr.contains("describe"), "{}", refused.stderr);
+        assert!(!sandbox.path("r.json").exists() && !sandbox.path("page.html").exists());
+    }
 }

@@ -1,5 +1,6 @@
 //! `--images-to`: the images of the latents, for another program to label.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress};
 use pg_image::Raster;
-use pg_image::files::{encode_png, write_atomically};
+use pg_image::files::{empty_at_once, encode_png, is_in_the_making, write_atomically};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ pub(super) fn write(
         "samples": args.samples,
         "resolution": drawing.opened.resolution_px,
     });
-    claim(folder, &about)?;
+    claim(folder, &about, common)?;
     let progress = Progress::new(common.progress_style(), "draw", "images", args.samples as u64);
     let stopped = || "images that are written stay; run the same command again to go on".to_owned();
     groups_of_one_noise(args.samples).try_for_each(|indices| -> Result<()> {
@@ -65,18 +66,43 @@ pub(super) fn write(
     Ok(ExitStatus::Done)
 }
 
+/// What is in `folder` besides the images of `record`.
+fn foreign_name(folder: &Path, record: &Value) -> std::io::Result<Option<OsString>> {
+    let samples = record["samples"].as_u64().unwrap_or(0);
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy();
+        let index: Option<u64> = text.strip_suffix(".png").and_then(|stem| stem.parse().ok());
+        let is_image = index.is_some_and(|index| index < samples && format!("{index:06}.png") == text);
+        if text != RECORD && !is_image && !is_in_the_making(&text) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Makes the folder this drawing's, or refuses one of another.
-fn claim(folder: &Path, about: &Value) -> Result<()> {
+fn claim(folder: &Path, about: &Value, common: &CommonArgs) -> Result<()> {
     let record = folder.join(RECORD);
     if let Ok(text) = fs::read_to_string(&record) {
         let found: Value = serde_json::from_str(&text).unwrap_or_default();
-        if &found != about {
+        if &found == about {
+            return Ok(());
+        }
+        if !common.overwrite {
             bail!(
-                "--images-to {} holds images of another generator, seed or number (see {RECORD}); give another folder",
+                "--images-to {} holds images of another generator, seed or number (see {RECORD}); give another folder, or --overwrite",
                 folder.display()
             );
         }
-        return Ok(());
+        let cannot = || format!("--overwrite: cannot remove what is in {}", folder.display());
+        if let Some(foreign) = foreign_name(folder, &found).with_context(cannot)? {
+            bail!(
+                "--overwrite: {} was not written by this tool; give another folder to --images-to",
+                folder.join(foreign).display()
+            );
+        }
+        empty_at_once(folder).with_context(cannot)?;
     }
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("--images-to {} is not empty; give a new folder", folder.display());
