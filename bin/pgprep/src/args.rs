@@ -231,6 +231,10 @@ pub(crate) struct AlignArgs {
     #[command(flatten)]
     pub(crate) parts: PartArgs,
 
+    /// Try again the images that failed when the output was made; parts are merged first
+    #[arg(long, conflicts_with = "part")]
+    pub(crate) retry_failed: bool,
+
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }
@@ -315,6 +319,10 @@ pub(crate) struct PackArgs {
 
     #[command(flatten)]
     pub(crate) parts: PartArgs,
+
+    /// Try again the images that failed when the output was made; parts are merged first
+    #[arg(long, conflicts_with = "part")]
+    pub(crate) retry_failed: bool,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

@@ -1,9 +1,9 @@
 //! SOURCE of `pack`: someone else's collection, or a dataset of this tool.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use pg_image::files::DecodeLimits;
 use pg_image::{Planar, Resolution};
 use pg_shard::{IndexLine, Level, Manifest};
 use pg_sources::{Item, Labels, Source, SourceFormat};
@@ -13,7 +13,7 @@ use crate::args::SourceFormatChoice;
 use crate::at_url;
 use crate::commands::view::{picture, planes};
 use crate::dataset_labels::labels_of;
-use crate::image_items::{Photo, load};
+use crate::image_items::{Loader, Photo, load, modified};
 use crate::session::Session;
 
 /// What is packed.
@@ -100,6 +100,13 @@ impl PackSource {
         file.map_or_else(|| self.items()[index].name.clone(), |file| file.display().to_string())
     }
 
+    /// When item `index`, or the archive `path` that it is in, was last written to; unknown of a dataset, which has its fingerprint,
+    /// and of what is elsewhere.
+    pub(crate) fn modified(&self, index: usize, path: &Path) -> Option<SystemTime> {
+        let Self::Collection(source) = self else { return None };
+        modified(source, index, path)
+    }
+
     /// Whether all its images have the channels of the first.
     pub(crate) fn has_one_shape(&self) -> bool {
         matches!(self, Self::Dataset(_))
@@ -137,9 +144,9 @@ impl PackSource {
     }
 
     /// Item `index` in pixels. Of a dataset's image the checksum is that of the photo it was made of.
-    pub(crate) fn load(&self, index: usize, limits: &DecodeLimits) -> Result<Photo, String> {
+    pub(crate) fn load(&self, index: usize, loader: &Loader) -> Result<Photo, String> {
         match self {
-            Self::Collection(source) => load(source, index, limits),
+            Self::Collection(source) => load(source, index, loader),
             Self::Dataset(dataset) => {
                 let raster = picture(&dataset.level, index).map_err(|e| e.to_string())?;
                 Ok(Photo { raster, blake3: dataset.blake3(index) })

@@ -1,11 +1,13 @@
 //! Long work in pieces that survive an interruption: shards of a dataset, or single files.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io::Write as _;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, anyhow};
 use pg_cli::{Interrupted, Part, Progress, Provenance, WorkFailed};
@@ -15,7 +17,7 @@ use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
 use pg_shard::{
     BuildPlan, Claimed, DatasetBuilder, EncodedImage, FailedItem, IndexLine, Manifest, NAMES_KEY, Opened,
     OpenedPart, OutputFolder, PartPlan, PartSummary, ShardError, ShardWriter, Storage, names_blake3,
-    write_atomically,
+    reopen_failed, reopen_files, write_atomically,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ use crate::disk_space::{BuildSize, explained};
 use crate::files_part::{FilesPart, FilesPartItem};
 use crate::output_names::OutputNames;
 use crate::pipeline::in_order;
-use crate::session::{Session, output_context};
+use crate::session::{Session, count, output_context};
 
 /// How a piece of work ended.
 pub(crate) enum Ended<T> {
@@ -66,6 +68,16 @@ pub(crate) struct DatasetJob<'a> {
     pub(crate) label: &'a str,
     pub(crate) stop_at_failure: bool,
     pub(crate) labels: Option<LabelRows<'a>>,
+    pub(crate) again: Again<'a>,
+}
+
+/// What of an earlier run is done again.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Again<'a> {
+    /// Items that failed (`--retry-failed`): what identified the source when these of them had other lengths.
+    pub(crate) failed: Option<&'a dyn Fn(&[FailedItem]) -> String>,
+    /// Items whose source was written to since, told by the time of this.
+    pub(crate) modified: Option<&'a (dyn Fn(usize) -> Option<SystemTime> + Sync)>,
 }
 
 /// An item on its way into a shard; `None` once a signal came.
@@ -82,12 +94,12 @@ impl DatasetJob<'_> {
         provenance: impl FnOnce(u64, u64) -> Provenance,
         make: impl Fn(usize) -> Result<Packed, FailedItem> + Sync,
     ) -> anyhow::Result<Ended<Built>> {
-        let Self { output, part, plan, storage, label, stop_at_failure, labels } = self;
+        let Self { output, part, plan, storage, label, stop_at_failure, labels, again } = self;
         let context = || output_context(output);
         let levels = storage.clone();
         let encode = |packed: Packed| match levels.encode(packed.image) {
             Ok(image) => Ok((image, packed.line)),
-            Err(e) => Err(FailedItem { path: packed.line.path, reason: e.to_string() }),
+            Err(e) => Err(FailedItem::new(packed.line.path, e.to_string())),
         };
         let columns = labels.as_ref().map_or(0, |labels| labels.names.len());
         let covered = part_plan(part, &plan).shards;
@@ -105,11 +117,20 @@ impl DatasetJob<'_> {
         if remote.is_none() && !is_done {
             size.check(session, output, &storage)?;
         }
+        if let Some(source_before) = again.failed {
+            at_url::refuse_url(output, "-o", "--retry-failed works on disks only")?;
+            let before = BuildPlan { source_blake3: source_before(&read_failed(output)), ..plan.clone() };
+            reopen_failed(folder, &before, &plan, &storage).with_context(context)?;
+        }
         let builder = match open(folder, part, plan, storage).with_context(context)? {
-            OpenedBuild::Building(builder) => match &labels {
-                Some(labels) => builder.with_labels(labels.names.clone()).with_context(context)?,
-                None => *builder,
-            },
+            OpenedBuild::Building(builder) => {
+                let mut builder = match &labels {
+                    Some(labels) => builder.with_labels(labels.names.clone()).with_context(context)?,
+                    None => *builder,
+                };
+                forget_outdated(&mut builder, &again, session).with_context(context)?;
+                builder
+            }
             OpenedBuild::Complete(built) => {
                 if let Some(remote) = &remote {
                     remote.clean_up().with_context(context)?;
@@ -191,6 +212,30 @@ impl DatasetJob<'_> {
         }
         Ok(Ended::Complete(built))
     }
+}
+
+/// Shards whose sources were written to after they were finished are built again.
+fn forget_outdated(
+    builder: &mut DatasetBuilder,
+    again: &Again<'_>,
+    session: &Session,
+) -> Result<(), ShardError> {
+    let Some(modified) = again.modified else { return Ok(()) };
+    let mut outdated = Vec::new();
+    for shard in builder.shards() {
+        let Some(finished) = builder.finished_at(shard) else { continue };
+        if builder.items_of(shard).any(|item| modified(item).is_some_and(|time| time > finished)) {
+            outdated.push(shard);
+        }
+    }
+    for &shard in &outdated {
+        builder.forget(shard)?;
+    }
+    if !outdated.is_empty() {
+        let shards = count(outdated.len() as u64, "finished shard");
+        session.notes.note(format!("{shards} will be built again: their sources were written to since"));
+    }
+    Ok(())
 }
 
 /// A build of which nothing came is no success.
@@ -375,6 +420,7 @@ pub(crate) struct FileJob<'a> {
     pub(crate) stop_at_failure: bool,
     /// The part to write, into its own folder, or all.
     pub(crate) part: Option<Part>,
+    pub(crate) again: Again<'a>,
 }
 
 impl FileJob<'_> {
@@ -396,6 +442,14 @@ impl FileJob<'_> {
         };
         let remote = at_url::output(session, output, done_file)?;
         let work = remote.as_ref().map_or(output, |remote| remote.folder());
+        if let Some(source_before) = self.again.failed {
+            at_url::refuse_url(output, "-o", "--retry-failed works on disks only")?;
+            let source_blake3 = source_before(&read_failed(output));
+            let before = Self { plan: BuildPlan { source_blake3, ..self.plan.clone() }, ..self };
+            if before.finished(work)?.is_some_and(|done| done.failed > 0) {
+                reopen_files(work, &claim, done_file).with_context(context)?;
+            }
+        }
         let folder = match OutputFolder::claim(work, &claim, done_file).with_context(context)? {
             Claimed::Begun(folder) => folder,
             Claimed::Done => {
@@ -416,7 +470,15 @@ impl FileJob<'_> {
         let covered = self.part.map_or(0..self.plan.items, |part| part.range(self.plan.items));
         let items = covered.len();
         let progress = session.progress(self.label, self.unit, items);
-        let there = |i: usize| folder.is_resumed() && work.join(names.get(i)).is_file();
+        let is_newer = |written: &Metadata, i: usize| {
+            let modified = self.again.modified.and_then(|modified| modified(i));
+            modified.zip(written.modified().ok()).is_some_and(|(source, written)| source > written)
+        };
+        let there = |i: usize| {
+            let written =
+                folder.is_resumed().then(|| std::fs::metadata(work.join(names.get(i))).ok()).flatten();
+            written.is_some_and(|written| written.is_file() && !is_newer(&written, i))
+        };
         let todo: Vec<usize> = covered.clone().filter(|&i| !there(i)).collect();
         if todo.len() < items {
             session.notes.note(format!("going on after {} of {items} {}", items - todo.len(), self.unit));
@@ -494,42 +556,46 @@ impl FileJob<'_> {
 
     /// The summary of the finished output, whose files are in `folder`, if it is of this plan.
     pub(crate) fn already_done(&self, session: &Session, folder: &Path) -> anyhow::Result<FilesSummary> {
-        if let Some(part) = self.part {
-            return self.part_already_done(session, part, folder);
+        let Some(done) = self.finished(folder)? else {
+            let done_file = if self.part.is_some() { PART_FILE } else { self.done_file };
+            anyhow::bail!(
+                "{} was already filled by another command (see {done_file} there): choose another output folder (-o), or --overwrite",
+                self.output.display(),
+            );
+        };
+        session.notes.note(format!("{} is complete already, nothing was done", self.output.display()));
+        Ok(done)
+    }
+
+    /// The summary of what is finished in `folder`, if it is of this plan.
+    fn finished(&self, folder: &Path) -> anyhow::Result<Option<FilesSummary>> {
+        let path = folder.join(if self.part.is_some() { PART_FILE } else { self.done_file });
+        if !path.is_file() {
+            return Ok(None);
         }
-        let path = folder.join(self.done_file);
+        if let Some(part) = self.part {
+            let found = FilesPart::read(folder)?;
+            let (files, failed) = found.counts();
+            return Ok(found.is(part, &self.plan).then(|| FilesSummary {
+                files,
+                failed,
+                json: json!(found),
+            }));
+        }
         let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let json: Value = serde_json::from_slice(&text)
             .with_context(|| format!("{} is malformed: expected JSON as pgprep writes it", path.display()))?;
-        if json["plan_blake3"].as_str() != Some(self.plan.blake3().as_str()) {
-            anyhow::bail!(
-                "{} was already filled by another command (see {}): choose another output folder (-o)",
-                self.output.display(),
-                path.display()
-            );
-        }
-        session.notes.note(format!("{} is complete already, nothing was done", self.output.display()));
+        let is_same = json["plan_blake3"].as_str() == Some(self.plan.blake3().as_str());
         let number = |name: &str| json[name].as_u64().unwrap_or(0);
-        Ok(FilesSummary { files: number("files"), failed: number("failed"), json })
+        let (files, failed) = (number("files"), number("failed"));
+        Ok(is_same.then_some(FilesSummary { files, failed, json }))
     }
+}
 
-    fn part_already_done(
-        &self,
-        session: &Session,
-        part: Part,
-        folder: &Path,
-    ) -> anyhow::Result<FilesSummary> {
-        let found = FilesPart::read(folder)?;
-        if !found.is(part, &self.plan) {
-            anyhow::bail!(
-                "{} was already filled by another command (see {PART_FILE} there): choose another output folder (-o)",
-                self.output.display(),
-            );
-        }
-        session.notes.note(format!("{} is complete already, nothing was done", self.output.display()));
-        let (files, failed) = found.counts();
-        Ok(FilesSummary { files, failed, json: json!(found) })
-    }
+/// What `failed.jsonl` of an earlier run lists.
+fn read_failed(output: &Path) -> Vec<FailedItem> {
+    let text = std::fs::read_to_string(output.join(FAILED_FILE)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// The content of the file that marks a folder of files as done; `names` are those of all files in it.

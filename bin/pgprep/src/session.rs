@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
 use pg_cloud::{Cloud, CloudError};
 use pg_image::Resolution;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::args::{CodecChoice, LimitArgs, StorageArgs};
 use crate::at_url;
+use crate::image_items::{Loader, SourceTrouble};
 
 /// Failures shown one by one before only their number is.
 const SHOWN_FAILURES: usize = 10;
@@ -23,6 +24,7 @@ pub(crate) struct Session {
     pub(crate) common: CommonArgs,
     /// Files and folders that this command reads.
     inputs: Mutex<Vec<PathBuf>>,
+    source_trouble: SourceTrouble,
     style: ProgressStyle,
     json: bool,
     interrupt: Interrupt,
@@ -41,12 +43,18 @@ impl Session {
             notes,
             common: common.clone(),
             inputs: Mutex::default(),
+            source_trouble: SourceTrouble::default(),
             cloud: at_url::cloud(cloud, &interrupt, notes),
             style: common.progress_style(),
             json,
             interrupt,
             threads: common.threads,
         })
+    }
+
+    /// What loads images within `limits`.
+    pub(crate) fn loader(&self, limits: &LimitArgs) -> Loader {
+        Loader::new(limits.into(), self.source_trouble.clone())
     }
 
     /// Notes that the command reads `path`, if it is here.
@@ -103,15 +111,23 @@ impl Session {
         self.interrupt.check(advice)
     }
 
-    /// Whether items fail for no fault of their own: a signal came, or the storage failed.
+    /// Whether items fail for no fault of their own: a signal came, or the storage or the source failed.
     pub(crate) fn is_ending(&self) -> bool {
-        self.interrupted() || self.cloud.is_in_trouble()
+        self.interrupted() || self.cloud.is_in_trouble() || self.source_trouble.get().is_some()
     }
 
     /// The error of a build that was ended so, with what was `kept`; a failure comes first.
     pub(crate) fn check_ending(&self, kept: impl Fn() -> String) -> anyhow::Result<()> {
         match self.cloud.take_trouble() {
-            Some(CloudError::Interrupted { .. }) | None => Ok(self.check_interrupt(kept)?),
+            Some(CloudError::Interrupted { .. }) | None => {
+                self.check_interrupt(&kept)?;
+                match self.source_trouble.get() {
+                    Some(trouble) => {
+                        Err(anyhow!("{trouble}").context(format!("the source failed: {}", kept())))
+                    }
+                    None => Ok(()),
+                }
+            }
             Some(error) => {
                 Err(anyhow::Error::new(error).context(format!("the object storage failed: {}", kept())))
             }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::bus_error;
+
 /// The error that a command returns after it stopped early on a signal.
 #[derive(Debug)]
 pub struct Interrupted {
@@ -37,11 +39,12 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Installs the handlers.
+    /// Installs the handlers, and one that says why a process ends by SIGBUS.
     ///
     /// # Errors
     /// When the operating system refuses the handlers.
     pub fn install() -> io::Result<Self> {
+        bus_error::explain()?;
         let signal = Arc::new(AtomicUsize::new(0));
         let hang_up = (!ignores_hang_up()).then_some(SIGHUP);
         for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {

@@ -4,6 +4,7 @@
 //! The libraries below never print, never read the environment and never parse arguments; this crate
 //! and the binaries do.
 
+mod bus_error;
 mod cloud_args;
 mod common_args;
 mod exit;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use pg_image::Resolution;
 use serde_json::Value;
@@ -177,6 +178,28 @@ impl DatasetBuilder {
     #[must_use]
     pub fn is_finished(&self, shard: usize) -> bool {
         self.finished.get(shard).copied().unwrap_or(false)
+    }
+
+    /// When `shard` was finished.
+    #[must_use]
+    pub fn finished_at(&self, shard: usize) -> Option<SystemTime> {
+        if !self.is_finished(shard) {
+            return None;
+        }
+        fs::metadata(self.output.path().join(record_path(shard))).and_then(|found| found.modified()).ok()
+    }
+
+    /// Takes `shard` for one that is still to be built.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn forget(&mut self, shard: usize) -> Result<(), ShardError> {
+        let path = self.output.path().join(record_path(shard));
+        gone(fs::remove_file(&path), &path)?;
+        if let Some(finished) = self.finished.get_mut(shard) {
+            *finished = false;
+        }
+        Ok(())
     }
 
     /// The shards to build: all of the plan, or those of the part.

@@ -92,6 +92,17 @@ pub struct FailedItem {
     pub path: String,
     /// Why it was left out.
     pub reason: String,
+    /// Its length, where it has one: a file that is another one now may be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl FailedItem {
+    /// The item `path` of a length that does not matter.
+    #[must_use]
+    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), bytes: None }
+    }
 }
 
 impl Manifest {

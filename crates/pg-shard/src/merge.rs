@@ -215,7 +215,7 @@ mod tests {
             for item in builder.items_of(shard) {
                 let path = format!("{item}.png");
                 if item == 7 {
-                    writer.fail(FailedItem { path, reason: "torn".to_owned() });
+                    writer.fail(FailedItem::new(path, "torn"));
                     continue;
                 }
                 let image = Planar::from_data(1, 8, 8, vec![item as u8; 64]).unwrap();

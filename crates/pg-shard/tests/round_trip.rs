@@ -50,7 +50,7 @@ fn write_shard(builder: &DatasetBuilder, shard: usize) {
                 };
                 writer.push(&pyramid(&image, 4), &line).unwrap();
             }
-            None => writer.fail(FailedItem { path: format!("{i}.png"), reason: "broken".to_owned() }),
+            None => writer.fail(FailedItem::new(format!("{i}.png"), "broken")),
         }
     }
     writer.finish().unwrap();
@@ -261,7 +261,7 @@ fn build_with_labels(folder: &Path, items_per_shard: usize) -> Manifest {
             let line = IndexLine { path: format!("{i}.png"), blake3: String::new(), geometry: json!(null) };
             match item(i) {
                 Some(image) => writer.push_labeled(&pyramid(&image, 4), &line, &[i as f32, -0.5]).unwrap(),
-                None => writer.fail(FailedItem { path: line.path, reason: "broken".to_owned() }),
+                None => writer.fail(FailedItem::new(line.path, "broken".to_owned())),
             }
         }
         writer.finish().unwrap();

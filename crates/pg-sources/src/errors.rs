@@ -92,6 +92,18 @@ pub enum SourceError {
         /// The finding.
         detail: String,
     },
+    /// A file that was written to after it was listed.
+    #[error(
+        "{path} changed while the command ran: it has {found} bytes, and had {listed} when it was listed"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes when it was listed.
+        listed: u64,
+        /// Its bytes now.
+        found: u64,
+    },
     /// An index beyond the list.
     #[error("there is no item {index}, the source has {items}")]
     NoItem {
@@ -111,6 +123,29 @@ pub enum SourceError {
         /// The operating system's reason.
         source: io::Error,
     },
+}
+
+impl SourceError {
+    /// Whether it is no item's own fault: what was there when the source was opened is gone, or has changed, or the system
+    /// cannot read it. Then other items may fail alike, and none of them for good.
+    #[must_use]
+    pub fn is_of_the_source(&self) -> bool {
+        use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, UnexpectedEof};
+        if matches!(self, Self::Missing { .. } | Self::Changed { .. }) {
+            return true;
+        }
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return !matches!(
+                    error.kind(),
+                    InvalidData | InvalidInput | PermissionDenied | UnexpectedEof
+                );
+            }
+            cause = error.source();
+        }
+        false
+    }
 }
 
 /// The reading failed.

@@ -11,6 +11,8 @@ use crate::{Collection, Content, Item, Labels, Opened, SourceError, item_names, 
 struct Folder {
     folder: PathBuf,
     paths: Vec<PathBuf>,
+    /// Of each file when it was listed; 0 where that could not be known.
+    bytes: Vec<u64>,
 }
 
 pub(crate) fn open(folder: &Path) -> Result<Opened, SourceError> {
@@ -23,21 +25,24 @@ pub(crate) fn open(folder: &Path) -> Result<Opened, SourceError> {
     let usual = |i: usize| relative[i].to_string_lossy().replace('\\', "/");
     let is_exact = |i: usize| relative[i].as_encoded_bytes() == usual(i).as_bytes();
     let names = item_names::told_apart(paths.len(), usual, is_exact, |i| relative[i].as_encoded_bytes());
-    let items = names
-        .into_iter()
-        .zip(&paths)
-        // A file that cannot be looked at fails when it is read.
-        .map(|(name, path)| Item { name, bytes: std::fs::metadata(path).map_or(0, |m| m.len()) })
-        .collect();
-    Ok(Opened::new(items, Folder { folder: folder.to_owned(), paths }).leaving_out(left_out))
+    // A file that cannot be looked at fails when it is read.
+    let bytes: Vec<u64> =
+        paths.iter().map(|path| std::fs::metadata(path).map_or(0, |found| found.len())).collect();
+    let items = names.into_iter().zip(&bytes).map(|(name, &bytes)| Item { name, bytes }).collect();
+    Ok(Opened::new(items, Folder { folder: folder.to_owned(), paths, bytes }).leaving_out(left_out))
 }
 
 impl Collection for Folder {
     fn read(&self, index: usize, limits: &DecodeLimits) -> Result<Content, SourceError> {
-        match self.paths.get(index) {
-            Some(path) => Ok(Content::Encoded(read_bytes(path, limits)?)),
-            None => Err(SourceError::NoItem { index, items: self.paths.len() }),
+        let Some((path, &listed)) = self.paths.get(index).zip(self.bytes.get(index)) else {
+            return Err(SourceError::NoItem { index, items: self.paths.len() });
+        };
+        let bytes = read_bytes(path, limits)?;
+        let found = bytes.len() as u64;
+        if listed > 0 && found != listed {
+            return Err(SourceError::Changed { path: path.clone(), listed, found });
         }
+        Ok(Content::Encoded(bytes))
     }
 
     fn file(&self, index: usize) -> Option<&Path> {

@@ -1,7 +1,7 @@
 //! A zip file of images (stored or deflated).
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use pg_image::files::{
     DecodeLimits, FilesError, SIGNATURE_BYTES, has_image_extension, is_hidden, looks_like_image,
 };
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::beside::Beside;
 use crate::errors::io_error;
@@ -27,8 +28,7 @@ struct Zip {
 }
 
 pub(crate) fn open(path: &Path) -> Result<Opened, SourceError> {
-    let damaged =
-        |e: zip::result::ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
+    let damaged = |e: ZipError| SourceError::Zip { path: path.to_owned(), detail: e.to_string() };
     let file = File::open(path).map_err(io_error(path))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let by_backslashes = archive.file_names().flatten().all(|name| !name.contains('/'));
@@ -99,10 +99,21 @@ impl Zip {
     fn unpack(&self, position: usize, path: &Path, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
         let failed = |detail: String| SourceError::Zip { path: path.to_owned(), detail };
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = archive.by_index(position).map_err(|e| failed(e.to_string()))?;
+        let unread = |error: io::Error| match error.kind() {
+            // What unpacking says of damaged bytes.
+            ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::Other => failed(error.to_string()),
+            _ => SourceError::Io { path: path.to_owned(), source: error },
+        };
+        let entry = archive.by_index(position).map_err(|error| match error {
+            ZipError::Io(error) => unread(error),
+            error => failed(error.to_string()),
+        })?;
         let mut bytes = Vec::new();
         // The header's length may lie: the limit counts unpacked bytes.
-        entry.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+        entry.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unread)?;
         let found = bytes.len() as u64;
         if found > max_bytes {
             return Err(FilesError::TooManyBytes { path: path.to_owned(), bytes: found, max_bytes }.into());

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use pg_align::landmark_file::{self, LandmarkFile, LandmarkRow};
 use pg_align::{AlignSettings, Aligned, FinalFilter, RandomShift, align, check_inside, check_layout};
 use pg_cli::{ExitStatus, Part, Provenance};
 use pg_cloud::Location;
-use pg_image::files::{DecodeLimits, encode_png, read_text};
+use pg_image::files::{encode_png, read_text};
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Preparation, Storage, reason};
@@ -20,9 +21,9 @@ use crate::args::{AlignArgs, Filter, Format, OnError, Preset};
 use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align_preview;
-use crate::image_items::{Photo, list_blake3, load};
+use crate::image_items::{Loader, Photo, lengths, list_blake3, load, modified};
 use crate::output_names::OutputNames;
-use crate::resumable::{Built, DatasetJob, Ended, FileJob, Packed};
+use crate::resumable::{Again, Built, DatasetJob, Ended, FileJob, Packed};
 use crate::session::{Session, count, resolution, storage};
 
 /// Photos opened to see whether the landmarks lie in them.
@@ -49,7 +50,7 @@ pub(crate) struct Job {
     /// Of all faces; each has its own shift, see [`Job::settings_of`].
     pub(crate) settings: AlignSettings,
     random_shift: Option<RandomShift>,
-    pub(crate) limits: DecodeLimits,
+    pub(crate) loader: Loader,
 }
 
 pub(crate) fn run(session: &Session, args: &AlignArgs) -> anyhow::Result<ExitStatus> {
@@ -141,7 +142,7 @@ impl Job {
                 .random_shift
                 .filter(|&deviation| deviation > 0.0)
                 .map(|deviation| RandomShift { deviation, seed: args.seed.unwrap_or(0) }),
-            limits: DecodeLimits::from(&args.limits),
+            loader: session.loader(&args.limits),
         };
         if wrong.is_none() {
             wrong = check_inside(layout, &job.sizes_of_some_photos()).err().map(anyhow::Error::new);
@@ -294,10 +295,29 @@ impl Job {
             .into_par_iter()
             .filter_map(|i| {
                 let (row, item) = with_photo[i];
-                let photo = load(&self.source, item, &self.limits).ok()?.raster;
+                let photo = load(&self.source, item, &self.loader).ok()?.raster;
                 Some((row, [photo.width(), photo.height()]))
             })
             .collect()
+    }
+
+    /// The list of photos and landmarks, when `failed` had other lengths or were not there.
+    fn source_blake3(&self, failed: &[FailedItem]) -> String {
+        let absent = Item { name: String::new(), bytes: 0 };
+        let were_absent: HashSet<&str> =
+            failed.iter().filter(|item| item.bytes.is_none()).map(|item| item.path.as_str()).collect();
+        let list = self.faces.iter().map(|face| {
+            let row = &face.row;
+            let there = face.item.filter(|_| !were_absent.contains(row.file.as_str()));
+            let item = there.and_then(|i| self.source.items().get(i)).unwrap_or(&absent);
+            (item, format!("{} {:?}", row.file, row.landmarks))
+        });
+        let by_row = lengths(failed);
+        let named = self.faces.iter().filter_map(|face| {
+            let bytes = by_row.get(face.row.file.as_str())?;
+            Some((self.source.items().get(face.item?)?.name.as_str(), *bytes))
+        });
+        list_blake3(list, &named.collect())
     }
 
     /// The plan of a dataset.
@@ -319,22 +339,17 @@ impl Job {
             (Preparation::RandomShift.key(), json!(self.random_shift.map(|random| random.deviation))),
             (Preparation::ShiftSeed.key(), json!(self.random_shift.map(|random| random.seed))),
             ("format", json!(format)),
-            ("max_pixels", json!(self.limits.max_pixels)),
-            ("max_bytes", json!(self.limits.max_bytes)),
+            ("max_pixels", json!(self.loader.limits.max_pixels)),
+            ("max_bytes", json!(self.loader.limits.max_bytes)),
         ] {
             settings.insert(name.to_owned(), value);
         }
         for (name, value) in self.storage.settings() {
             settings.insert(name.to_owned(), value);
         }
-        let absent = Item { name: String::new(), bytes: 0 };
-        let list = self.faces.iter().map(|face| {
-            let item = face.item.and_then(|i| self.source.items().get(i)).unwrap_or(&absent);
-            (item, format!("{} {:?}", face.row.file, face.row.landmarks))
-        });
         BuildPlan {
             settings,
-            source_blake3: list_blake3(list),
+            source_blake3: self.source_blake3(&[]),
             items: self.faces.len(),
             items_per_shard,
             channels: 3,
@@ -363,16 +378,21 @@ impl Job {
         AlignSettings { shift, ..self.settings }
     }
 
+    fn modified(&self, i: usize, args: &AlignArgs) -> Option<SystemTime> {
+        modified(&self.source, self.faces[i].item?, &args.photos)
+    }
+
     /// Face `i`, aligned, RGB.
     fn aligned(&self, i: usize) -> Result<(Aligned, String), FailedItem> {
         let face = &self.faces[i];
-        let failed = |reason: String| FailedItem { path: face.row.file.clone(), reason };
+        let bytes = face.item.and_then(|item| Some(self.source.items().get(item)?.bytes));
+        let failed = |reason: String| FailedItem { path: face.row.file.clone(), reason, bytes };
         let Some(item) = face.item else {
             return Err(failed(
                 "the landmark file names this photo, but it is not among the photos".to_owned(),
             ));
         };
-        let Photo { raster, blake3 } = load(&self.source, item, &self.limits).map_err(failed)?;
+        let Photo { raster, blake3 } = load(&self.source, item, &self.loader).map_err(failed)?;
         let aligned = align(raster.into_rgb(), &face.row.landmarks, self.settings_of(face))
             .map_err(|e| failed(reason(&e)))?;
         Ok((aligned, blake3))
@@ -395,6 +415,8 @@ impl Job {
         let plan = self.plan(args, 1);
         let part = args.parts.chosen()?;
         let output = output_of(part, &args.output)?;
+        let modified = |i: usize| self.modified(i, args);
+        let source_before = |failed: &[FailedItem]| self.source_blake3(failed);
         let file_job = FileJob {
             output: &output,
             part,
@@ -403,6 +425,7 @@ impl Job {
             label: "align",
             unit: "photos",
             stop_at_failure: args.on_error == OnError::Fail,
+            again: Again { failed: args.retry_failed.then_some(&source_before), modified: Some(&modified) },
         };
         let ended = file_job.run(
             session,
@@ -410,7 +433,7 @@ impl Job {
             |i| {
                 let (aligned, _) = self.aligned(i)?;
                 let path = || self.faces[i].row.file.clone();
-                encode_png(&aligned.image).map_err(|e| FailedItem { path: path(), reason: reason(&e) })
+                encode_png(&aligned.image).map_err(|e| FailedItem::new(path(), reason(&e)))
             },
             |_| Ok(&[]),
             |done, failed| self.provenance(args, &plan, done, failed),
@@ -435,6 +458,8 @@ impl Job {
         let plan = self.dataset_plan(args);
         let part = args.parts.chosen()?;
         let output = output_of(part, &args.output)?;
+        let modified = |i: usize| self.modified(i, args);
+        let source_before = |failed: &[FailedItem]| self.source_blake3(failed);
         let job = DatasetJob {
             output: &output,
             part,
@@ -443,6 +468,7 @@ impl Job {
             label: "align",
             stop_at_failure: args.on_error == OnError::Fail,
             labels: None,
+            again: Again { failed: args.retry_failed.then_some(&source_before), modified: Some(&modified) },
         };
         let provenance = |done, failed| self.provenance(args, &plan, done, failed);
         let ended = job.run(session, provenance, |i| self.make(i))?;

@@ -97,7 +97,7 @@ pub(crate) fn run(
 /// One photo with its points and crop; without a crop where none follows from the points.
 fn picture(job: &Job, face: &Face) -> Result<Raster, String> {
     let Some(item) = face.item else { return Err("it is not among the photos".to_owned()) };
-    let photo = load(&job.source, item, &job.limits)?.raster;
+    let photo = load(&job.source, item, &job.loader)?.raster;
     let quad = corners(&face.row.landmarks, job.settings_of(face));
     let size = [photo.width() as f64, photo.height() as f64];
     // The photo, and of the crop as much as the limit allows.

@@ -17,7 +17,7 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::view::picture;
 use crate::dataset_labels::labels_of;
-use crate::resumable::FileJob;
+use crate::resumable::{Again, FileJob};
 use crate::session::{Session, count, level_asked_for, output_context};
 
 /// Written last into a folder of TFRecords.
@@ -97,6 +97,7 @@ impl Export<'_> {
             label: "export",
             unit: "records",
             stop_at_failure: false,
+            again: Again::default(),
         };
         let context = || output_context(self.output);
         let remote = at_url::output(self.session, self.output, DONE_FILE)?;

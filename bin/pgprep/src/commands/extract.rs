@@ -12,7 +12,7 @@ use crate::commands::TOOL;
 use crate::commands::align::{failed_note, status};
 use crate::commands::view::picture;
 use crate::output_names::OutputNames;
-use crate::resumable::{Ended, FileJob};
+use crate::resumable::{Again, Ended, FileJob};
 use crate::session::{Session, count, level_asked_for};
 
 pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
@@ -38,6 +38,7 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
         label: "extract",
         unit: "images",
         stop_at_failure: false,
+        again: Again::default(),
     };
     let numbered = (0..level.len()).map(|i| format!("{i:06}.png")).collect();
     let names = OutputNames::new(numbered, |i| format!("image {i}"))?;
@@ -47,7 +48,7 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
         |i| {
             let bytes = picture(&level, i)
                 .and_then(|raster| encode_png(&raster).map_err(Into::into))
-                .map_err(|e| FailedItem { path: names.get(i).to_owned(), reason: reason(e.as_ref()) })?;
+                .map_err(|e| FailedItem::new(names.get(i).to_owned(), reason(e.as_ref())))?;
             Ok(bytes)
         },
         |_| Ok(&[]),

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use pg_cli::{ExitStatus, Provenance};
-use pg_image::files::DecodeLimits;
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, Preparation, Storage, epoch_order, reason};
@@ -20,9 +19,9 @@ use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{finished_dataset, output_of};
 use crate::dataset_labels::labels_blake3;
-use crate::image_items::list_blake3;
+use crate::image_items::{Loader, lengths, list_blake3};
 use crate::pack_source::PackSource;
-use crate::resumable::{Built, DatasetJob, Ended, LabelRows, Packed};
+use crate::resumable::{Again, Built, DatasetJob, Ended, LabelRows, Packed};
 use crate::session::{Session, resolution, storage};
 
 /// Everything that is fixed before the first image is read.
@@ -34,7 +33,7 @@ pub(crate) struct PackJob {
     how: Fit,
     how_name: &'static str,
     size: Resolution,
-    limits: DecodeLimits,
+    loader: Loader,
     pub(crate) plan: BuildPlan,
     pub(crate) storage: Storage,
 }
@@ -42,6 +41,8 @@ pub(crate) struct PackJob {
 pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStatus> {
     let pack = PackJob::prepare(session, args)?;
     let row = |i: usize| pack.row(i);
+    let source_before = |failed: &[FailedItem]| source_blake3(&pack.source, &pack.order, failed);
+    let modified = |i: usize| pack.source.modified(pack.order[i], &args.source);
     let part = args.parts.chosen()?;
     let output = output_of(part, &args.output)?;
     let job = DatasetJob {
@@ -52,6 +53,7 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         label: "pack",
         stop_at_failure: false,
         labels: pack.label_names().map(|names| LabelRows { names, row: &row }),
+        again: Again { failed: args.retry_failed.then_some(&source_before), modified: Some(&modified) },
     };
     pack.source.will_load(&pack.order);
     let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
@@ -93,11 +95,11 @@ fn note_duplicates(session: &Session, folder: &Path, manifest: &Manifest) -> any
 
 impl PackJob {
     pub(crate) fn prepare(session: &Session, args: &PackArgs) -> anyhow::Result<Self> {
-        let limits = DecodeLimits::from(&args.limits);
+        let loader = session.loader(&args.limits);
         let source = PackSource::open(session, &args.source, args.source_format, args.resolution)
             .with_context(|| format!("cannot use {} as SOURCE", args.source.display()))?;
         let labels = labels(session, &source, args)?;
-        let first = first_readable(&source, &limits)?;
+        let first = first_readable(session, &source, &loader)?;
         let (how, how_name) = (args.fit.fit(), args.fit.name());
         let size = match args.resolution {
             Some(pixels) => resolution(pixels, "--resolution")?,
@@ -107,7 +109,7 @@ impl PackJob {
         let channels = match args.channels {
             ChannelsChoice::Grey => 1,
             ChannelsChoice::Rgb => 3,
-            ChannelsChoice::Auto => found_channels(session, &source, &first, &limits)?,
+            ChannelsChoice::Auto => found_channels(session, &source, &first, &loader)?,
         };
         let number = source.items().len();
         let order: Vec<usize> = match args.shuffle {
@@ -123,8 +125,8 @@ impl PackJob {
             (Preparation::Fit.key(), json!(how_name)),
             (Preparation::Grey.key(), json!(args.channels == ChannelsChoice::Grey)),
             ("shuffle", json!(args.shuffle)),
-            ("max_pixels", json!(limits.max_pixels)),
-            ("max_bytes", json!(limits.max_bytes)),
+            ("max_pixels", json!(loader.limits.max_pixels)),
+            ("max_bytes", json!(loader.limits.max_bytes)),
             ("labels_blake3", json!(labels.as_ref().map(|labels| labels_blake3(labels, &order)))),
         ] {
             settings.insert(key.to_owned(), value);
@@ -132,16 +134,15 @@ impl PackJob {
         for (key, value) in storage.settings() {
             settings.insert(key.to_owned(), value);
         }
-        let listed = order.iter().map(|&i| (&source.items()[i], source.identity().to_owned()));
         let plan = BuildPlan {
             settings,
-            source_blake3: list_blake3(listed),
+            source_blake3: source_blake3(&source, &order, &[]),
             items: order.len(),
             items_per_shard: per_shard,
             channels,
             resolution: size.into(),
         };
-        Ok(Self { source, labels, order, how, how_name, size, limits, plan, storage })
+        Ok(Self { source, labels, order, how, how_name, size, loader, plan, storage })
     }
 
     pub(crate) fn label_names(&self) -> Option<Vec<String>> {
@@ -174,7 +175,8 @@ impl PackJob {
     pub(crate) fn make(&self, i: usize) -> Result<Packed, FailedItem> {
         let item = self.order[i];
         let path = || self.source.items()[item].name.clone();
-        let failed = |reason: String| FailedItem { path: path(), reason };
+        let bytes = Some(self.source.items()[item].bytes);
+        let failed = |reason: String| FailedItem { path: path(), reason, bytes };
         let geometry = |[width, height]: [usize; 2]| {
             let mut geometry = json!({ "fit": self.how_name, "source_size": [width, height] });
             if let Some(before) = self.source.geometry_before(item) {
@@ -187,7 +189,7 @@ impl PackJob {
             let geometry = geometry([image.width(), image.height()]);
             return Ok(Packed { image, line: IndexLine { path: path(), blake3, geometry } });
         }
-        let photo = self.source.load(item, &self.limits).map_err(failed)?;
+        let photo = self.source.load(item, &self.loader).map_err(failed)?;
         let raster = match (photo.raster.channels(), self.plan.channels) {
             (1, 3) => photo.raster.into_rgb(),
             (3, 1) => photo.raster.into_grey(),
@@ -200,6 +202,12 @@ impl PackJob {
             line: IndexLine { path: path(), blake3: photo.blake3, geometry },
         })
     }
+}
+
+/// The list of items `order` of `source`, of which `failed` had other lengths.
+fn source_blake3(source: &PackSource, order: &[usize], failed: &[FailedItem]) -> String {
+    let listed = order.iter().map(|&i| (&source.items()[i], source.identity().to_owned()));
+    list_blake3(listed, &lengths(failed))
 }
 
 /// What `--labels` asks for; without it, what the source has.
@@ -236,7 +244,7 @@ fn found_channels(
     session: &Session,
     source: &PackSource,
     first: &Raster,
-    limits: &DecodeLimits,
+    loader: &Loader,
 ) -> anyhow::Result<usize> {
     let items = source.items();
     if first.channels() == 3 || source.has_one_shape() {
@@ -244,7 +252,7 @@ fn found_channels(
     }
     let order: Vec<usize> = (0..items.len()).collect();
     source.will_load(&order);
-    let is_colour = |i: usize| source.load(i, limits).is_ok_and(|photo| photo.raster.channels() == 3);
+    let is_colour = |i: usize| source.load(i, loader).is_ok_and(|photo| photo.raster.channels() == 3);
     // What stops the search ends the command below.
     let found = (0..items.len()).into_par_iter().find_first(|&i| session.is_ending() || is_colour(i));
     session.check_ending(|| "nothing was written yet; run the same command again".to_owned())?;
@@ -259,13 +267,14 @@ fn found_channels(
 }
 
 /// The first image that can be decoded: it decides the resolution by default.
-fn first_readable(source: &PackSource, limits: &DecodeLimits) -> anyhow::Result<Raster> {
+fn first_readable(session: &Session, source: &PackSource, loader: &Loader) -> anyhow::Result<Raster> {
     let mut first_reason = None;
     for index in 0..source.items().len() {
-        match source.load(index, limits) {
+        match source.load(index, loader) {
             Ok(photo) => return Ok(photo.raster),
             Err(reason) => drop(first_reason.get_or_insert(reason)),
         }
+        session.check_ending(|| "nothing was written yet; run the same command again".to_owned())?;
     }
     bail!("none of the images can be read; the first: {}", first_reason.unwrap_or_default())
 }

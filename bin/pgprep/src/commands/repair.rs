@@ -163,7 +163,7 @@ impl Sources {
         };
         match self.storage.encode(image) {
             Ok(image) => Ok((image, line)),
-            Err(e) => Err(FailedItem { path: line.path, reason: e.to_string() }),
+            Err(e) => Err(FailedItem::new(line.path, e.to_string())),
         }
     }
 

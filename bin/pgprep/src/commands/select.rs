@@ -1,5 +1,6 @@
 //! `pgprep select`: the best images of a source by the frequency-based quality measure.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Component, Path};
@@ -7,7 +8,7 @@ use std::path::{Component, Path};
 use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_cloud::RemoteOutput;
-use pg_image::files::{DecodeLimits, encode_png};
+use pg_image::files::encode_png;
 use pg_image::{Fit, Raster, contact_sheet, fit, frequency_quality};
 use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE};
 use pg_shard::{
@@ -21,10 +22,10 @@ use crate::args::SelectArgs;
 use crate::at_url;
 use crate::commands::TOOL;
 use crate::commands::align::{failed_note, is_inside, status};
-use crate::image_items::list_blake3;
+use crate::image_items::{Loader, list_blake3};
 use crate::output_names::OutputNames;
 use crate::pack_source::PackSource;
-use crate::resumable::{FileJob, give_up, stopped};
+use crate::resumable::{Again, FileJob, give_up, stopped};
 use crate::session::{Session, count, output_context};
 
 /// The file written last.
@@ -47,7 +48,7 @@ struct Scored {
 }
 
 pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitStatus> {
-    let limits = DecodeLimits::from(&args.limits);
+    let loader = session.loader(&args.limits);
     let source = PackSource::open(session, &args.source, args.source_format, None)
         .with_context(|| format!("cannot select from {}", args.source.display()))?;
     if is_inside(&args.output, &args.source)? {
@@ -81,7 +82,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
         remote.begin().with_context(context)?;
     }
 
-    let (mut scored, failed) = score_all(session, args, &source, &names, remote.as_deref(), &limits)?;
+    let (mut scored, failed) = score_all(session, args, &source, &names, remote.as_deref(), &loader)?;
     if scored.is_empty() {
         return give_up(folder, remote.as_deref(), failed.len(), "images", &args.output);
     }
@@ -100,7 +101,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
         stopped(session, done, kept, "files")?;
         let name = names.get(best.item);
         let to = work.join(name);
-        let new = put(&source, best.item, &to, &limits)
+        let new = put(&source, best.item, &to, &loader)
             .and_then(|new| match &remote {
                 Some(remote) if new => Ok(remote.send(name)?).map(|()| new),
                 _ => Ok(new),
@@ -116,7 +117,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     if let Some(report) = &args.report {
         let write = || {
             let report = session.cloud.outgoing(report)?;
-            write_report(session, report.path(), &source, &scored, kept, &limits)?;
+            write_report(session, report.path(), &source, &scored, kept, &loader)?;
             anyhow::Ok(report.send()?)
         };
         write().with_context(|| format!("cannot write the report to {} (--report)", report.display()))?;
@@ -184,6 +185,7 @@ fn already_done(
         label: "select",
         unit: "images",
         stop_at_failure: false,
+        again: Again::default(),
     };
     let summary = job.already_done(session, work)?;
     finish(session, args, &summary.json)
@@ -205,7 +207,7 @@ fn plan(args: &SelectArgs, source: &PackSource) -> BuildPlan {
     let list = source.items().iter().map(|item| (item, source.identity().to_owned()));
     BuildPlan {
         settings,
-        source_blake3: list_blake3(list),
+        source_blake3: list_blake3(list, &HashMap::new()),
         items: source.items().len(),
         items_per_shard: SCORED_AT_ONCE,
         channels: 3,
@@ -268,7 +270,7 @@ fn score_all(
     source: &PackSource,
     names: &OutputNames,
     remote: Option<&RemoteOutput>,
-    limits: &DecodeLimits,
+    loader: &Loader,
 ) -> anyhow::Result<(Vec<Scored>, Vec<FailedItem>)> {
     let state = remote.map_or(args.output.as_path(), RemoteOutput::folder).join(BUILD_FOLDER);
     fs::create_dir_all(&state).with_context(|| output_context(&args.output))?;
@@ -291,7 +293,7 @@ fn score_all(
                 let of_batch: Vec<Value> = batch
                     .par_iter()
                     .map(|&i| {
-                        let line = score_line(source, i, limits);
+                        let line = score_line(source, i, loader);
                         if line["failed"].is_string() {
                             progress.fail();
                         }
@@ -318,7 +320,7 @@ fn score_all(
                     let path = source.items()[item].name.clone();
                     let reason = why.unwrap_or("no score").to_owned();
                     session.failure(&progress, failed.len() + 1, &path, &reason);
-                    failed.push(FailedItem { path, reason });
+                    failed.push(FailedItem::new(path, reason));
                 }
             }
         }
@@ -328,10 +330,10 @@ fn score_all(
 }
 
 /// `{"path":…,"score":…,…}`, or `{"path":…,"failed":…}`.
-fn score_line(source: &PackSource, i: usize, limits: &DecodeLimits) -> Value {
+fn score_line(source: &PackSource, i: usize, loader: &Loader) -> Value {
     let path = &source.items()[i].name;
     let rounded = |v: f64| (v * SCORE_STEPS).round() / SCORE_STEPS;
-    let quality = source.load(i, limits).and_then(|photo| {
+    let quality = source.load(i, loader).and_then(|photo| {
         let (width, height) = (photo.raster.width(), photo.raster.height());
         frequency_quality(&photo.raster)
             .ok_or_else(|| format!("the picture has {width}x{height} pixels, expected 16 or more each way"))
@@ -375,7 +377,7 @@ fn json_lines(lines: &[Value]) -> serde_json::Result<Vec<u8>> {
 
 /// Puts item `i` at `to`: a hard link where the file system allows it, else a copy of the same bytes; a PNG
 /// file where the source stores pixels. False when an earlier run did.
-fn put(source: &PackSource, i: usize, to: &Path, limits: &DecodeLimits) -> anyhow::Result<bool> {
+fn put(source: &PackSource, i: usize, to: &Path, loader: &Loader) -> anyhow::Result<bool> {
     if to.is_file() {
         return Ok(false);
     }
@@ -383,13 +385,13 @@ fn put(source: &PackSource, i: usize, to: &Path, limits: &DecodeLimits) -> anyho
         fs::create_dir_all(parent)?;
     }
     let PackSource::Collection(collection) = source else {
-        put_pixels(&source.load(i, limits).map_err(|e| anyhow!(e))?.raster, to)?;
+        put_pixels(&source.load(i, loader).map_err(|e| anyhow!(e))?.raster, to)?;
         return Ok(true);
     };
     if linked(collection, i, to) {
         return Ok(true);
     }
-    match collection.read(i, limits)? {
+    match loader.read(collection, i).map_err(|e| anyhow!(e))? {
         Content::Encoded(bytes) => write_atomically(to, |file| file.write_all(&bytes))?,
         Content::Pixels(raster) => put_pixels(&raster, to)?,
     }
@@ -415,7 +417,7 @@ fn write_report(
     source: &PackSource,
     scored: &[Scored],
     kept: usize,
-    limits: &DecodeLimits,
+    loader: &Loader,
 ) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let lines: Vec<Value> = scored
@@ -438,7 +440,7 @@ fn write_report(
         let pictures = items
             .par_iter()
             .map(|&i| {
-                let photo = source.load(i, limits).map_err(|e| anyhow!(e))?;
+                let photo = source.load(i, loader).map_err(|e| anyhow!(e))?;
                 fit(photo.raster.into_rgb(), SIDE_PX, Fit::Pad).map_err(|e| anyhow!(reason(&e)))
             })
             .collect::<anyhow::Result<Vec<Raster>>>()?;

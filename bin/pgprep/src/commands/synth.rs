@@ -15,7 +15,7 @@ use serde_json::{Map, json};
 use crate::args::SynthArgs;
 use crate::commands::TOOL;
 use crate::output_names::OutputNames;
-use crate::resumable::{Ended, FileJob};
+use crate::resumable::{Again, Ended, FileJob};
 use crate::session::{Session, count, output_context};
 
 /// JPEG quality: photos in the wild are compressed too.
@@ -46,6 +46,7 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         label: "synth",
         unit: "portraits",
         stop_at_failure: true,
+        again: Again::default(),
     };
     let images = args.output.join("images");
     let numbered = (0..portraits).map(|i| format!("images/{}", file_name(i, args.noise))).collect();
@@ -54,7 +55,7 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         session,
         &names,
         |i| {
-            let failed = |reason: String| FailedItem { path: file_name(i, args.noise), reason };
+            let failed = |reason: String| FailedItem::new(file_name(i, args.noise), reason);
             if let Some(px) = args.noise {
                 let picture = pg_synth::uniform_noise(args.seed, i as u64, px as usize);
                 return encode_png(&picture).map_err(|e| failed(reason(&e)));

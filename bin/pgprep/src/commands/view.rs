@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
-use pg_image::files::{DecodeLimits, write_png};
+use pg_image::files::write_png;
 use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
 use pg_shard::{Level, Manifest, reason};
 use rayon::prelude::*;
@@ -74,7 +74,7 @@ fn missing(level: &Level, index: usize) -> anyhow::Error {
 }
 
 fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster>, u64)> {
-    let limits = DecodeLimits::from(&args.limits);
+    let loader = session.loader(&args.limits);
     let side = args.resolution.unwrap_or(DEFAULT_PX) as usize;
     if !(1..=4096).contains(&side) {
         bail!("--resolution {side} cannot be used: expected 1 to 4096 pixels");
@@ -85,7 +85,7 @@ fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster
     let results: Vec<Result<Raster, String>> = (0..shown)
         .into_par_iter()
         .map(|i| {
-            let photo = load(&source, i, &limits)?;
+            let photo = load(&source, i, &loader)?;
             fit(photo.raster.into_rgb(), side, Fit::Pad).map_err(|e| reason(&e))
         })
         .collect();

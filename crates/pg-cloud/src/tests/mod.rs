@@ -77,7 +77,7 @@ fn build(folder: &Path, send: impl Fn(usize) -> Result<(), CloudError>) -> Resul
         for i in builder.items_of(shard) {
             let path = format!("{i}.png");
             if i == 5 {
-                writer.fail(FailedItem { path, reason: "broken".to_owned() });
+                writer.fail(FailedItem::new(path, "broken"));
                 continue;
             }
             let levels = [8, 4].map(|side| {

@@ -86,7 +86,8 @@ const PACK: [Row; 17] = [
 ];
 
 /// Flags of both commands that are about no dataset's content.
-const OF_NO_CONTENT: [&str; 4] = ["--output", "--quiet", "--scratch", "--help"];
+const OF_NO_CONTENT: [&str; 6] =
+    ["--output", "--quiet", "--overwrite", "--retry-failed", "--scratch", "--help"];
 
 fn pgprep(sandbox: &Sandbox, words: &[&str]) {
     let _ = sandbox.run("pgprep", words.iter().chain(&["--quiet"])).with_status(0);
