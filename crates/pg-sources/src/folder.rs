@@ -8,6 +8,7 @@ use pg_image::files::{DecodeLimits, Listing, list_images, read_bytes};
 use crate::{Collection, Content, Item, Labels, Opened, SourceError, item_names, stylegan_labels};
 
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "the folder of a folder of images")]
 struct Folder {
     folder: PathBuf,
     paths: Vec<PathBuf>,

@@ -14,7 +14,12 @@ use crate::records::{RecordKind, kinds};
 /// `__metadata__.format`
 pub(crate) const FORMAT: &str = "pgstats";
 /// `__metadata__.version`; another number means that the bytes mean something else.
-pub(crate) const VERSION: &str = "2";
+pub(crate) const VERSION: &str = "3";
+/// The version before: without [`HEADER_DIGEST`].
+const VERSION_2: &str = "2";
+/// BLAKE3 of the header's text, in which zeros stand for it.
+const HEADER_DIGEST: &str = "header_blake3";
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// The longest header read; a header has some kilobytes.
 pub(crate) const MAX_HEADER_BYTES: u64 = 16 << 20;
 /// Bytes of a BLAKE3 digest.
@@ -146,6 +151,7 @@ pub(crate) fn header(
         "protocol": json!(protocol).to_string(),
         "content": content.to_hex().as_str(),
         "provenance": provenance.to_string(),
+        HEADER_DIGEST: NO_DIGEST,
     });
     header.insert("__metadata__".to_owned(), metadata);
     let mut start = 0;
@@ -158,9 +164,23 @@ pub(crate) fn header(
     let mut text = Value::Object(header).to_string();
     // Tensors start at a multiple of 8 bytes.
     text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+    let digest = blake3::hash(text.as_bytes()).to_hex();
+    text = text.replacen(&of_digest(NO_DIGEST), &of_digest(digest.as_str()), 1);
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.extend(text.into_bytes());
     bytes
+}
+
+/// The member of the header that holds `digest`.
+fn of_digest(digest: &str) -> String {
+    format!(r#""{HEADER_DIGEST}":"{digest}""#)
+}
+
+/// Whether the header `text` is as it was written, by the digest that it holds.
+fn is_whole(text: &[u8], digest: &str) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let without = text.replacen(&of_digest(digest), &of_digest(NO_DIGEST), 1);
+    blake3::hash(without.as_bytes()).to_hex().as_str() == digest
 }
 
 fn tensor_bytes(dtype: Dtype, shape: &[usize]) -> Option<usize> {
@@ -212,9 +232,21 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Result<Header, String> {
     let metadata = found.metadata().as_ref().unwrap_or(&none);
     let text = |name: &str| metadata.get(name).ok_or_else(|| format!("its header has no `{name}`"));
     let (format, version) = (text("format")?, text("version")?);
-    if (format.as_str(), version.as_str()) != (FORMAT, VERSION) {
+    if format != FORMAT || ![VERSION_2, VERSION].contains(&version.as_str()) {
         return Err(format!(
             "its header says {format:?} version {version:?}, expected {FORMAT:?} version {VERSION:?}"
+        ));
+    }
+    let digest = metadata.get(HEADER_DIGEST);
+    let is_sound = match digest {
+        None => version == VERSION_2,
+        Some(digest) => {
+            version == VERSION && is_whole(bytes.get(size_of::<u64>()..).unwrap_or_default(), digest)
+        }
+    };
+    if !is_sound {
+        return Err(format!(
+            "its header is not as it was written (`{HEADER_DIGEST}`): copy or make it again"
         ));
     }
     let protocol: StatsProtocol = serde_json::from_str(text("protocol")?)

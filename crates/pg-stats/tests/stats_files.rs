@@ -159,6 +159,9 @@ fn planted(bytes: &[u8], name: &str, at: usize, planted: &[u8]) -> Vec<u8> {
     let mut text = header.to_string();
     assert!(text.len() <= length);
     text.extend(std::iter::repeat_n(' ', length - text.len()));
+    let old = header["__metadata__"]["header_blake3"].as_str().unwrap();
+    let text = text.replace(old, &"0".repeat(64));
+    let text = text.replace(&"0".repeat(64), blake3::hash(text.as_bytes()).to_hex().as_str());
     [&(length as u64).to_le_bytes(), text.as_bytes(), data].concat()
 }
 
@@ -375,10 +378,41 @@ fn other_files_and_cut_ones_are_refused_with_what_was_expected() {
     assert!(refused(b"\x89PNG\r\n\x1a\n and so on").contains("expected a safetensors header"));
     let cut = refused(&bytes[..bytes.len() - 1]);
     assert!(cut.contains(&format!("it has {} bytes, expected {}", bytes.len() - 1, bytes.len())), "{cut}");
-    let mark = br#"version":"2""#;
+    let mark = br#"version":"3""#;
     let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap() + mark.len() - 2;
-    let newer = [&bytes[..at], b"3", &bytes[at + 1..]].concat();
-    assert!(refused(&newer).contains(r#"version "3", expected "pgstats" version "2""#));
+    let newer = [&bytes[..at], b"4", &bytes[at + 1..]].concat();
+    assert!(refused(&newer).contains(r#"version "4", expected "pgstats" version "3""#));
+}
+
+#[test]
+fn every_flipped_bit_of_the_header_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut bytes) = file_of_two(folder.path());
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    for at in 0..header {
+        for bit in 0..8 {
+            bytes[at] ^= 1 << bit;
+            fs::write(&path, &bytes).unwrap();
+            assert!(read_all(&path).is_err(), "byte {at}, bit {bit}");
+            bytes[at] ^= 1 << bit;
+        }
+    }
+}
+
+#[test]
+fn files_of_the_version_before_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = file_of_two(folder.path());
+    let end = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..end]).unwrap();
+    let metadata = header["__metadata__"].as_object_mut().unwrap();
+    metadata.insert("version".to_owned(), json!("2"));
+    metadata.remove("header_blake3").unwrap();
+    let text = header.to_string();
+    let text = format!("{text:width$}", width = text.len().next_multiple_of(8));
+    fs::write(&path, [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &bytes[end..]].concat())
+        .unwrap();
+    read_all(&path).unwrap();
 }
 
 #[test]
