@@ -16,6 +16,9 @@ use crate::evaluation::Evaluator;
 use crate::level_times::LevelTimes;
 use crate::pictures;
 
+/// What tags of scores begin with.
+const METRICS: &str = "Metrics/";
+
 pub(crate) struct Observer<'a> {
     path: PathBuf,
     resolution: u32,
@@ -67,7 +70,27 @@ impl<'a> Observer<'a> {
             channels: picture.channels(),
             png: &png,
         };
+        // A run that was killed before its first snapshot begins anew, at the same step.
+        if tag == "reals" && self.events.holds(self.shown, tag)? {
+            return Ok(());
+        }
         self.events.picture(self.shown, wall_time(), tag, &picture).context("TensorBoard's events")
+    }
+
+    fn write_scores(&mut self, line: &EvaluationLine) -> Result<(), TrainingError> {
+        let mut scalars = Vec::new();
+        for score in &line.scores.metrics {
+            let mean = if score.levels.is_empty() { "" } else { "/mean" };
+            scalars.push((format!("{METRICS}{}{mean}", score.metric), score.value));
+            for level in &score.levels {
+                scalars.push((format!("{METRICS}{}/{}", score.metric, level.resolution), level.value));
+            }
+        }
+        if scalars.is_empty() {
+            return Ok(());
+        }
+        let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
+        self.events.scalars(line.images_shown, wall_time(), &scalars)
     }
 }
 
@@ -130,22 +153,11 @@ impl RunObserver for Observer<'_> {
             scores_text(line),
             self.scoring_since.elapsed().as_secs_f64()
         ));
-        let mut scalars = Vec::new();
-        for score in &line.scores.metrics {
-            if score.levels.is_empty() {
-                scalars.push((format!("Metrics/{}", score.metric), score.value));
-            } else {
-                scalars.push((format!("Metrics/{}/mean", score.metric), score.value));
-            }
-            for level in &score.levels {
-                scalars.push((format!("Metrics/{}/{}", score.metric, level.resolution), level.value));
-            }
-        }
-        if scalars.is_empty() {
-            return Ok(());
-        }
-        let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
-        self.events.scalars(line.images_shown, wall_time(), &scalars)
+        self.write_scores(line)
+    }
+
+    fn evaluated_before(&mut self, line: &EvaluationLine) -> Result<(), TrainingError> {
+        if self.events.holds(line.images_shown, METRICS)? { Ok(()) } else { self.write_scores(line) }
     }
 
     fn sheet(&mut self, name: &str, sheet: &ImageSheet) -> Result<(), TrainingError> {

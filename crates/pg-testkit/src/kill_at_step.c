@@ -1,8 +1,9 @@
 // Loaded before all others into a process (LD_PRELOAD): sends it SIGKILL just before the KILL_BEFORE_STEP-th of the calls
-// that make what it wrote into what others find: renames, removals, new folders, synced files.
+// that make what it wrote into what others find: renames, removals, new folders, synced files, and what is appended.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -45,4 +46,10 @@ int mkdir(const char *path, mode_t mode) {
 int fsync(int file) {
     step();
     return NEXT(fsync)(file);
+}
+
+ssize_t write(int file, const void *bytes, size_t count) {
+    int flags = fcntl(file, F_GETFL);
+    if (flags >= 0 && flags & O_APPEND && file > 2) step();
+    return NEXT(write)(file, bytes, count);
 }

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 const SOURCE: &str = include_str!("kill_at_step.c");
 
-/// A shared library that kills the process that loads it just before a chosen step: a rename, a removal, a new folder
-/// or a synced file.
+/// A shared library that kills the process that loads it just before a chosen step: a rename, a removal, a new folder,
+/// a synced file, or something appended.
 #[derive(Debug)]
 pub struct KillPoints {
     folder: TempDir,

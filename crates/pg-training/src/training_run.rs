@@ -73,6 +73,11 @@ pub trait RunObserver {
     /// # Errors
     /// Whatever keeps the observer from recording it; the run stops with it.
     fn evaluated(&mut self, line: &EvaluationLine) -> Result<(), TrainingError>;
+    /// An earlier start of the run recorded this scoring, and may have been killed before it passed it on.
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from recording it; the run stops with it.
+    fn evaluated_before(&mut self, line: &EvaluationLine) -> Result<(), TrainingError>;
     /// A sheet of images to keep: `reals` once, `fakes-KKKKKK` after every tick.
     ///
     /// # Errors
@@ -336,7 +341,11 @@ impl TrainingRun {
 
     fn evaluate(&mut self, observer: &mut dyn RunObserver) -> Result<bool, TrainingError> {
         let is_done = |line: &EvaluationLine| line.images_shown == self.images_shown;
-        if self.folder.evaluations()?.last().is_some_and(is_done) {
+        if let Some(line) = self.folder.evaluations()?.last().filter(|line| is_done(line)) {
+            // Killed behind that line, what follows it may be missing.
+            observer.evaluated_before(line)?;
+            self.choose_best()?;
+            self.prune()?;
             return Ok(true);
         }
         if observer.stop_requested() {

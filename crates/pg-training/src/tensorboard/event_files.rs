@@ -12,23 +12,61 @@ use crate::TrainingError;
 const PREFIX: &str = "events.out.tfevents.";
 /// And this program its own.
 const SUFFIX: &str = ".pgkit";
+/// Bytes of an event among which its tags are.
+const MOST_OF_AN_EVENT: usize = 1 << 12;
 
 /// The file of number `number`: about the second of its beginning.
 pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{PREFIX}{number:010}{SUFFIX}"))
 }
 
-/// Cuts every event file of `folder` before its first event past `last_step`, and before a record that was torn.
-/// Returns the newest file's number.
-pub(super) fn cut_after(folder: &Path, last_step: u64) -> Result<Option<u64>, TrainingError> {
-    let mut newest = None;
+/// Numbers and paths of the event files of `folder`.
+fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainingError> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(TrainingError::io("list", folder))? {
         let entry = entry.map_err(TrainingError::io("list", folder))?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-        let Some(number) = number.and_then(|digits| digits.parse().ok()) else { continue };
+        found.extend(number.and_then(|digits| digits.parse().ok()).map(|number| (number, entry.path())));
+    }
+    Ok(found)
+}
+
+/// Whether one of the event files of `folder` has an event of `wanted` that holds `tag`.
+pub(super) fn hold(folder: &Path, wanted: u64, tag: &str) -> Result<bool, TrainingError> {
+    for (_, path) in list(folder)? {
+        if holds(&path, wanted, tag).map_err(TrainingError::io("read", &path))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn holds(path: &Path, wanted: u64, tag: &str) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    let mut at = 0;
+    while let Some(end) = next_record(&mut file, at, bytes, u64::MAX)? {
+        // A picture's bytes come behind its tag.
+        let mut start = vec![0; MOST_OF_AN_EVENT.min((end - at) as usize)];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut start)?;
+        let event = start.get(HEADER_BYTES..).unwrap_or_default();
+        let has_tag = event.windows(tag.len()).any(|part| part == tag.as_bytes());
+        if has_tag && step(event) == Some(wanted) {
+            return Ok(true);
+        }
+        at = end;
+    }
+    Ok(false)
+}
+
+/// Cuts every event file of `folder` before its first event past `last_step`, and before a record that was torn.
+/// Returns the newest file's number.
+pub(super) fn cut_after(folder: &Path, last_step: u64) -> Result<Option<u64>, TrainingError> {
+    let mut newest = None;
+    for (number, path) in list(folder)? {
         newest = newest.max(Some(number));
-        let path = entry.path();
         cut_file(&path, last_step).map_err(TrainingError::io("cut", &path))?;
     }
     Ok(newest)

@@ -74,6 +74,14 @@ impl EventWriter {
         self.add(step, wall_time, &Content::Picture(tag, *picture))
     }
 
+    /// Whether an earlier run wrote something at `step` under a tag that begins with `tag`.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn holds(&self, step: u64, tag: &str) -> Result<bool, TrainingError> {
+        event_files::hold(&self.folder, step, tag)
+    }
+
     fn add(&mut self, step: u64, wall_time: f64, content: &Content<'_>) -> Result<(), TrainingError> {
         let mut bytes = Vec::new();
         if self.open.is_none() {

@@ -132,6 +132,11 @@ fn scalars_and_pictures_are_read_back() {
     let picture = EventPicture { width_px: 640, height_px: 48, channels: 3, png: &png };
     writer.picture(70_000, 1_700_000_001.0, "fakes", &picture).unwrap();
 
+    for (step, tag, expected) in
+        [(300, "Loss/", true), (300, "Metrics/", false), (70_000, "fakes", true), (70_001, "fakes", false)]
+    {
+        assert_eq!(EventWriter::new(folder.path(), 0).holds(step, tag).unwrap(), expected, "{tag} at {step}");
+    }
     let files = event_files(folder.path());
     assert_eq!(files.len(), 1);
     assert_eq!(files[0].file_name().unwrap(), "events.out.tfevents.1700000000.pgkit");
