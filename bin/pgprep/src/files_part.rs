@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the name of a file, or an item that failed")]
 pub(crate) enum FilesPartItem {
     /// The name of its file.
     Written(String),

@@ -530,7 +530,7 @@ fn parse_grid(text: &str) -> Result<Grid, String> {
     let parsed = text.split_once('x').and_then(|(c, r)| Some((c.parse().ok()?, r.parse().ok()?)));
     match parsed {
         Some((columns @ 1..=1000, rows @ 1..=1000)) => Ok(Grid { columns, rows }),
-        _ => Err("expected COLUMNSxROWS, e.g. 8x4".to_owned()),
+        _ => Err("expected COLUMNSxROWS, 1 to 1000 of each, e.g. 8x4".to_owned()),
     }
 }
 

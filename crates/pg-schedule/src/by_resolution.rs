@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 /// In TOML either a plain number (`minibatch = 16`) or a table with `default` and the resolutions:
 /// `minibatch = { default = 4, 4 = 128, 8 = 128 }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a value, or a table of values by resolution in pixels with a `default`"
+)]
 pub enum ByResolution<T> {
     /// The same value everywhere.
     Everywhere(T),

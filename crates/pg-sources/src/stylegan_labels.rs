@@ -25,7 +25,7 @@ struct LabelFile {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a class (a whole number) or a list of numbers")]
 enum Label {
     Class(u32),
     Vector(Vec<f32>),

@@ -19,6 +19,7 @@ const BEST_FILE: &str = "best.json";
 
 /// What a run was started on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "the record of a run")]
 pub struct RunRecord {
     /// The dataset folder, absolute.
     pub dataset: PathBuf,

@@ -41,6 +41,7 @@ pub(crate) fn is_own_file(name: &str) -> bool {
 
 /// Where a run stands, beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "the state of a snapshot")]
 pub struct SnapshotState {
     /// Version of this file's format.
     pub format_version: u32,

@@ -4,10 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use fuzz::dataset::{CHANNELS, COLUMNS, IMAGES, Part, manifest};
-use fuzz::fixture;
+use fuzz::{Folder, fixture};
+use ndarray::{Array1, Array2};
 use pg_align::landmark_file::CSV_COLUMNS;
+use pg_image::Planar;
+use pg_metrics::{FeatureGaussian, SwdLayout, SwdSettings};
+use pg_schedule::TrainingSettings;
 use pg_shard::Codec;
 use pg_shard::format::{compressed_header, index_path, labels_header, shard_header, shard_path};
+use pg_stats::{StatsProtocol, StatsWriter, SwdProtocol, write_npz};
+use serde_json::json;
 
 /// Longer inputs slow the fuzzer down more than they help it.
 const MAX_BYTES: usize = 128 << 10;
@@ -65,9 +71,65 @@ fn datasets() {
     seed("shard", "labels", &[&[2][..], &labels].concat());
 }
 
+/// Statistics files, settings, lists of models, ONNX files.
+fn evaluation() {
+    let folder = Folder::new();
+    let (file, npz) = (folder.path().join("a.pgstats"), folder.path().join("a.npz"));
+    let layout = SwdLayout::new(16, &[16], &SwdSettings { patches_per_image: 2, ..SwdSettings::default() });
+    let swd = SwdProtocol::new(&layout.expect("16 px can be described"), 1);
+    let protocol = StatsProtocol { swd: Some(swd), network: None };
+    let writer = StatsWriter::create(&file, protocol, 1, json!({})).expect("TMPDIR has room");
+    writer.put(0, "a", &Planar::filled(3, 16, 16, 9), None).expect("an image of the protocol");
+    writer.finish().expect("TMPDIR has room");
+    seed("stats_file", "one.pgstats", &fs::read(file).expect("it was written"));
+    let gaussian = FeatureGaussian { images: None, mean: Array1::zeros(2), covariance: Array2::eye(2) };
+    write_npz(&npz, &gaussian).expect("TMPDIR has room");
+    seed("npz_statistics", "two.npz", &fs::read(npz).expect("it was written"));
+    seed("settings", "all.toml", TrainingSettings::default().to_toml().as_bytes());
+    seed("settings", "some.toml", b"preset = \"tiny\"\nminibatch = { default = 4, 8 = 16 }\nloss = \"hinge\"\n");
+    seed("model_list", "models.toml", include_bytes!("../../../crates/pg-onnx/models.toml"));
+    for (name, bytes) in files_below(&fixture(""), "onnx") {
+        seed("onnx_file", &name, &bytes);
+    }
+}
+
+/// Files with an extension, anywhere below a folder.
+fn files_below(folder: &Path, extension: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((name, fs::read(&path).expect("the fixture is there")));
+        }
+    }
+    found
+}
+
+/// What a build, a part, a seal and a finished dataset leave.
+fn builds() {
+    let plan = r#"{"settings":{},"source_blake3":"00","items":5,"items_per_shard":2,"channels":3,"resolution":4}"#;
+    let record = r#"{"images":2,"files":[{"path":"index/shard-00000.jsonl","bytes":0,"blake3":""}],"failed":[]}"#;
+    let part = format!(
+        r#"{{"format":"pgkit-part","format_version":1,"part":1,"parts":1,"plan":{plan},"levels":[4],"codec":"raw","label_names":null,"shards":[{{"shard":0,{}],"provenance":{{}}}}"#,
+        &record[1..]
+    );
+    let zeros = "0".repeat(64);
+    let seal = format!("{zeros}  dataset.json\n{zeros}  failed.jsonl\n");
+    let failed = r#"{"path":"a.png","reason":"torn","bytes":7}"#;
+    let whole = manifest(Part::Raw, &[(index_path(0), 1)]).to_string();
+    for (which, text) in [plan, &part, &seal, failed, &whole, record].into_iter().enumerate() {
+        seed("build_records", &which.to_string(), &[&[which as u8], text.as_bytes()].concat());
+    }
+}
+
 fn main() {
     landmarks();
     datasets();
+    evaluation();
+    builds();
     fixtures("tfrecord_framing", b"", &["lod/tfr/tfr-r02.tfrecords", "lod/tfr/tfr-r03.tfrecords"]);
     let record = fs::read(fixture("lod/tfr/tfr-r02.tfrecords")).expect("the fixture is there");
     let length = usize::from(record[0]);

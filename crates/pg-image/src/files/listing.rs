@@ -90,7 +90,7 @@ pub fn is_hidden(name: &str) -> bool {
 ///
 /// An image is a file with an image's extension (broken ones and those of formats that are not read included, so that
 /// decoding reports them) or one whose first bytes are an image's. Hidden names ([`is_hidden`]) are passed by,
-/// and hidden files not even counted; links are followed. There may be no image.
+/// and counted where they are images by name; links are followed. There may be no image.
 ///
 /// # Errors
 /// [`FilesError::NotAFolder`]; [`FilesError::Io`] when a folder cannot be listed or a file without an
@@ -111,9 +111,13 @@ pub fn list_images(folder: &Path) -> Result<Listing, FilesError> {
             && entry.depth() > 0
             && is_hidden(&entry.file_name().to_string_lossy())
         {
+            let name = relative_name(entry.path(), folder);
             if entry.file_type().is_dir() {
-                found.left_out.folders.add(&relative_name(entry.path(), folder));
+                found.left_out.folders.add(&name);
                 entries.skip_current_dir();
+            } else if has_image_extension(&name) {
+                // Such as macOS keeps beside pictures; other hidden files nobody takes for one.
+                found.left_out.files.add(&name);
             }
             continue;
         }
@@ -204,7 +208,7 @@ mod tests {
         let left_out = list_images(root).unwrap().left_out;
         assert_eq!(
             left_out.note().unwrap(),
-            "no images, left out: 3 files (\"README\", \"half.png.partial\", \"notes.txt\"), 2 hidden or system folders \
+            "no images, left out: 4 files (\".hidden.png\", \"README\", \"half.png.partial\", …), 2 hidden or system folders \
              (\"@eaDir\", \"b/.ipynb_checkpoints\")"
         );
         fs::write(root.join("z"), "").unwrap();
@@ -214,7 +218,7 @@ mod tests {
                 .left_out
                 .note()
                 .unwrap()
-                .contains("4 files (\"README\", \"half.png.partial\", \"notes.txt\", …)")
+                .contains("5 files (\".hidden.png\", \"README\", \"half.png.partial\", …)")
         );
         assert_eq!(LeftOut::default().note(), None);
     }
