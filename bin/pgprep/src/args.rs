@@ -159,6 +159,7 @@ Examples:
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = ALIGN_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "flags that are given or not")]
 pub(crate) struct AlignArgs {
     /// Folder (or zip file) of photos
     #[arg(value_parser = path_or_url())]

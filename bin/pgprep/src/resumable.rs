@@ -74,11 +74,16 @@ pub(crate) struct DatasetJob<'a> {
 /// What of an earlier run is done again.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Again<'a> {
-    /// Items that failed (`--retry-failed`): what identified the source when these of them had other lengths.
-    pub(crate) failed: Option<&'a dyn Fn(&[FailedItem]) -> String>,
+    /// Items that failed (`--retry-failed`).
+    pub(crate) failed: Option<&'a SourceBefore<'a>>,
     /// Items whose source was written to since, told by the time of this.
-    pub(crate) modified: Option<&'a (dyn Fn(usize) -> Option<SystemTime> + Sync)>,
+    pub(crate) modified: Option<&'a Modified<'a>>,
 }
+
+/// What identified the source when these items had the lengths that they failed with.
+pub(crate) type SourceBefore<'a> = dyn Fn(&[FailedItem]) -> String + 'a;
+/// When the source of an item was last written to.
+pub(crate) type Modified<'a> = dyn Fn(usize) -> Option<SystemTime> + Sync + 'a;
 
 /// An item on its way into a shard; `None` once a signal came.
 type Made = Option<Result<(EncodedImage, IndexLine), FailedItem>>;

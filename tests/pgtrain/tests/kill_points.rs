@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use pg_testkit::kill_points::KillPoints;
 use pg_testkit::sandbox::Sandbox;
@@ -46,10 +47,17 @@ fn events(sandbox: &Sandbox, run: &str) -> Vec<(u64, &'static str)> {
     found
 }
 
+/// Files, lines of both logs, events.
+type Outcome = (Vec<(String, Vec<u8>)>, Vec<Value>, Vec<(u64, &'static str)>);
+
 /// What must be the same: all but times and rates.
-fn outcome(sandbox: &Sandbox, run: &str) -> (Vec<(String, Vec<u8>)>, Vec<Value>, Vec<(u64, &'static str)>) {
+fn outcome(sandbox: &Sandbox, run: &str) -> Outcome {
     let mut files = sandbox.contents(run);
-    files.retain(|(name, _)| name.ends_with(".safetensors") || name.ends_with(".png") || name == "best.json");
+    let kept = |name: &str| {
+        let extension = Path::new(name).extension().unwrap_or_default();
+        name == "best.json" || extension == "safetensors" || extension == "png"
+    };
+    files.retain(|(name, _)| kept(name));
     let mut logged = lines(sandbox, &format!("{run}/metrics.jsonl"));
     for mut line in lines(sandbox, &format!("{run}/log.jsonl")) {
         line.as_object_mut().unwrap().retain(|key, _| !key.contains("second"));
