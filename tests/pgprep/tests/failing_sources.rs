@@ -44,10 +44,10 @@ fn disturbed(sandbox: &Sandbox, command: &str, sign: &Path, meanwhile: impl FnOn
 
 #[test]
 fn a_source_that_goes_away_ends_the_build_and_is_no_image_s_fault() {
-    let sandbox = with_portraits(200);
+    let sandbox = with_portraits(60);
     for command in [PACK.to_owned(), format!("{ALIGN} --format shards --images-per-shard 2 --codec med-zstd")]
     {
-        let command = command.replace("--size 32", "--size 512");
+        let command = command.replace("--size 32", "--size 256");
         let _ = fs::remove_dir_all(sandbox.path("out"));
         let (images, away) = (sandbox.path("in/images"), sandbox.path("in/away"));
         let sign = sandbox.path("out/pgkit-build/shard-00001.json");
@@ -70,8 +70,8 @@ fn a_source_that_goes_away_ends_the_build_and_is_no_image_s_fault() {
 
 #[test]
 fn aligned_files_whose_source_goes_away_go_on_too() {
-    let sandbox = with_portraits(120);
-    let command = ALIGN.replace("--size 32", "--size 512");
+    let sandbox = with_portraits(60);
+    let command = ALIGN.replace("--size 32", "--size 256");
     let (images, away) = (sandbox.path("in/images"), sandbox.path("in/away"));
     let stopped = disturbed(
         &sandbox,
@@ -86,7 +86,7 @@ fn aligned_files_whose_source_goes_away_go_on_too() {
     assert!(!sandbox.path("out/align.json").exists());
     fs::rename(&away, &images).unwrap();
     let _ = pgprep(&sandbox, &format!("{command} -o out")).with_status(0);
-    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 121, "120 images and align.json");
+    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 61, "60 images and align.json");
 }
 
 #[cfg(target_os = "linux")]
@@ -106,8 +106,8 @@ fn an_error_of_the_system_is_no_image_s_fault() {
 
 #[test]
 fn a_file_that_changes_while_it_is_read_ends_the_build() {
-    let sandbox = with_portraits(100);
-    let last = sandbox.path("in/images/000100.jpg");
+    let sandbox = with_portraits(60);
+    let last = sandbox.path("in/images/000060.jpg");
     let sign = sandbox.path("out/pgkit-build/shard-00001.json");
     let stopped = disturbed(&sandbox, &format!("{PACK} -o out --threads 1"), &sign, || {
         let mut bytes = fs::read(&last).unwrap();
@@ -115,12 +115,12 @@ fn a_file_that_changes_while_it_is_read_ends_the_build() {
         fs::write(&last, bytes).unwrap();
     });
     assert_eq!(stopped.status, 2, "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("000100.jpg changed while the command ran"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("000060.jpg changed while the command ran"), "{}", stopped.stderr);
 }
 
 #[test]
 fn sources_written_to_between_a_stop_and_going_on_are_read_again() {
-    let sandbox = with_portraits(80);
+    let sandbox = with_portraits(50);
     // Of the same length, so that the list of files is the same.
     let edit = || {
         let path = sandbox.path("in/images/000001.jpg");
@@ -134,7 +134,7 @@ fn sources_written_to_between_a_stop_and_going_on_are_read_again() {
     };
     for (command, sign) in [
         (format!("{PACK} -o out --threads 1"), "out/pgkit-build/shard-00001.json"),
-        (format!("{} -o files --threads 1", ALIGN.replace("--size 32", "--size 512")), "files/000003.png"),
+        (format!("{} -o files --threads 1", ALIGN.replace("--size 32", "--size 256")), "files/000003.png"),
     ] {
         let away = sandbox.path("in/away");
         let stopped = disturbed(&sandbox, &command, &sandbox.path(sign), || {

@@ -37,7 +37,7 @@ fn example(sandbox: &Sandbox, file: &str, name: &str) -> (Vec<usize>, Vec<f32>) 
 }
 
 fn export(sandbox: &Sandbox, run: &str, further: &[&str]) -> Value {
-    let mut line = vec!["export", run, "--json", "--quiet", "--threads", "1"];
+    let mut line = vec!["export", run, "--json", "--quiet", "--threads", "1", "--overwrite"];
     line.extend(further);
     serde_json::from_str(&sandbox.run("pgtrain", &line).with_status(0).stdout).unwrap()
 }

@@ -96,7 +96,7 @@ fn a_toy_run_leaves_a_picture_and_says_what_it_covers() {
     let sandbox = Sandbox::new();
     for (dataset, modes) in [("8gaussians", Some(8)), ("25gaussians", Some(25)), ("swissroll", None)] {
         let run = |output: &str| {
-            let toy = ["toy", "--dataset", dataset, "--loss", "hinge", "-o", output];
+            let toy = ["toy", "--dataset", dataset, "--loss", "hinge", "-o", output, "--overwrite"];
             let further = ["--steps", "5", "--width", "16", "--minibatch", "32", "--json"];
             sandbox.run("pgtrain", toy.iter().chain(&further)).with_status(0)
         };

@@ -135,7 +135,8 @@ fn metrics_that_fail_are_listed_with_their_reasons_and_the_others_are_written() 
     greys(&sandbox, "black", &[30, 60, 90, 0, 150, 180]);
     greys(&sandbox, "dark", &[30, 60, 90, 10, 150, 180]);
     let all = |real: &str, fake: &str, file: &str, status: i32| {
-        let command = ["all", real, fake, "--model", &model, "-o", file, "--report", "page.html"];
+        let command =
+            ["all", real, fake, "--model", &model, "-o", file, "--report", "page.html", "--overwrite"];
         let finished = pgeval(&sandbox, &[&command[..], &SMALL].concat()).with_status(status);
         (finished, result_of(&sandbox, file))
     };
@@ -184,7 +185,7 @@ fn a_collapsed_generator_has_its_distance_and_an_interval_that_holds_it() {
     let sandbox = Sandbox::new();
     let model = golden::fixture("onnx/tiny_features.onnx").display().to_string();
     let features = |folder: &str| {
-        let command = ["stats", folder, "--no-swd", "--model", &model, "-o", "x.pgstats"];
+        let command = ["stats", folder, "--no-swd", "--model", &model, "-o", "x.pgstats", "--overwrite"];
         let _ = pgeval(&sandbox, &command).with_status(0);
         let _ = pgeval(&sandbox, &["stats", "x.pgstats", "-o", &format!("{folder}.npz")]).with_status(0);
     };

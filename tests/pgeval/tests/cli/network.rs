@@ -81,7 +81,8 @@ fn features_of_each_image_are_the_goldens_whatever_batch_and_threads() {
                 &["--batch", "32", "--threads", "3"],
             ] {
                 let folder = fixture(side);
-                let command = [&["stats", &folder, "--no-swd", "-o", "x.pgstats"], more].concat();
+                let command =
+                    [&["stats", &folder, "--no-swd", "-o", "x.pgstats", "--overwrite"], more].concat();
                 let _ = pgeval(&sandbox, &words(&with_network(&command, resize))).with_status(0);
                 for (tensor, name) in [("features", "features"), ("logits", "logits")] {
                     let found = tensor_of(&sandbox, &format!("network.{tensor}"));
@@ -100,7 +101,7 @@ fn the_bytes_do_not_depend_on_the_number_of_threads() {
     let sandbox = Sandbox::new();
     let (real, fake) = (fixture("real"), fixture("fake"));
     let content = |threads: &str| {
-        run(&sandbox, &["stats", &real, "--no-swd", "-o", "x.pgstats", "--threads", threads])["content"]
+        run(&sandbox, &["stats", &real, "--no-swd", "-o", "x.pgstats", "--overwrite", "--threads", threads])["content"]
             .clone()
     };
     assert_eq!(content("1"), content("3"));
