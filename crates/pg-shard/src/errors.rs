@@ -171,7 +171,7 @@ pub enum ShardError {
     },
     /// The output folder belongs to a build with other settings or another source.
     #[error(
-        "{path} was begun by another command ({difference} differs): run that command again, or choose another output folder"
+        "{path} was begun by another command ({difference} differs): run that command again, choose another output folder, or --overwrite"
     )]
     OtherBuild {
         /// The output folder.
@@ -180,7 +180,9 @@ pub enum ShardError {
         difference: String,
     },
     /// The output folder is a finished dataset made by another command.
-    #[error("{path} already holds a finished dataset made by another command: choose another output folder")]
+    #[error(
+        "{path} already holds a finished dataset made by another command: choose another output folder, or --overwrite"
+    )]
     OtherDataset {
         /// The output folder.
         path: PathBuf,
