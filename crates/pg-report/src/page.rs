@@ -90,9 +90,9 @@ fn floor_cell(row: &MetricRow) -> String {
     match (comparable, images) {
         (true, _) => value,
         (false, Some(images)) => {
-            format!("{value}<small>of {images} images a side: not comparable with the value</small>")
+            format!("{value} <small>of {images} images a side: not comparable with the value</small>")
         }
-        (false, None) => format!("{value}<small>of another number of images: not comparable</small>"),
+        (false, None) => format!("{value} <small>of another number of images: not comparable</small>"),
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         assert!(!page(None).contains("Floor"));
         let floor = |comparable| Some(Floor { value: 1.25, images: Some(500), comparable });
         assert!(page(floor(true)).contains("<td>1.25</td>"));
-        assert!(page(floor(false)).contains("<td>1.25<small>of 500 images a side: not comparable"));
+        assert!(page(floor(false)).contains("<td>1.25 <small>of 500 images a side: not comparable"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2};
 use pg_align::landmark_file::CSV_COLUMNS;
 use pg_image::Planar;
 use pg_metrics::{FeatureGaussian, SwdLayout, SwdSettings};
-use pg_schedule::TrainingSettings;
+use pg_schedule::Preset;
 use pg_shard::Codec;
 use pg_shard::format::{compressed_header, index_path, labels_header, shard_header, shard_path};
 use pg_stats::{StatsProtocol, StatsWriter, SwdProtocol, write_npz};
@@ -85,8 +85,12 @@ fn evaluation() {
     let gaussian = FeatureGaussian { images: None, mean: Array1::zeros(2), covariance: Array2::eye(2) };
     write_npz(&npz, &gaussian).expect("TMPDIR has room");
     seed("npz_statistics", "two.npz", &fs::read(npz).expect("it was written"));
-    seed("settings", "all.toml", TrainingSettings::default().to_toml().as_bytes());
-    seed("settings", "some.toml", b"preset = \"tiny\"\nminibatch = { default = 4, 8 = 16 }\nloss = \"hinge\"\n");
+    seed("settings", "all.toml", Preset::PaperCelebahq.settings().to_toml().as_bytes());
+    seed(
+        "settings",
+        "some.toml",
+        b"preset = \"tiny\"\nminibatch = { default = 4, 8 = 16 }\nloss = \"hinge\"\n",
+    );
     seed("model_list", "models.toml", include_bytes!("../../../crates/pg-onnx/models.toml"));
     for (name, bytes) in files_below(&fixture(""), "onnx") {
         seed("onnx_file", &name, &bytes);
@@ -110,8 +114,10 @@ fn files_below(folder: &Path, extension: &str) -> Vec<(String, Vec<u8>)> {
 
 /// What a build, a part, a seal and a finished dataset leave.
 fn builds() {
-    let plan = r#"{"settings":{},"source_blake3":"00","items":5,"items_per_shard":2,"channels":3,"resolution":4}"#;
-    let record = r#"{"images":2,"files":[{"path":"index/shard-00000.jsonl","bytes":0,"blake3":""}],"failed":[]}"#;
+    let plan =
+        r#"{"settings":{},"source_blake3":"00","items":5,"items_per_shard":2,"channels":3,"resolution":4}"#;
+    let record =
+        r#"{"images":2,"files":[{"path":"index/shard-00000.jsonl","bytes":0,"blake3":""}],"failed":[]}"#;
     let part = format!(
         r#"{{"format":"pgkit-part","format_version":1,"part":1,"parts":1,"plan":{plan},"levels":[4],"codec":"raw","label_names":null,"shards":[{{"shard":0,{}],"provenance":{{}}}}"#,
         &record[1..]

@@ -7,8 +7,12 @@ use fuzz::Folder;
 use fuzz::dataset::{Part, manifest};
 use libfuzzer_sys::fuzz_target;
 use pg_image::Resolution;
-use pg_shard::format::{BUILD_FILE, FAILED_FILE, MANIFEST_FILE, PART_FILE, SEAL_FILE, index_path, record_path};
-use pg_shard::{BuildPlan, DatasetBuilder, PartSet, Storage, check_seal, is_part, remove_output, reopen_failed};
+use pg_shard::format::{
+    BUILD_FILE, FAILED_FILE, MANIFEST_FILE, PART_FILE, SEAL_FILE, index_path, record_path,
+};
+use pg_shard::{
+    BuildPlan, DatasetBuilder, PartSet, Storage, check_seal, is_part, remove_output, reopen_failed,
+};
 
 thread_local!(static FOLDER: Folder = Folder::new());
 
@@ -29,8 +33,9 @@ fuzz_target!(|bytes: &[u8]| {
         let inner = folder.path().join("inner");
         let _ = fs::remove_dir_all(&inner);
         let at = |name: &str| format!("inner/{name}");
-        let name = [BUILD_FILE, PART_FILE, SEAL_FILE, FAILED_FILE, MANIFEST_FILE, "pgkit-build/shard-00000.json"]
-            [usize::from(which % 6)];
+        let name =
+            [BUILD_FILE, PART_FILE, SEAL_FILE, FAILED_FILE, MANIFEST_FILE, "pgkit-build/shard-00000.json"]
+                [usize::from(which % 6)];
         if [SEAL_FILE, FAILED_FILE].contains(&name) {
             folder.write(&at(MANIFEST_FILE), manifest(Part::Raw, &[]).to_string().as_bytes());
         }

@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         if let Some(rows) = stats.features() {
             let mut row = vec![0.0; rows.width()];
             for image in images {
-                let _ = rows.read_row(image, &mut row);
+                let _ = rows.read(&[image], &mut row);
             }
         }
     });
