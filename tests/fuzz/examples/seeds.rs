@@ -162,8 +162,9 @@ fn main() {
     seed("label_file", "numbers.csv", b"file,age,smile\na.png,1,0.5\nb/c.png,2,-1e3\n");
     seed("label_file", "stylegan.json", br#"{"labels": [["a.png", 2], ["b/c.png", [1.5, 2]]]}"#);
     seed("aligning", "small", &[40; 51]);
-    for entry in fs::read_dir(fixture("decoding")).expect("the fixtures are there").flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        fixtures("image_file", b"", &[&format!("decoding/{name}")]);
+    for extension in ["jpg", "png", "tif", "tiff"] {
+        for (name, bytes) in files_below(&fixture("decoding"), extension) {
+            seed("image_file", &name, &bytes);
+        }
     }
 }
