@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use pg_cli::{CloudArgs, CommonArgs, Interrupt, StderrNotes, hide_scratch, shown};
 use pg_cloud::{Cloud, CloudError, Location, Outgoing, Settings};
 use pg_image::Resolution;
@@ -192,11 +192,11 @@ impl AtUrls {
         if !Location::is_url(path) {
             return self.common.try_file(path, flag);
         }
-        let typed = path.display().to_string();
+        let typed = path.clone();
         self.folder(flag, path)?;
         let is_there = self.outgoing.last().map_or(Ok(false), Outgoing::is_there);
-        if is_there.with_context(|| format!("cannot write {typed} ({flag})"))? && !self.common.overwrite {
-            bail!("{typed} ({flag}) exists already: choose another name, or --overwrite");
+        if is_there.with_context(|| format!("cannot write {} ({flag})", typed.display()))? {
+            self.common.refuse_to_replace(&typed, flag)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch};
 use pg_cloud::{Cloud, Location, Outgoing, RemoteOutput, Settings};
 use pg_image::Resolution;
-use pg_shard::{Dataset, Manifest, remove_output};
+use pg_shard::{BuildPlan, Dataset, Manifest, remove_output};
 use pg_sources::{Source, SourceFormat};
 
 use crate::session::{Session, output_context};
@@ -73,19 +73,18 @@ pub(crate) fn file<'a>(session: &Session, path: &'a Path) -> anyhow::Result<Cow<
 
 /// The file to write at `path`, the value of `flag`, which must be free.
 pub(crate) fn output_file(session: &Session, path: &Path, flag: &str) -> anyhow::Result<Outgoing> {
-    if Location::of(path)?.is_none() {
-        session.common.try_file(path, flag)?;
-    }
     let cannot = || format!("cannot write {} ({flag})", path.display());
     let outgoing = session.cloud.outgoing(path).with_context(cannot)?;
-    if Location::is_url(path) && !session.common.overwrite && outgoing.is_there().with_context(cannot)? {
-        bail!("{} ({flag}) exists already: choose another name, or --overwrite", path.display());
+    if Location::of(path)?.is_none() {
+        session.common.try_file(path, flag)?;
+    } else if outgoing.is_there().with_context(cannot)? {
+        session.common.refuse_to_replace(path, flag)?;
     }
     Ok(outgoing)
 }
 
-/// Removes the finished output in the folder `path`, where `--overwrite` asks for another in its place.
-pub(crate) fn make_room(session: &Session, path: &Path) -> anyhow::Result<()> {
+/// Removes the output in the folder `path`, where `--overwrite` asks for another in its place; one begun by `plan` stays.
+pub(crate) fn make_room(session: &Session, path: &Path, plan: Option<&BuildPlan>) -> anyhow::Result<()> {
     if !session.common.overwrite {
         return Ok(());
     }
@@ -93,16 +92,17 @@ pub(crate) fn make_room(session: &Session, path: &Path) -> anyhow::Result<()> {
     if let Some(input) = session.input_in(path) {
         bail!("--overwrite: {} is in {} (-o), and is read", input.display(), path.display());
     }
-    remove_output(path).context("--overwrite")
+    remove_output(path, plan).context("--overwrite")
 }
 
-/// The output at `path`, if it is a URL; `done_file` is written last.
+/// The output at `path`, if it is a URL; `done_file` is written last. `plan` is what it will be claimed by.
 pub(crate) fn output(
     session: &Session,
     path: &Path,
+    plan: &BuildPlan,
     done_file: &str,
 ) -> anyhow::Result<Option<Arc<RemoteOutput>>> {
-    make_room(session, path)?;
+    make_room(session, path, Some(plan))?;
     let Some(location) = Location::of(path).with_context(|| output_context(path))? else { return Ok(None) };
     let output = session.cloud.output(&location, done_file).with_context(|| output_context(path))?;
     Ok(Some(Arc::new(output)))

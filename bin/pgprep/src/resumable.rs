@@ -115,7 +115,9 @@ impl DatasetJob<'_> {
         let size = BuildSize::of(&of_part, &storage, columns, |i| {
             make(first + i).and_then(encode).ok().map(|(image, _)| image)
         });
-        let remote = at_url::output(session, output, MANIFEST_FILE)?;
+        let of = part.map(|part| part_plan(Some(part), &plan));
+        let claim = DatasetBuilder::claim_of(&plan, &storage, of.as_ref());
+        let remote = at_url::output(session, output, &claim, MANIFEST_FILE)?;
         let folder = remote.as_ref().map_or(output, |remote| remote.folder());
         // At a URL shards leave this disk as they are finished.
         let is_done = [MANIFEST_FILE, PART_FILE].iter().any(|done| output.join(done).is_file());
@@ -226,18 +228,16 @@ fn forget_outdated(
     session: &Session,
 ) -> Result<(), ShardError> {
     let Some(modified) = again.modified else { return Ok(()) };
-    let mut outdated = Vec::new();
+    let mut outdated = 0;
     for shard in builder.shards() {
         let Some(finished) = builder.finished_at(shard) else { continue };
         if builder.items_of(shard).any(|item| modified(item).is_some_and(|time| time > finished)) {
-            outdated.push(shard);
+            builder.forget(shard)?;
+            outdated += 1;
         }
     }
-    for &shard in &outdated {
-        builder.forget(shard)?;
-    }
-    if !outdated.is_empty() {
-        let shards = count(outdated.len() as u64, "finished shard");
+    if outdated > 0 {
+        let shards = count(outdated, "finished shard");
         session.notes.note(format!("{shards} will be built again: their sources were written to since"));
     }
     Ok(())
@@ -445,7 +445,7 @@ impl FileJob<'_> {
             Some(part) => (FilesPart::claim(part, &self.plan), PART_FILE),
             None => (self.plan.clone(), self.done_file),
         };
-        let remote = at_url::output(session, output, done_file)?;
+        let remote = at_url::output(session, output, &claim, done_file)?;
         let work = remote.as_ref().map_or(output, |remote| remote.folder());
         if let Some(source_before) = self.again.failed {
             at_url::refuse_url(output, "-o", "--retry-failed works on disks only")?;

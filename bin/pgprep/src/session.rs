@@ -88,8 +88,10 @@ impl Session {
     /// Warns about the `number`th failed item (from 1).
     pub(crate) fn failure(&self, progress: &Progress, number: usize, path: &str, reason: &str) {
         let text = match number {
-            // Most reasons name the file.
-            1..=SHOWN_FAILURES if reason.contains(path) => reason.to_owned(),
+            // Most reasons begin with the file.
+            1..=SHOWN_FAILURES if reason.strip_prefix(path).is_some_and(|rest| rest.starts_with(' ')) => {
+                reason.to_owned()
+            }
             1..=SHOWN_FAILURES => format!("{path}: {reason}"),
             n if n == SHOWN_FAILURES + 1 => "more failures are only listed in failed.jsonl".to_owned(),
             _ => return,

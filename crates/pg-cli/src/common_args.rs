@@ -41,18 +41,30 @@ impl CommonArgs {
     /// What is in the way.
     pub fn try_file(&self, path: &Path, flag: &str) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {} ({flag})", path.display());
+        let new = || NewFile::create(path).map(drop).with_context(cannot);
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {
                 bail!("{} ({flag}) is a folder: expected the name of a file", path.display())
             }
-            Ok(found) if found.is_file() && found.len() > 0 && !self.overwrite => {
-                bail!("{} ({flag}) exists already: choose another name, or --overwrite", path.display())
+            Ok(found) if found.is_file() && found.len() > 0 => {
+                self.refuse_to_replace(path, flag).and_then(|()| new())
             }
             // A device or a pipe takes what is written, or says why not.
             Ok(found) if !found.is_file() => Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(cannot),
-            _ => NewFile::create(path).map(drop).with_context(cannot),
+            _ => new(),
         }
+    }
+
+    /// The error about `path`, which `flag` asks for and which is there already, unless `--overwrite` is given.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn refuse_to_replace(&self, path: &Path, flag: &str) -> anyhow::Result<()> {
+        if !self.overwrite {
+            bail!("{} ({flag}) exists already: choose another name, or --overwrite", path.display());
+        }
+        Ok(())
     }
 
     /// Writes `path`, one file of many, which `flag` asks for. If there is one of these bytes, an earlier run wrote it, and it
@@ -92,9 +104,9 @@ mod tests {
     fn a_file_is_tried_before_any_work() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
+        let common = |overwrite| CommonArgs { threads: 1, quiet: false, overwrite };
         let tried = |name: &str, overwrite: bool| {
-            let common = CommonArgs { threads: 1, quiet: false, overwrite };
-            common.try_file(&at(name), "-o").map_err(|error| format!("{error:#}"))
+            common(overwrite).try_file(&at(name), "-o").map_err(|error| format!("{error:#}"))
         };
         fs::write(at("full"), "mine").unwrap();
         fs::write(at("empty"), "").unwrap();
@@ -111,7 +123,6 @@ mod tests {
             let error = tried(name, false).unwrap_err();
             assert!(error.ends_with(expected), "{error}");
         }
-        let common = |overwrite| CommonArgs { threads: 1, quiet: false, overwrite };
         for (name, bytes) in [("full", "mine"), ("empty", "more"), ("empty", "more")] {
             common(false).write_one_of_many(&at(name), "-o", bytes.as_bytes()).unwrap();
         }

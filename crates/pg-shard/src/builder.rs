@@ -103,8 +103,9 @@ impl DatasetBuilder {
     ) -> Result<OpenedPart, ShardError> {
         storage.check()?;
         check_limits(&plan)?;
+        let claim = Self::claim_of(&plan, &storage, Some(&part));
         let plan = storage.recorded_in(plan);
-        let output = match OutputFolder::claim(folder, &part.claim(&plan), PART_FILE)? {
+        let output = match OutputFolder::claim(folder, &claim, PART_FILE)? {
             Claimed::Begun(output) => output,
             Claimed::Done => {
                 let found = PartRecord::read(folder)?;
@@ -115,6 +116,13 @@ impl DatasetBuilder {
             }
         };
         Ok(OpenedPart::Building(Box::new(Self::begin(output, plan, storage, Some(part))?)))
+    }
+
+    /// The plan that a folder is claimed by for `plan` or a `part` of it: levels and codec are in it.
+    #[must_use]
+    pub fn claim_of(plan: &BuildPlan, storage: &Storage, part: Option<&PartPlan>) -> BuildPlan {
+        let plan = storage.recorded_in(plan.clone());
+        part.map_or_else(|| plan.clone(), |part| part.claim(&plan))
     }
 
     fn begin(

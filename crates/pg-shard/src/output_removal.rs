@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::output_folder::{begun_plan, lock};
 use crate::part::is_part;
-use crate::{Manifest, ShardError};
+use crate::{BuildPlan, Manifest, ShardError};
 
 /// The member of a file that ends the work (`align.json`), by which [`remove_output`] knows the files that belong to it.
 pub const NAMES_KEY: &str = "names_blake3";
@@ -31,7 +31,8 @@ pub fn names_blake3<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Removes what is in `folder` if all of it was written by this tool: a dataset or a part of one, finished or begun, or a
-/// finished folder of files. What is left is an empty folder, or none where there was none.
+/// finished folder of files. What is left is an empty folder, or none where there was none. What was begun by `plan` stays: it is
+/// to be gone on with.
 ///
 /// All is looked at before anything is removed. The folder then goes by one renaming, so that no half of an output is left
 /// behind by a process that is killed.
@@ -39,19 +40,22 @@ pub fn names_blake3<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// # Errors
 /// [`ShardError::NotOurs`] names something that this tool did not write, [`ShardError::Locked`] while another process
 /// works on it; [`ShardError::Io`].
-pub fn remove_output(folder: &Path) -> Result<(), ShardError> {
+pub fn remove_output(folder: &Path, plan: Option<&BuildPlan>) -> Result<(), ShardError> {
     let Some(mut names) = names_in(folder)? else { return Ok(()) };
     names.retain(|name| name != LOCK_FILE && !is_in_the_making(name.rsplit('/').next().unwrap_or_default()));
     if names.is_empty() {
         return Ok(());
     }
+    let is_finished_dataset = Manifest::is_in(folder) || is_part(folder);
+    let begun = begun_plan(&folder.join(BUILD_FILE))?;
     if let Some((done_file, recorded)) = recorded_names(folder, &names)? {
         let files = names.iter().map(String::as_str).filter(|&name| name != done_file && name != FAILED_FILE);
         if recorded != names_blake3(files) {
             return Err(ShardError::NotOurs { path: folder.to_owned() });
         }
-    } else if !(Manifest::is_in(folder) || is_part(folder) || begun_plan(&folder.join(BUILD_FILE))?.is_some())
-    {
+    } else if !is_finished_dataset && begun.is_some() && begun.as_ref() == plan {
+        return Ok(());
+    } else if !is_finished_dataset && begun.is_none() {
         return Err(ShardError::NotOurs { path: folder.to_owned() });
     } else if let Some(foreign) = names.iter().find(|name| !is_of_a_dataset(name)) {
         return Err(ShardError::NotOurs { path: folder.join(foreign) });
@@ -152,14 +156,14 @@ mod tests {
         let done = done(&["b/2.png", "a.png"]);
         let files = [("a.png", ""), ("b/2.png", ""), ("failed.jsonl", ""), ("align.json", &*done)];
         let folder = filled(&files);
-        remove_output(&folder.path().join("out")).unwrap();
+        remove_output(&folder.path().join("out"), None).unwrap();
         let names = |path: &Path| {
             fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
         };
         assert_eq!(names(folder.path()), ["out"]);
         assert!(names(&folder.path().join("out")).is_empty());
         for name in ["out", "none"] {
-            remove_output(&folder.path().join(name)).unwrap();
+            remove_output(&folder.path().join(name), None).unwrap();
         }
         assert_eq!(names(folder.path()), ["out"]);
     }
@@ -173,18 +177,18 @@ mod tests {
         {
             let folder = filled(&[&own[..], &[(extra, "mine")]].concat());
             let out = folder.path().join("out");
-            let error = remove_output(&out).unwrap_err();
+            let error = remove_output(&out, None).unwrap_err();
             assert!(matches!(error, ShardError::NotOurs { .. }), "{extra}: {error}");
             assert!(out.join("a.png").is_file() && out.join(extra).is_file(), "{extra}");
         }
         let folder = filled(&own);
         let out = folder.path().join("out");
         fs::create_dir(out.join("empty")).unwrap();
-        remove_output(&out).unwrap_err();
+        remove_output(&out, None).unwrap_err();
         fs::remove_dir(out.join("empty")).unwrap();
         // One of them is gone: what is there is not what was written.
         fs::rename(out.join("a.png"), out.join("b.png")).unwrap();
-        remove_output(&out).unwrap_err();
+        remove_output(&out, None).unwrap_err();
         assert!(out.join("b.png").is_file());
     }
 
@@ -199,10 +203,10 @@ mod tests {
         ] {
             let folder = filled(files);
             let out = folder.path().join("out");
-            remove_output(&out).unwrap_err();
+            remove_output(&out, None).unwrap_err();
             assert!(files.iter().all(|(name, _)| out.join(name).is_file()), "{files:?}");
         }
         let folder = filled(&[(".pgkit-abc.partial", ""), ("pgkit-build.lock", "")]);
-        remove_output(&folder.path().join("out")).unwrap();
+        remove_output(&folder.path().join("out"), None).unwrap();
     }
 }

@@ -11,7 +11,7 @@ use crate::{BuildPlan, Manifest, ShardError, Storage};
 
 /// Makes the finished dataset in `folder` that `before` made unfinished in those shards in which items
 /// failed, so that opening it for `plan` builds them again. The plans differ in what the source list says of these
-/// items. False where it is not finished, not by `before`, or nothing failed.
+/// items. Nothing happens where it is not finished, not by `before`, or nothing failed.
 ///
 /// Killed in between, it is either as finished as before or goes on with `plan`.
 ///
@@ -22,14 +22,14 @@ pub fn reopen_failed(
     before: &BuildPlan,
     plan: &BuildPlan,
     storage: &Storage,
-) -> Result<bool, ShardError> {
+) -> Result<(), ShardError> {
     let [before, plan] = [before, plan].map(|plan| storage.recorded_in(plan.clone()));
     if !Manifest::is_in(folder) {
-        return Ok(false);
+        return Ok(());
     }
     let _lock = lock(folder)?;
     let records = whole_shards(&Manifest::read(folder)?, &before);
-    let Some(records) = records else { return Ok(false) };
+    let Some(records) = records else { return Ok(()) };
     let build = folder.join(BUILD_FOLDER);
     fs::create_dir_all(&build).map_err(|source| ShardError::Io { action: "create", path: build, source })?;
     for (shard, record) in records {
@@ -42,19 +42,19 @@ pub fn reopen_failed(
 ///
 /// # Errors
 /// [`ShardError::Locked`] while another process works on it; [`ShardError::Io`].
-pub fn reopen_files(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<bool, ShardError> {
+pub fn reopen_files(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<(), ShardError> {
     let _lock = lock(folder)?;
     begin_again(folder, plan, done_file)
 }
 
 /// The plan is there before what says that all is done is gone.
-fn begin_again(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<bool, ShardError> {
+fn begin_again(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<(), ShardError> {
     write_json(&folder.join(BUILD_FILE), plan)?;
     for name in [done_file, SEAL_FILE, FAILED_FILE] {
         let path = folder.join(name);
         gone(fs::remove_file(&path), &path)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The shards without failures, if there are others.

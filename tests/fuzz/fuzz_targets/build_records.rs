@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
             PartSet::open(&[inner.clone()]).err(),
             reopen_failed(&inner, &plan(), &plan(), &Storage::whole(Resolution::MIN)).err(),
             DatasetBuilder::open(&inner, plan()).err(),
-            remove_output(&inner).err(),
+            remove_output(&inner, Some(&plan())).err(),
         ] {
             drop(error.map(|error| error.to_string()));
         }

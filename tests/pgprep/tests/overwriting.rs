@@ -119,6 +119,29 @@ fn a_begun_dataset_of_another_command_is_replaced() {
 }
 
 #[test]
+fn a_command_with_overwrite_that_was_stopped_goes_on() {
+    let sandbox = with_inputs();
+    for i in [1, 2, 4, 5, 6] {
+        let name = format!("images/{i:06}.jpg");
+        sandbox.write(format!("more/{name}"), fs::read(sandbox.path(format!("in/{name}"))).unwrap());
+    }
+    let align = ALIGN.replace("in/images", "more/images");
+    for format in
+        ["--format shards --images-per-shard 1", "", "--format shards --images-per-shard 1 --part 1/1"]
+    {
+        let _ = fs::remove_dir_all(sandbox.path("out"));
+        // The third photo is missing: it stops there, and it stops there again.
+        let command = format!("{align} {format} --on-error fail -o out --overwrite");
+        let _ = pgprep(&sandbox, &command).with_status(1);
+        let before = sandbox.contents("out");
+        let again = pgprep(&sandbox, &command).with_status(1);
+        assert!(again.stderr.contains("going on after "), "{format}: {}", again.stderr);
+        let after = sandbox.contents("out");
+        assert!(before.iter().all(|file| after.contains(file)), "{format}: something is gone");
+    }
+}
+
+#[test]
 fn what_is_read_is_never_removed() {
     let sandbox = with_inputs();
     for command in [

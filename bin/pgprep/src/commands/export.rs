@@ -100,7 +100,7 @@ impl Export<'_> {
             again: Again::default(),
         };
         let context = || output_context(self.output);
-        let remote = at_url::output(self.session, self.output, DONE_FILE)?;
+        let remote = at_url::output(self.session, self.output, &job.plan, DONE_FILE)?;
         let work = remote.as_ref().map_or(self.output, |remote| remote.folder());
         let folder = match OutputFolder::claim(work, &job.plan, DONE_FILE).with_context(context)? {
             Claimed::Begun(folder) => folder,

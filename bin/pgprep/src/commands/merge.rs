@@ -63,12 +63,12 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 fn merge_dataset(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     let set = PartSet::open(folders)?;
-    at_url::make_room(session, &args.output)?;
     let of_parts: Vec<Value> = set.summaries().into_iter().map(|part| part.provenance).collect();
     let parsed = of_parts.into_iter().map(serde_json::from_value).collect::<Result<Vec<Provenance>, _>>();
     let parsed = parsed.context("a part's provenance is malformed (part.json)")?;
     let provenance = serde_json::to_value(of_whole(&parsed, &args.output)?)?;
     let progress = session.progress("merge", "shards", set.shards());
+    at_url::make_room(session, &args.output, None)?;
     let stop = || ShardError::Unfinished { path: args.output.clone() };
     let mut advance = || {
         progress.advance(1);
@@ -118,7 +118,7 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     let counts = counts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     let written = parts.iter().flat_map(|(_, part)| part.written());
     let json = done_json(counts, &plan, written, &provenance);
-    at_url::make_room(session, output)?;
+    at_url::make_room(session, output, Some(&plan))?;
     match OutputFolder::claim(output, &plan, &done_file).with_context(context)? {
         Claimed::Done => {
             let found = fs::read(output.join(&done_file)).with_context(context)?;

@@ -66,7 +66,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     let names = OutputNames::new(names, |i| source.place(i))?;
     let plan = plan(args, &source);
     let context = || output_context(&args.output);
-    let remote = at_url::output(session, &args.output, DONE_FILE)?;
+    let remote = at_url::output(session, &args.output, &plan, DONE_FILE)?;
     let work = remote.as_ref().map_or(args.output.as_path(), |remote| remote.folder());
     let folder = match OutputFolder::claim(work, &plan, DONE_FILE).with_context(context)? {
         Claimed::Begun(folder) => folder,

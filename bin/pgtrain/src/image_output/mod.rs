@@ -9,7 +9,6 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use pg_cli::CommonArgs;
 use pg_image::Planar;
-use pg_shard::remove_output;
 
 use crate::args::SampleFormat;
 pub(crate) use shards::SampleOrigin;
@@ -48,10 +47,7 @@ impl ImageOutput {
                 zip_file::ZipFile::open(path).map(Box::new).map(Self::Zip).with_context(context)
             }
             SampleFormat::Shards => {
-                if common.overwrite {
-                    remove_output(path).context("--overwrite")?;
-                }
-                shards::Shards::open(path, origin).with_context(context)
+                shards::Shards::open(path, origin, common.overwrite).with_context(context)
             }
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use pg_cli::Provenance;
 use pg_image::{Planar, Resolution};
 use pg_shard::format::default_images_per_shard;
-use pg_shard::{BuildPlan, DatasetBuilder, IndexLine, Opened, ShardWriter, Storage};
+use pg_shard::{BuildPlan, DatasetBuilder, IndexLine, Opened, ShardWriter, Storage, remove_output};
 use serde_json::{Map, json};
 
 use super::ImageOutput;
@@ -33,7 +33,11 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    pub(super) fn open(path: &Path, origin: &SampleOrigin<'_>) -> anyhow::Result<ImageOutput> {
+    pub(super) fn open(
+        path: &Path,
+        origin: &SampleOrigin<'_>,
+        overwrite: bool,
+    ) -> anyhow::Result<ImageOutput> {
         let resolution =
             Resolution::new(origin.resolution_px.into()).context("the generator's resolution")?;
         let mut settings = Map::new();
@@ -63,6 +67,10 @@ impl Shards {
             channels: origin.channels,
             resolution: origin.resolution_px,
         };
+        let storage = Storage::whole(resolution);
+        if overwrite {
+            remove_output(path, Some(&DatasetBuilder::claim_of(&plan, &storage, None)))?;
+        }
         let builder = match DatasetBuilder::open(path, plan)? {
             Opened::Building(builder) => *builder,
             Opened::Complete(_) => return Ok(ImageOutput::Complete),
@@ -70,7 +78,6 @@ impl Shards {
         let shards = builder.plan().shards();
         let first = (0..shards).find(|&shard| !builder.is_finished(shard)).unwrap_or(shards);
         let next = if first == shards { builder.plan().items } else { builder.items_of(first).start };
-        let storage = Storage::whole(resolution);
         Ok(ImageOutput::Shards(Box::new(Self { builder, storage, in_hand: None, next, provenance })))
     }
 

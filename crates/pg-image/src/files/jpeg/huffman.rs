@@ -91,29 +91,25 @@ impl<'a> ScanBits<'a> {
     /// The symbol of the next code.
     #[inline]
     pub(super) fn symbol(&mut self, table: &HuffmanTable) -> Result<u8, Fault> {
-        self.refill();
-        let (length, symbol) = table.look_up((self.word >> 48) as u32);
-        if length == 0 && self.count >= 16 {
-            return Err(Fault::invalid_code());
-        }
-        if length == 0 || length > self.count {
-            return Err(Fault::ScanEnd);
-        }
-        self.word <<= length;
-        self.count -= length;
-        Ok(symbol)
+        self.symbol_and(table, |_| 0)
     }
 
     /// As [`symbol`](Self::symbol), and passes over as many bits behind the code as the symbol's
     /// lower half says.
     #[inline]
     pub(super) fn symbol_and_its_bits(&mut self, table: &HuffmanTable) -> Result<u8, Fault> {
+        self.symbol_and(table, |symbol| u32::from(symbol & 15))
+    }
+
+    /// The symbol of the next code, behind which `further` bits are passed over, at most 15.
+    #[inline]
+    fn symbol_and(&mut self, table: &HuffmanTable, further: impl Fn(u8) -> u32) -> Result<u8, Fault> {
         self.refill();
         let (length, symbol) = table.look_up((self.word >> 48) as u32);
         if length == 0 && self.count >= 16 {
             return Err(Fault::invalid_code());
         }
-        let whole = length + u32::from(symbol & 15);
+        let whole = length + further(symbol);
         if length == 0 || whole > self.count {
             return Err(Fault::ScanEnd);
         }
