@@ -1,9 +1,10 @@
 //! Decoding, encoding and listing of image files, and the atomic way to write any file.
 //!
-//! Formats: PNG, JPEG, BMP, WebP, TIFF and GIF (first frame), told apart by content, never by name. Files of other image
+//! Formats: PNG, JPEG, BMP, WebP, AVIF, TIFF, GIF (first frame) and portable maps, told apart by content. Files of other image
 //! formats are listed too, and refused by name with a way round.
 
 mod atomic;
+mod avif;
 mod decoding;
 mod encoding;
 mod errors;

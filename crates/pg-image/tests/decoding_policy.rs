@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 use pg_image::Raster;
-use pg_image::files::{DecodeLimits, FilesError, decode};
+use pg_image::files::{DecodeLimits, FilesError, decode, decode_bytes};
 use pg_testkit::golden::fixture;
 
 fn picture(name: &str) -> Raster {
@@ -50,6 +50,53 @@ fn four_inks_become_rgb_without_being_inverted() {
 fn sixteen_bits_are_rounded_to_eight() {
     alike("rgb_16.png", &picture("expected_rgb_16.png"), 0);
     alike("grey_16.png", &picture("expected_grey_16.png"), 0);
+}
+
+#[test]
+fn big_tiff_is_tiff() {
+    alike("big.tif", &picture("upright.png"), 0);
+}
+
+/// Bytes of a portable map: its header, then `samples`.
+fn portable_map(header: &str, samples: &[u8]) -> Raster {
+    let bytes = [header.as_bytes(), samples].concat();
+    decode_bytes(&bytes, "a.pnm", &DecodeLimits::default()).unwrap()
+}
+
+#[test]
+fn portable_maps_are_scaled_from_their_own_white() {
+    let white_is = |white: u32| format!("2 1\n{white}\n");
+    let grey = |text: &str, samples: &[u8]| portable_map(text, samples).data().to_vec();
+    assert_eq!(grey(&format!("P5 {}", white_is(255)), &[7, 250]), [7, 250]);
+    assert_eq!(grey(&format!("P5 {}", white_is(100)), &[50, 100]), [128, 255]);
+    assert_eq!(grey(&format!("P2 {}", white_is(15)), b"3 15\n"), [51, 255]);
+    assert_eq!(grey(&format!("P5 {}", white_is(65535)), &[0x80, 0x00, 0xff, 0xff]), [128, 255]);
+    assert_eq!(grey(&format!("P5 {}", white_is(1023)), &[0x02, 0x00, 0x03, 0xff]), [128, 255]);
+    // 1 is black in a bitmap, white in a map whose white is 1.
+    assert_eq!(grey("P1 2 1\n", b"0 1\n"), [255, 0]);
+    assert_eq!(grey("P4 2 1\n", &[0b0100_0000]), [255, 0]);
+    assert_eq!(grey(&format!("P5 {}", white_is(1)), &[0, 1]), [0, 255]);
+    let colours = portable_map("P6\n# made by hand\n1 1\n200\n", &[0, 100, 200]);
+    assert_eq!((colours.channels(), colours.data()), (3, &[0, 128, 255][..]));
+    let text = "P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n";
+    assert_eq!(portable_map(text, &[0, 100, 200, 0]).data(), [255, 255, 255]);
+    let text = "P7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\nENDHDR\n";
+    assert_eq!(portable_map(text, &[0, 1]).data(), [0, 255]);
+}
+
+#[test]
+fn an_arbitrary_map_of_unnamed_wide_samples_is_refused() {
+    let bytes = b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 65535\nENDHDR\n\x80\0";
+    let found = decode_bytes(bytes, "a.pam", &DecodeLimits::default());
+    assert!(matches!(found, Err(FilesError::Unsupported { .. })), "{found:?}");
+}
+
+#[test]
+fn a_portable_map_that_ends_early_is_truncated() {
+    for bytes in [&b"P6 2 2 255\n123"[..], b"P2 2 2 255\n1 2 3\n", b"P4 9 2\n\0"] {
+        let found = decode_bytes(bytes, "a.ppm", &DecodeLimits::default());
+        assert!(matches!(found, Err(FilesError::Truncated { .. })), "{found:?}");
+    }
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl Source {
         if opened.items.is_empty() {
             let expected = match format {
                 SourceFormat::Folder | SourceFormat::Zip => {
-                    "PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth"
+                    "PNG, JPEG, BMP, WebP, AVIF, TIFF or GIF files at any depth"
                 }
                 _ => "at least one",
             };

@@ -67,7 +67,7 @@ impl Source {
             }
         }
         if items.is_empty() {
-            let expected = "PNG, JPEG, BMP, WebP, TIFF or GIF files at any depth";
+            let expected = "PNG, JPEG, BMP, WebP, AVIF, TIFF or GIF files at any depth";
             return Err(SourceError::NoImages { path: path.to_owned(), expected });
         }
         items.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));

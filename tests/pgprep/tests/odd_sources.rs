@@ -25,8 +25,8 @@ fn images_of_formats_that_are_not_read_fail_by_name_and_other_files_are_counted(
     let sandbox = with_squares(&["a.png", "@eaDir/a.png", "b/.ipynb_checkpoints/a.png"]);
     for (name, bytes) in [
         ("b.heic", &b"\0\0\0\x18ftypheic\0\0\0\0"[..]),
-        ("c.jpg", b"\0\0\0\x20ftypavif\0\0\0\0"),
-        ("d.ppm", b"P6\n1 1\n255\nabc"),
+        ("c.jpg", b"\0\0\0\x14ftypmif1\0\0\0\0heic"),
+        ("d.psd", b"8BPS\0\x01"),
         ("e.jp2", b"\0\0\0\x0cjP  \r\n\x87\n"),
         ("f.dng", b"II*\0\x08\0\0\0"),
         ("notes.txt", b"hello"),
@@ -37,8 +37,8 @@ fn images_of_formats_that_are_not_read_fail_by_name_and_other_files_are_counted(
     let packed = pgprep(&sandbox, "pack in -o set --json").with_status(1);
     for expected in [
         "b.heic is HEIC, which is not read: convert it",
-        "c.jpg is AVIF, which is not read",
-        "d.ppm is a portable map",
+        "c.jpg is HEIC, which is not read",
+        "d.psd is PSD",
         "e.jp2 is JPEG 2000",
         "f.dng is a camera's raw file",
         "in: no images, left out: 2 files (\"features.npy\", \"notes.txt\"), 2 hidden or system folders (\"@eaDir\", \"b/.ipynb_checkpoints\")",

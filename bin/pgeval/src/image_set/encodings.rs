@@ -18,9 +18,10 @@ pub(super) enum Encoding {
     Gif,
     Tiff,
     Bmp,
+    Avif,
 }
 
-const ALL: [Encoding; 7] = [
+const ALL: [Encoding; 8] = [
     Encoding::Png,
     Encoding::Jpeg,
     Encoding::LossyWebp,
@@ -28,6 +29,7 @@ const ALL: [Encoding; 7] = [
     Encoding::Gif,
     Encoding::Tiff,
     Encoding::Bmp,
+    Encoding::Avif,
 ];
 
 impl Encoding {
@@ -39,6 +41,7 @@ impl Encoding {
             "GIF" => Self::Gif,
             "TIFF" => Self::Tiff,
             "BMP" => Self::Bmp,
+            "AVIF" => Self::Avif,
             "WebP" if holds_lossless_webp(file) => Self::LosslessWebp,
             "WebP" => Self::LossyWebp,
             _ => return None,
@@ -54,12 +57,13 @@ impl Encoding {
             Self::Gif => "GIF",
             Self::Tiff => "TIFF",
             Self::Bmp => "BMP",
+            Self::Avif => "AVIF",
         }
     }
 
-    /// GIF counts as lossy: it keeps 256 colours. TIFF may hold JPEG, but hardly ever does.
+    /// GIF counts as lossy: it keeps 256 colours. TIFF may hold JPEG, but hardly ever does; nor is AVIF often lossless.
     fn is_lossy(self) -> bool {
-        matches!(self, Self::Jpeg | Self::LossyWebp | Self::Gif)
+        matches!(self, Self::Jpeg | Self::LossyWebp | Self::Gif | Self::Avif)
     }
 }
 

@@ -66,7 +66,7 @@ impl ImageSet {
             let argument = &set.argument;
             match set.source {
                 Source::Folder(_) | Source::Zip(_) => bail!(
-                    "{role} {argument} holds no images; give a folder of PNG, JPEG, WebP, BMP, TIFF or GIF files, a zip of them, or a dataset"
+                    "{role} {argument} holds no images; give a folder of PNG, JPEG, WebP, AVIF, BMP, TIFF or GIF files, a zip of them, or a dataset"
                 ),
                 Source::Dataset(_) => bail!("{role} {argument} is a dataset without images"),
             }

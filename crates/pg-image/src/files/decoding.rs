@@ -5,15 +5,16 @@ use std::io::{self, Cursor, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use image::codecs::pnm::PnmDecoder;
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use tiff::TiffError;
 
 use super::flattening::flatten;
-use super::signature::{name as format_name, sniff, unread_format};
+use super::signature::{name as format_name, sniff, sniff_portable_map, unread_format};
 use super::tiff_samples::{ExtraSamples, TiffFault};
-use super::{FilesError, jpeg, png_chunks};
+use super::{FilesError, avif, jpeg, png_chunks};
 use crate::Raster;
 
 /// What a decoder may use up before a file is refused.
@@ -99,18 +100,25 @@ pub fn decode_bytes(
             max_bytes: limits.max_bytes,
         });
     }
-    if let Some(unread) = unread_format(&path.to_string_lossy(), bytes) {
+    let name = path.to_string_lossy();
+    if let Some(unread) = unread_format(&name, bytes) {
         return Err(FilesError::NotRead {
             path: path.to_owned(),
             format: unread.name,
             remedy: unread.remedy,
         });
     }
-    let Some(format) = sniff(bytes) else {
+    let Some(format) = sniff(bytes).or_else(|| sniff_portable_map(&name, bytes)) else {
         return Err(FilesError::UnknownFormat { path: path.to_owned(), found: first_bytes(bytes) });
     };
     if format == ImageFormat::Jpeg {
         return decode_jpeg(bytes, path, limits);
+    }
+    if format == ImageFormat::Avif {
+        return decode_avif(bytes, path, limits);
+    }
+    if format == ImageFormat::Pnm {
+        check_arbitrary_map(bytes, path)?;
     }
     if format == ImageFormat::Png {
         png_chunks::check_palette(bytes).map_err(|detail| FilesError::Damaged {
@@ -215,6 +223,41 @@ fn decode_jpeg(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raste
     turned.ok_or_else(|| no_pixels(path, ImageFormat::Jpeg, width, height))
 }
 
+fn decode_avif(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raster, FilesError> {
+    let format = format_name(ImageFormat::Avif);
+    let read = AssertUnwindSafe(|| avif::decode(bytes, limits.max_pixels));
+    let decoded = catch_unwind(read).map_err(|_| decoder_failed(path, ImageFormat::Avif))?;
+    let picture = decoded.map_err(|fault| {
+        let path = path.to_owned();
+        match fault {
+            avif::Fault::Truncated => {
+                FilesError::Truncated { path, format, detail: "expected more image data".to_owned() }
+            }
+            avif::Fault::Damaged(detail) => FilesError::Damaged { path, format, detail },
+            avif::Fault::Unsupported(detail) => FilesError::Unsupported { path, format, detail },
+            avif::Fault::TooManyPixels(width, height) => {
+                let pixels = u64::from(width) * u64::from(height);
+                FilesError::TooManyPixels { path, width, height, pixels, max_pixels: limits.max_pixels }
+            }
+        }
+    })?;
+    let (width, height) = (picture.width(), picture.height());
+    flatten(picture).ok_or_else(|| no_pixels(path, ImageFormat::Avif, width, height))
+}
+
+/// Of arbitrary maps that do not say what their samples are, the `image` crate reads two bytes as two samples.
+fn check_arbitrary_map(bytes: &[u8], path: &Path) -> Result<(), FilesError> {
+    let format = ImageFormat::Pnm;
+    let decoder = PnmDecoder::new(Cursor::new(bytes)).map_err(|error| describe(path, format, &error))?;
+    match decoder.header().as_arbitrary() {
+        Some(header) if header.tupltype.is_none() && header.maxval > 255 => {
+            let detail = "16 bits without a TUPLTYPE".to_owned();
+            Err(FilesError::Unsupported { path: path.to_owned(), format: format_name(format), detail })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn decode_by_image_crate(
     bytes: &[u8],
     path: &Path,
@@ -285,9 +328,16 @@ fn describe(path: &Path, format: ImageFormat, error: &ImageError) -> FilesError 
 /// Decoders word an early end in their own ways.
 fn is_early_end(detail: &str) -> bool {
     let detail = detail.to_ascii_lowercase();
-    ["unexpected end", "end of file", "unexpectedeof", "failed to fill whole buffer", "premature end"]
-        .iter()
-        .any(|text| detail.contains(text))
+    [
+        "unexpected end",
+        "end of file",
+        "unexpectedeof",
+        "failed to fill whole buffer",
+        "premature end",
+        "not enough data",
+    ]
+    .iter()
+    .any(|text| detail.contains(text))
 }
 
 fn one_line(error: &ImageError) -> String {

@@ -33,7 +33,7 @@ pub enum FilesError {
     },
     /// The first bytes are of no format that is read.
     #[error(
-        "{path} is no image that can be read: it begins with {found}, expected PNG, JPEG, BMP, WebP, TIFF or GIF"
+        "{path} is no image that can be read: it begins with {found}, expected PNG, JPEG, BMP, WebP, AVIF, TIFF, GIF or a portable map"
     )]
     UnknownFormat {
         /// The file.

@@ -3,7 +3,7 @@
 use image::ImageFormat;
 
 /// As many first bytes as telling a format takes.
-pub const SIGNATURE_BYTES: usize = 18;
+pub const SIGNATURE_BYTES: usize = 40;
 
 /// The format that `head`, a file's first bytes, announces.
 pub(super) fn sniff(head: &[u8]) -> Option<ImageFormat> {
@@ -15,8 +15,11 @@ pub(super) fn sniff(head: &[u8]) -> Option<ImageFormat> {
         Some(ImageFormat::Gif)
     } else if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
         Some(ImageFormat::WebP)
-    } else if head.starts_with(b"II*\0") || head.starts_with(b"MM\0*") {
+    } else if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|start| head.starts_with(*start)) {
+        // With a plus, BigTIFF.
         Some(ImageFormat::Tiff)
+    } else if brands(head).any(|brand| brand == b"avif" || brand == b"avis") {
+        Some(ImageFormat::Avif)
     } else if head.starts_with(b"BM")
         // "BM" alone may begin a text: the length of the second header tells.
         && matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
@@ -25,6 +28,24 @@ pub(super) fn sniff(head: &[u8]) -> Option<ImageFormat> {
     } else {
         None
     }
+}
+
+/// The brands that a file of ISO's base media format announces, its main one first (ISO/IEC 14496-12, 4.3).
+fn brands(head: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
+    let box_bytes = match head {
+        [a, b, c, d, b'f', b't', b'y', b'p', ..] => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+        _ => 0,
+    };
+    let brands = head.get(8..head.len().min(box_bytes)).unwrap_or_default();
+    // The second word is a version.
+    brands.as_chunks().0.iter().enumerate().filter(|&(i, _)| i != 1).map(|(_, brand)| brand)
+}
+
+/// The format of a portable map: its first bytes are too short to tell it from a text, so its name must say so too.
+pub(super) fn sniff_portable_map(name: &str, head: &[u8]) -> Option<ImageFormat> {
+    let by_name = matches!(extension(name).as_str(), "ppm" | "pgm" | "pbm" | "pnm" | "pam");
+    let by_content = matches!(head, [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..]);
+    (by_name && by_content).then_some(ImageFormat::Pnm)
 }
 
 /// An image format that is known and not read.
@@ -42,11 +63,6 @@ const HEIC: UnreadFormat = UnreadFormat {
     remedy: "convert it, for one with libheif: `heif-convert IN OUT.png`",
     extensions: &["heic", "heif", "hif", "heics"],
 };
-const AVIF: UnreadFormat = UnreadFormat {
-    name: "AVIF",
-    remedy: "convert it, for one with libavif: `avifdec IN OUT.png`",
-    extensions: &["avif", "avifs"],
-};
 const JPEG_2000: UnreadFormat = UnreadFormat {
     name: "JPEG 2000",
     remedy: "convert it, for one with OpenJPEG: `opj_decompress -i IN -o OUT.png`",
@@ -57,11 +73,8 @@ const JPEG_XL: UnreadFormat = UnreadFormat {
     remedy: "convert it with libjxl: `djxl IN OUT.png`",
     extensions: &["jxl"],
 };
-const PNM: UnreadFormat = UnreadFormat {
-    name: "a portable map (PPM, PGM, PBM, PAM)",
-    remedy: BY_IMAGE_MAGICK,
-    extensions: &["ppm", "pgm", "pbm", "pnm", "pam", "pfm"],
-};
+const PFM: UnreadFormat =
+    UnreadFormat { name: "a portable map of floating point", remedy: BY_IMAGE_MAGICK, extensions: &["pfm"] };
 const PSD: UnreadFormat = UnreadFormat {
     name: "PSD",
     remedy: "export it as PNG, or `magick 'IN[0]' OUT.png`",
@@ -82,7 +95,7 @@ const CAMERA_RAW: UnreadFormat = UnreadFormat {
     extensions: &["dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "pef", "srw"],
 };
 
-const UNREAD: [UnreadFormat; 11] = [HEIC, AVIF, JPEG_2000, JPEG_XL, PNM, PSD, QOI, DDS, TGA, HDR, CAMERA_RAW];
+const UNREAD: [UnreadFormat; 10] = [HEIC, JPEG_2000, JPEG_XL, PFM, PSD, QOI, DDS, TGA, HDR, CAMERA_RAW];
 
 /// The unread format that `head`, a file's first bytes, announces, or else the file's name. What begins as a format that
 /// is read is that, but for raw files.
@@ -96,9 +109,8 @@ pub(super) fn unread_format(name: &str, head: &[u8]) -> Option<UnreadFormat> {
 }
 
 fn unread_by_content(head: &[u8]) -> Option<UnreadFormat> {
-    if head.get(4..8) == Some(b"ftyp") {
+    if head.get(4..8) == Some(b"ftyp") && sniff(head).is_none() {
         return match head.get(8..12) {
-            Some(b"avif" | b"avis") => Some(AVIF),
             Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => Some(HEIC),
             Some(b"crx ") => Some(CAMERA_RAW),
             // A film, for one.
@@ -131,7 +143,7 @@ pub fn looks_like_image(head: &[u8]) -> bool {
     sniff(head).is_some() || unread_by_content(head).is_some()
 }
 
-/// The usual name of the format that `head`, a file's first bytes, announces: `PNG`, `JPEG`, `GIF`, `WebP`,
+/// The usual name of the format that `head`, a file's first bytes, announces: `PNG`, `JPEG`, `GIF`, `WebP`, `AVIF`,
 /// `TIFF` or `BMP`.
 #[must_use]
 pub fn format_name(head: &[u8]) -> Option<&'static str> {
@@ -145,6 +157,8 @@ pub(super) fn name(format: ImageFormat) -> &'static str {
         ImageFormat::Jpeg => "JPEG",
         ImageFormat::Gif => "GIF",
         ImageFormat::WebP => "WebP",
+        ImageFormat::Avif => "AVIF",
+        ImageFormat::Pnm => "portable map",
         ImageFormat::Tiff => "TIFF",
         ImageFormat::Bmp => "BMP",
         _ => "image",
@@ -157,7 +171,23 @@ pub fn has_image_extension(name: &str) -> bool {
     let extension = extension(name);
     let is_read = matches!(
         extension.as_str(),
-        "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "bmp" | "webp" | "tif" | "tiff" | "gif"
+        "png"
+            | "jpg"
+            | "jpeg"
+            | "jpe"
+            | "jfif"
+            | "bmp"
+            | "webp"
+            | "tif"
+            | "tiff"
+            | "gif"
+            | "avif"
+            | "avifs"
+            | "ppm"
+            | "pgm"
+            | "pbm"
+            | "pnm"
+            | "pam"
     );
     is_read || UNREAD.iter().any(|format| format.extensions.contains(&extension.as_str()))
 }
@@ -174,14 +204,14 @@ mod tests {
 
     #[test]
     fn other_formats_are_told_by_content_and_else_by_name() {
-        let avif = b"\0\0\0\x20ftypavif\0\0\0\0";
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         for (name, head, expected) in [
-            ("a.jpg", &avif[..], Some(AVIF)),
-            ("a", avif, Some(AVIF)),
+            ("a.jpg", &heic[..], Some(HEIC)),
+            ("a", heic, Some(HEIC)),
             ("a.HEIC", b"\0\0\0\x18ftypheic\0\0", Some(HEIC)),
+            ("a.heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", None),
             ("a.mov", b"\0\0\0\x14ftypqt  \0\0", None),
-            ("a.ppm", b"P6\n2 2\n255\n", Some(PNM)),
-            ("notes.txt", b"P6\n2 2\n255\n", None),
+            ("a.pfm", b"PF\n2 2\n-1\n", Some(PFM)),
             ("a.dng", b"II*\0\x08\0\0\0", Some(CAMERA_RAW)),
             ("a.tif", b"II*\0\x08\0\0\0", None),
             ("a.heic", b"\x89PNG\r\n\x1a\n", None),
@@ -191,7 +221,25 @@ mod tests {
         ] {
             assert_eq!(unread_format(name, head), expected, "{name}");
         }
-        assert!(has_image_extension("a.Heic") && looks_like_image(avif) && !looks_like_image(b"P6\n2"));
+        assert!(has_image_extension("a.Heic") && looks_like_image(heic) && !looks_like_image(b"P6\n2"));
+    }
+
+    #[test]
+    fn avif_is_told_by_any_of_its_brands() {
+        for brands in ["avif\0\0\0\0mif1miaf", "mif1\0\0\0\0heicavif", "msf1\0\0\0\0avisiso8"] {
+            let head = format!("\0\0\0\x18ftyp{brands}meta");
+            assert_eq!(sniff(head.as_bytes()), Some(ImageFormat::Avif), "{brands}");
+        }
+        // Beyond the box, and as a version.
+        assert_eq!(sniff(b"\0\0\0\x14ftypheic\0\0\0\0mif1avif"), None);
+        assert_eq!(sniff(b"\0\0\0\x14ftypheicavifmif1"), None);
+    }
+
+    #[test]
+    fn a_portable_map_has_its_name_and_its_first_bytes() {
+        assert_eq!(sniff_portable_map("a/B.PPM", b"P6\n2 2\n255\n"), Some(ImageFormat::Pnm));
+        assert_eq!(sniff_portable_map("a.txt", b"P6\n2 2\n255\n"), None);
+        assert_eq!(sniff_portable_map("a.ppm", b"P60"), None);
     }
 
     #[test]
