@@ -1,13 +1,15 @@
-//! NumPy's `.npy` files of two-dimensional numbers (numpy.org, `numpy.lib.format`, versions 1 to 3).
+//! NumPy's `.npy` files of two-dimensional numbers (numpy.org, `numpy.lib.format`, versions 1 to 3),
+//! by the crate `ndarray-npy`.
 
 use std::io::{self, Write};
 
-use crate::errors::Fault;
-use crate::little_endian::{u16_at, u32_at};
+use ndarray::Array2;
+use ndarray_npy::{ReadNpyError, ReadNpyExt as _, ReadableElement, WriteNpyExt as _};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
-/// Longer headers are refused: that of a matrix takes about 60 bytes.
-const MAX_HEADER_BYTES: usize = 1 << 16;
+use crate::errors::Fault;
+
+/// A longer header is no matrix's.
+const MOST_HEADER_BYTES: usize = 1 << 16;
 
 /// A matrix `[rows, columns]`, row after row.
 #[derive(Debug, PartialEq)]
@@ -17,66 +19,66 @@ pub(crate) struct Matrix {
     pub(crate) values: Vec<f32>,
 }
 
-/// Reads a matrix of f32, f64, u8, i32 or i64 as f32.
+/// Reads a matrix of any of NumPy's real numbers as f32, in either order of rows and columns.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Matrix, Fault> {
-    if !bytes.starts_with(MAGIC) {
-        return Err(Fault::new(0, "\"\\x93NUMPY\"", "other bytes"));
+    check_claims(bytes)?;
+    let readers: [fn(&[u8]) -> Result<Array2<f32>, ReadNpyError>; 11] = [
+        |bytes| read::<f32>(bytes, |v| v),
+        |bytes| read::<f64>(bytes, |v| v as f32),
+        |bytes| read::<u8>(bytes, f32::from),
+        |bytes| read::<i8>(bytes, f32::from),
+        |bytes| read::<bool>(bytes, |v| f32::from(u8::from(v))),
+        |bytes| read::<u16>(bytes, f32::from),
+        |bytes| read::<i16>(bytes, f32::from),
+        |bytes| read::<u32>(bytes, |v| v as f32),
+        |bytes| read::<i32>(bytes, |v| v as f32),
+        |bytes| read::<u64>(bytes, |v| v as f32),
+        |bytes| read::<i64>(bytes, |v| v as f32),
+    ];
+    for reader in readers {
+        match reader(bytes) {
+            Err(ReadNpyError::WrongDescriptor(_)) => {}
+            Ok(matrix) => {
+                let (rows, columns) = matrix.dim();
+                return Ok(Matrix { rows, columns, values: matrix.into_iter().collect() });
+            }
+            Err(ReadNpyError::WrongNdim(_, sides)) => {
+                return Err(Fault::new(0, "the shape (n, L)", format!("one of {sides} sides")));
+            }
+            Err(error) => return Err(Fault::new(0, "a matrix of NumPy", error.to_string())),
+        }
     }
-    let (start, length) = match bytes.get(6) {
-        Some(1) => (10, u16_at(bytes, 8).map(usize::from)),
-        Some(2 | 3) => (12, u32_at(bytes, 8).map(|n| n as usize)),
-        other => return Err(Fault::new(6, "version 1, 2 or 3", format!("{other:?}"))),
-    };
-    let end = length.filter(|&n| n <= MAX_HEADER_BYTES).map(|n| start + n);
-    let header = end.and_then(|end| bytes.get(start..end)).and_then(|h| std::str::from_utf8(h).ok());
-    let (Some(header), Some(end)) = (header, end) else {
-        return Err(Fault::new(8, "the length of a header and its text", format!("{length:?}")));
-    };
-    let wrong = |expected: &str| Fault::new(start, expected, format!("{:?}", header.trim_end()));
-    let kind = value(header, "descr").and_then(|v| v.strip_prefix('\'')?.split_once('\'').map(|(k, _)| k));
-    if !value(header, "fortran_order").is_some_and(|v| v.starts_with("False")) {
-        return Err(wrong("'fortran_order': False"));
-    }
-    let (rows, columns) = value(header, "shape").and_then(shape).ok_or_else(|| wrong("'shape': (n, L)"))?;
-    let data = bytes.get(end..).unwrap_or_default();
-    let numbers: Option<Vec<f32>> = match kind {
-        Some("<f4") => exactly(data, rows, columns, |b: [u8; 4]| f32::from_le_bytes(b)),
-        Some("<f8") => exactly(data, rows, columns, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
-        Some("<i4") => exactly(data, rows, columns, |b: [u8; 4]| i32::from_le_bytes(b) as f32),
-        Some("<i8") => exactly(data, rows, columns, |b: [u8; 8]| i64::from_le_bytes(b) as f32),
-        Some("|u1") => exactly(data, rows, columns, |[b]: [u8; 1]| f32::from(b)),
-        _ => return Err(wrong("'descr' <f4, <f8, <i4, <i8 or |u1")),
-    };
-    match numbers {
-        Some(values) => Ok(Matrix { rows, columns, values }),
-        None => Err(Fault::new(end, format!("{rows}x{columns} numbers"), format!("{} bytes", data.len()))),
-    }
+    Err(Fault::new(0, "numbers of 8 to 64 bits", "elements of another type"))
 }
 
-/// What follows `'key':` in the header's dictionary.
-fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = header.split_once(&format!("'{key}'"))?;
-    rest.trim_start().strip_prefix(':').map(str::trim_start)
+fn read<T: ReadableElement + Copy>(bytes: &[u8], number: fn(T) -> f32) -> Result<Array2<f32>, ReadNpyError> {
+    Ok(Array2::<T>::read_npy(bytes)?.map(|&v| number(v)))
 }
 
-/// `(2, 4)`.
-fn shape(text: &str) -> Option<(usize, usize)> {
-    let (inner, _) = text.strip_prefix('(')?.split_once(')')?;
-    let mut sides = inner.split(',').map(|side| side.trim().trim_end_matches('L').parse::<usize>());
-    match (sides.next()?, sides.next()?, sides.next()) {
-        (Ok(rows), Ok(columns), None) => Some((rows, columns)),
-        _ => None,
+/// A header may claim any length and shape, for which memory is taken before the bytes are counted.
+fn check_claims(bytes: &[u8]) -> Result<(), Fault> {
+    let length = match bytes {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => usize::from(u16::from_le_bytes([*a, *b])),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
+            u32::from_le_bytes([*a, *b, *c, *d]) as usize
+        }
+        _ => return Err(Fault::new(0, "\"\\x93NUMPY\" and version 1, 2 or 3", "other bytes")),
+    };
+    if length > MOST_HEADER_BYTES.min(bytes.len()) {
+        return Err(Fault::new(8, "the length of a header", length.to_string()));
     }
-}
-
-fn exactly<const N: usize>(
-    data: &[u8],
-    rows: usize,
-    columns: usize,
-    number: impl Fn([u8; N]) -> f32,
-) -> Option<Vec<f32>> {
-    let bytes = rows.checked_mul(columns)?.checked_mul(N)?;
-    (bytes == data.len()).then(|| data.as_chunks::<N>().0.iter().map(|&chunk| number(chunk)).collect())
+    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(length + 12)]);
+    let shape = header.split_once("'shape'").and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
+    let claimed = shape.and_then(|(sides, _)| {
+        let mut sides =
+            sides.split(',').map(|side| side.trim().trim_end_matches('L')).filter(|s| !s.is_empty());
+        sides.try_fold(1_usize, |product, side| product.checked_mul(side.parse().ok()?))
+    });
+    match claimed {
+        Some(numbers) if numbers <= bytes.len() => Ok(()),
+        Some(numbers) => Err(Fault::new(0, format!("{numbers} numbers"), format!("{} bytes", bytes.len()))),
+        None => Err(Fault::new(0, "the shape (n, L)", format!("{:?}", header.trim_end()))),
+    }
 }
 
 /// Writes rows of f32 as version 1, `<f4`, `[rows, columns]`.
@@ -86,24 +88,14 @@ pub(crate) fn write(
     columns: usize,
     values: impl Iterator<Item = f32>,
 ) -> io::Result<()> {
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}").into_bytes();
-    // The data begin at a multiple of 64.
-    header.resize((10 + header.len() + 1).next_multiple_of(64) - 11, b' ');
-    header.push(b'\n');
-    out.write_all(MAGIC)?;
-    out.write_all(&[1, 0])?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(&header)?;
-    for value in values {
-        out.write_all(&value.to_le_bytes())?;
-    }
-    Ok(())
+    let matrix = Array2::from_shape_vec((rows, columns), values.collect()).map_err(io::Error::other)?;
+    matrix.write_npy(out).map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::ShapeBuilder as _;
 
     #[test]
     fn what_is_written_is_read_back() {
@@ -112,6 +104,45 @@ mod tests {
         write(&mut bytes, 2, 3, values.iter().copied()).unwrap();
         assert_eq!(bytes.len(), 128 + 24);
         assert_eq!(parse(&bytes), Ok(Matrix { rows: 2, columns: 3, values: values.to_vec() }));
+    }
+
+    #[test]
+    fn any_numbers_in_either_order_are_the_same_matrix() {
+        let expected = Matrix { rows: 2, columns: 3, values: vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0] };
+        let by_rows = Array2::from_shape_vec((2, 3), vec![0_u8, 1, 0, 1, 1, 0]).unwrap();
+        let mut by_columns = Array2::zeros((2, 3).f());
+        by_columns.assign(&by_rows);
+        for matrix in [by_rows, by_columns] {
+            let files = [
+                npy(&matrix),
+                npy(&matrix.mapv(|v| v as i8)),
+                npy(&matrix.mapv(|v| v == 1)),
+                npy(&matrix.mapv(u16::from)),
+                npy(&matrix.mapv(i16::from)),
+                npy(&matrix.mapv(u32::from)),
+                npy(&matrix.mapv(i32::from)),
+                npy(&matrix.mapv(u64::from)),
+                npy(&matrix.mapv(i64::from)),
+                npy(&matrix.mapv(f32::from)),
+                npy(&matrix.mapv(f64::from)),
+            ];
+            for file in files {
+                assert_eq!(parse(&file).as_ref(), Ok(&expected));
+            }
+        }
+        // The other order of bytes.
+        let mut swapped = npy(&Array2::from_elem((1, 1), 1.0_f32));
+        let at = swapped.iter().position(|&b| b == b'<').unwrap();
+        swapped[at] = b'>';
+        let end = swapped.len();
+        swapped[end - 4..].reverse();
+        assert_eq!(parse(&swapped).unwrap().values, [1.0]);
+    }
+
+    fn npy<T: ndarray_npy::WritableElement>(matrix: &Array2<T>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        matrix.write_npy(&mut bytes).unwrap();
+        bytes
     }
 
     #[test]
@@ -131,12 +162,15 @@ mod tests {
         }
         let edited = |from: &str, to: &str| {
             let text = String::from_utf8_lossy(&whole[10..128]).replace(from, to);
-            parse(&[&whole[..10], text.as_bytes(), &whole[128..]].concat()).unwrap_err().expected
+            let fault = parse(&[&whole[..10], text.as_bytes(), &whole[128..]].concat()).unwrap_err();
+            format!("{}, {}", fault.expected, fault.found)
         };
-        assert!(edited("False", "True ").contains("fortran_order"));
-        assert!(edited("<f4", ">f4").contains("descr"));
-        assert!(edited("(2, 2)", "(4, ) ").contains("shape"));
-        assert!(edited("(2, 2)", "(2, 3)").contains("2x3"));
-        assert_eq!(shape("(4294967295, 4294967295)"), Some((4_294_967_295, 4_294_967_295)));
+        assert!(edited("<f4", "<c8").contains("elements of another type"));
+        assert!(edited("(2, 2)", "(4, ) ").contains("shape (n, L)"));
+        assert!(edited("(2, 2)", "(2, 3)").contains("data"));
+        for shape in ["(4294967295, 4294967295)", "(9999999999, 1)", "(99999999999999999999, 1)"] {
+            let claims = edited("(2, 2)", shape);
+            assert!(claims.contains("numbers, 1") || claims.contains("shape (n, L)"), "{claims}");
+        }
     }
 }
