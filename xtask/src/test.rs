@@ -51,7 +51,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdic
         return Ok(Verdict::Bad);
     }
     // Both are tried whatever the first says, and this one first: the summary of the tests is the end.
-    let examples_hold = !everything || process::succeeds(&mut cargo(&["test", "--quiet", "--doc"]))?;
+    // With the features of the build before, or the libraries were built again.
+    let examples = ["test", "--quiet", "--doc", "--workspace", "--features", CLOUD];
+    let examples_hold = !everything || process::succeeds(&mut cargo(&examples))?;
     let lapack_holds = !everything || !setup::lapack::is_installed() || {
         println!("eigenvalues by LAPACK and by faer");
         let arguments =

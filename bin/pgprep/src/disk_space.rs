@@ -1,10 +1,10 @@
-//! Room for a dataset: how much it takes, whether it is there, and what to say when it runs out.
+//! Room for a dataset: how much it takes, and whether it is there.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use anyhow::bail;
+use pg_cli::{byte_size, free_bytes};
 use pg_shard::format::{BUILD_FILE, HEADER_BYTES, LABELS_FOLDER, image_bytes, level_folder};
 use pg_shard::{BuildPlan, Codec, EncodedImage, Storage};
 
@@ -77,50 +77,22 @@ impl BuildSize {
             count(self.items, "image"),
             levels.join(", "),
             if self.estimated { "about " } else { "" },
-            size(self.bytes()),
-            free.map_or_else(String::new, |free| format!(", {} are free", size(free))),
+            byte_size(self.bytes()),
+            free.map_or_else(String::new, |free| format!(", {} are free", byte_size(free))),
         ));
         let needed = (self.bytes() + self.items * INDEX_LINE).saturating_sub(there);
         if let Some(free) = free.filter(|&free| free < needed) {
             bail!(
                 "{}: it takes {} more, {} are free on that disk, {} are missing: free them, choose another folder, fewer --levels, or --codec {}",
                 output_context(output),
-                size(needed),
-                size(free),
-                size(needed - free),
+                byte_size(needed),
+                byte_size(free),
+                byte_size(needed - free),
                 Codec::MedZstd.name()
             );
         }
         Ok(())
     }
-}
-
-/// `error` as it is, or, if the disk is full, with what is missing and how to go on. `left` bytes are still
-/// to be written; `kept` says what is kept.
-pub(crate) fn explained(error: anyhow::Error, output: &Path, left: u64, kept: &str) -> anyhow::Error {
-    let full = error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full));
-    if !full {
-        return error;
-    }
-    let free = free_bytes(output).unwrap_or(0);
-    let missing = if left > free {
-        format!("{} are missing", size(left - free))
-    } else {
-        format!("{} are free, so a quota or the limit of files or of their size was met", size(free))
-    };
-    let text = format!(
-        "no room left in {} (-o): {} are still to be written, {missing}; {kept}",
-        output.display(),
-        size(left)
-    );
-    error.context(text)
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
 }
 
 /// Bytes of the shards that an earlier run of the build finished.
@@ -136,37 +108,4 @@ fn bytes_there(output: &Path, storage: &Storage) -> u64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
-}
-
-/// Bytes that this user may still write to the file system of `path`, which need not exist yet.
-fn free_bytes(path: &Path) -> Option<u64> {
-    let absolute = std::path::absolute(path).ok()?;
-    let existing = absolute.ancestors().find(|part| part.exists())?;
-    let status = rustix::fs::statvfs(existing).ok()?;
-    Some(status.f_bavail.saturating_mul(status.f_frsize))
-}
-
-/// `1.5 GiB`.
-pub(crate) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB"] {
-        if value < 1024.0 {
-            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} GiB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_in_the_largest_unit_that_fits() {
-        assert_eq!(
-            [0, 1023, 1536, 5 << 20, 3 << 40].map(size),
-            ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "3072.0 GiB"]
-        );
-    }
 }

@@ -10,7 +10,7 @@ use std::thread::{JoinHandle, spawn};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{Interrupted, Part, Progress, Provenance, WorkFailed};
+use pg_cli::{Interrupted, Part, Progress, Provenance, WorkFailed, explain_full_disk};
 use pg_cloud::RemoteOutput;
 use pg_image::Planar;
 use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, PART_FILE};
@@ -22,7 +22,7 @@ use pg_shard::{
 use serde_json::{Value, json};
 
 use crate::at_url;
-use crate::disk_space::{BuildSize, explained};
+use crate::disk_space::BuildSize;
 use crate::files_part::{FilesPart, FilesPartItem};
 use crate::output_names::OutputNames;
 use crate::pipeline::in_order;
@@ -196,7 +196,7 @@ impl DatasetJob<'_> {
                 None => {}
             }
             let left = size.after(resumed + done * builder.plan().items_per_shard);
-            return Err(explained(error, folder, left, &kept()));
+            return Err(explain_full_disk(error, folder, Some(left), &kept()));
         }
         progress.finish();
         let (images, failed) = builder.counts();
@@ -212,7 +212,8 @@ impl DatasetJob<'_> {
             Some(_) => builder.complete_part(provenance).map(Built::Part),
             None => builder.complete(provenance).map(|manifest| Built::Dataset(Box::new(manifest))),
         };
-        let none_left = |error| explained(error, folder, 0, "run the same command again to go on");
+        let none_left =
+            |error| explain_full_disk(error, folder, Some(0), "run the same command again to go on");
         let built = complete.with_context(context).map_err(none_left)?;
         if let Some(remote) = &remote {
             remote.complete(MANIFEST_FILE).with_context(context)?;

@@ -3,7 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::{Interrupted, shown};
+use crate::Interrupted;
+use crate::disk_room::is_of_full_disk;
+use crate::terminal_text::lines_for_terminal;
 
 /// What a tool's process ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,15 +86,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Prints an error with its causes on stderr, for a process that does not end with [`run_to_exit`].
 #[expect(clippy::print_stderr, reason = "the one place that reports an error")]
 pub fn report(error: &anyhow::Error) {
-    eprintln!("error: {}", shown(&error.to_string()));
+    eprintln!("error: {}", lines_for_terminal(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
         // thiserror's `transparent` and context chains may repeat a text: say each once.
         if !said.contains(&text) {
-            eprintln!("  caused by: {}", shown(&text));
+            eprintln!("  caused by: {}", lines_for_terminal(&text));
         }
         said = text;
+    }
+    if is_of_full_disk(error) && !error.to_string().starts_with("no room left") {
+        eprintln!("  no room is left there: free some, and run the command again");
     }
 }
 

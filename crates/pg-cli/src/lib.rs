@@ -7,6 +7,7 @@
 mod bus_error;
 mod cloud_args;
 mod common_args;
+mod disk_room;
 mod exit;
 mod fit_choice;
 mod interrupt;
@@ -17,9 +18,11 @@ mod path_values;
 mod progress;
 mod provenance;
 mod scratch_names;
+mod terminal_text;
 
 pub use cloud_args::CloudArgs;
 pub use common_args::CommonArgs;
+pub use disk_room::{byte_size, explain_full_disk, free_bytes};
 pub use exit::{ExitStatus, WorkFailed, report, run_to_exit, status_of};
 pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::shown;
+use crate::terminal_text::{line_for_terminal, lines_for_terminal};
 
 /// The results of a command, on stdout.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,7 +18,7 @@ impl Output {
     /// # Errors
     /// Write errors; a broken pipe ends the tool quietly.
     pub fn line(self, text: impl Display) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{}", shown(&text.to_string()))
+        writeln!(io::stdout().lock(), "{}", lines_for_terminal(&text.to_string()))
     }
 
     /// Prints exactly one JSON object, indented, with a final newline.
@@ -48,12 +49,12 @@ impl StderrNotes {
     /// Something the user may like to know.
     pub fn note(self, text: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", shown(&text.to_string()));
+            let _ = writeln!(io::stderr().lock(), "{}", lines_for_terminal(&text.to_string()));
         }
     }
 
     /// Something that may be wrong; shown under `--quiet` too.
     pub fn warning(self, text: impl Display) {
-        let _ = writeln!(io::stderr().lock(), "warning: {}", shown(&text.to_string()));
+        let _ = writeln!(io::stderr().lock(), "warning: {}", line_for_terminal(&text.to_string()));
     }
 }

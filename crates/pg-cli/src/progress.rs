@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle as BarStyle};
 
-use crate::shown;
+use crate::terminal_text::line_for_terminal;
 
 /// How progress shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,10 +157,10 @@ impl Progress {
     /// Prints `text` on a line of its own without tearing the bar; nothing when hidden.
     pub fn note(&self, text: &str) {
         match (&self.bar, self.style) {
-            (Some(bar), _) => bar.println(shown(text)),
+            (Some(bar), _) => bar.println(line_for_terminal(text)),
             (None, ProgressStyle::Hidden) => {}
             (None, _) => {
-                let _ = writeln!(io::stderr().lock(), "{}", shown(text));
+                let _ = writeln!(io::stderr().lock(), "{}", line_for_terminal(text));
             }
         }
     }

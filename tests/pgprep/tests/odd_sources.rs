@@ -52,6 +52,21 @@ fn images_of_formats_that_are_not_read_fail_by_name_and_other_files_are_counted(
 }
 
 #[test]
+fn names_reach_the_terminal_with_their_control_characters_written_out() {
+    let sandbox = with_squares(&["a.png"]);
+    for name in ["in/clear\u{1b}[2J.png", "in/two\nlines.png", "in/\u{202e}gnp.jpg", "in/bell\u{7}.txt"] {
+        sandbox.write(name, b"no picture");
+    }
+    for command in ["pack in -o set", "pack in/clear\u{1b}[2J.png -o other"] {
+        let run = sandbox.run("pgprep", command.split(' '));
+        let printed = format!("{}{}", run.stdout, run.stderr);
+        let acts = |c: &char| (c.is_control() && *c != '\n') || *c == '\u{202e}';
+        assert_eq!(printed.chars().find(acts), None, "{printed}");
+        assert!(printed.contains("clear\\u{1b}[2J.png"), "{printed}");
+    }
+}
+
+#[test]
 fn images_of_equal_bytes_are_said_and_stay() {
     let sandbox = with_squares(&["a.png", "b.png", "c.png"]);
     fs::copy(sandbox.path("in/a.png"), sandbox.path("in/z.png")).unwrap();

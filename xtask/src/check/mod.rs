@@ -58,8 +58,10 @@ const WITHOUT_TORCH: &[Step] = &[
     ("library sources", source_rules::check),
     ("licences, bans, sources", deny),
     ("security advisories", advisories),
-    ("clippy, default members", clippy_default),
 ];
+
+/// In place of that of the whole workspace.
+const CLIPPY_WITHOUT_TORCH: &[Step] = &[("clippy, default members", clippy_default)];
 
 const WITH_TORCH: &[Step] = &[
     ("clippy, whole workspace", clippy_all),
@@ -71,7 +73,9 @@ const WITH_TORCH: &[Step] = &[
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<Verdict> {
     let mut runner = Runner { workspace, keep_going: arguments.keep_going, failed: Vec::new() };
     let mut goes_on = runner.run_all(WITHOUT_TORCH)?;
-    if goes_on && !arguments.without_torch {
+    if goes_on && arguments.without_torch {
+        goes_on = runner.run_all(CLIPPY_WITHOUT_TORCH)?;
+    } else if goes_on {
         setup::ensure(workspace)?;
         goes_on = runner.run_all(WITH_TORCH)?;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use pg_cli::{
     CommonArgs, ExitStatus, Interrupt, Interrupted, Progress, ProgressStyle, Provenance, StderrNotes,
-    WorkFailed,
+    WorkFailed, explain_full_disk,
 };
 use pg_schedule::{GeneratorNorm, TrainingSettings};
 use pg_shard::Dataset;
@@ -253,9 +253,15 @@ fn layer_of_whole_minibatches(settings: &TrainingSettings) -> Option<&'static st
     (settings.minibatch_discrimination > 0).then_some("minibatch discrimination")
 }
 
-/// A run that has diverged did run: exit status 1, with what to try.
+/// A run that has diverged did run: exit status 1, with what to try; one whose disk is full goes on later.
 fn explained(error: TrainingError, settings: &TrainingSettings, run: &Path) -> anyhow::Error {
-    let TrainingError::Diverged { .. } = error else { return error.into() };
+    let TrainingError::Diverged { .. } = error else {
+        let kept = format!(
+            "the newest snapshot is whole: free some room, and go on with `pgtrain resume {}`",
+            run.display()
+        );
+        return explain_full_disk(error.into(), run, None, &kept);
+    };
     let rates: Vec<f64> = settings.learning_rate.values().collect();
     let largest = rates.into_iter().fold(0.0, f64::max);
     let advice = format!(

@@ -13,11 +13,15 @@ use zenavif_parse::{
     AvifParser, CleanAperture, ColorInformation, DecodeConfig, Error as ParseError, GridConfig, Unstoppable,
 };
 
+use super::FilesError;
 use colours::{ColourSpace, Matrix};
 use planes::Planes;
 
+/// Whether a picture of so many columns and rows may be decoded.
+type SizeCheck<'c> = dyn Fn(u32, u32) -> Result<(), FilesError> + 'c;
+
 /// Why an AVIF file is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Fault {
     /// It ends early.
     Truncated,
@@ -25,8 +29,8 @@ pub(super) enum Fault {
     Damaged(String),
     /// It is of a kind that is not read.
     Unsupported(String),
-    /// It has more pixels than allowed: columns and rows.
-    TooManyPixels(u32, u32),
+    /// It has more pixels than allowed.
+    TooLarge(FilesError),
 }
 
 impl From<ParseError> for Fault {
@@ -46,22 +50,21 @@ impl From<ParseError> for Fault {
 /// The picture in the AVIF file `bytes`, 8 bits, grey or RGB, opaque and upright.
 ///
 /// # Errors
-/// As [`Fault`] says; nothing of the size of a picture is allocated before its pixels are found to
-/// be `max_pixels` or fewer.
-pub(super) fn decode(bytes: &[u8], max_pixels: u64) -> Result<DynamicImage, Fault> {
+/// As [`Fault`] says; nothing of the size of a picture is allocated before `check` allows it.
+pub(super) fn decode(bytes: &[u8], check: &SizeCheck<'_>) -> Result<DynamicImage, Fault> {
     let limits = DecodeConfig::default()
         .with_peak_memory_limit((bytes.len() as u64).saturating_mul(2).saturating_add(1 << 20))
-        .with_total_megapixels_limit(u32::try_from(max_pixels.div_ceil(1_000_000)).unwrap_or(u32::MAX))
+        .with_total_megapixels_limit(u32::MAX)
         .lenient(true);
     let file = AvifParser::from_bytes_with_config(bytes, &limits, &Unstoppable)?;
     let (colour, alpha) = match (file.grid_config(), file.alpha_data()) {
         (Some(_), Some(_)) => {
             return Err(Fault::Unsupported("it has transparency and is stored in tiles".to_owned()));
         }
-        (Some(grid), None) => (in_tiles(&file, grid, max_pixels)?, None),
+        (Some(grid), None) => (in_tiles(&file, grid, check)?, None),
         (None, alpha) => {
-            let alpha = alpha.transpose()?.map(|data| Planes::decode(&data, max_pixels)).transpose()?;
-            (Planes::decode(&primary(&file)?, max_pixels)?, alpha)
+            let alpha = alpha.transpose()?.map(|data| Planes::decode(&data, check)).transpose()?;
+            (Planes::decode(&primary(&file)?, check)?, alpha)
         }
     };
     if let Some(alpha) = &alpha
@@ -89,26 +92,20 @@ fn primary<'f>(file: &'f AvifParser<'_>) -> Result<Cow<'f, [u8]>, Fault> {
 }
 
 /// A picture stored in tiles of one size, row by row (ISO/IEC 23008-12, 6.6.2.3).
-fn in_tiles(file: &AvifParser<'_>, grid: &GridConfig, max_pixels: u64) -> Result<Planes, Fault> {
+fn in_tiles(file: &AvifParser<'_>, grid: &GridConfig, check: &SizeCheck<'_>) -> Result<Planes, Fault> {
     let (rows, columns) = (usize::from(grid.rows), usize::from(grid.columns));
     if rows * columns == 0 || file.grid_tile_count() != rows * columns {
         let found = file.grid_tile_count();
         return Err(Fault::Damaged(format!("expected {rows}x{columns} tiles, found {found}")));
     }
-    let check = |width: usize, height: usize| {
-        if width as u64 * height as u64 <= max_pixels {
-            return Ok(());
-        }
-        Err(Fault::TooManyPixels(width as u32, height as u32))
-    };
-    check(grid.output_width as usize, grid.output_height as usize)?;
-    let tile = |index: usize| Planes::decode(&file.tile_data(index)?, max_pixels);
+    check(grid.output_width, grid.output_height).map_err(Fault::TooLarge)?;
+    let tile = |index: usize| Planes::decode(&file.tile_data(index)?, check);
     let first = tile(0)?;
     let whole =
         |given: u32, tiles: usize, each: usize| if given == 0 { tiles * each } else { given as usize };
     let width = whole(grid.output_width, columns, first.width);
     let height = whole(grid.output_height, rows, first.height);
-    check(width, height)?;
+    check(width as u32, height as u32).map_err(Fault::TooLarge)?;
     if width > columns * first.width || height > rows * first.height {
         return Err(Fault::Damaged(format!(
             "{rows}x{columns} tiles of {}x{} pixels do not cover {width}x{height}",

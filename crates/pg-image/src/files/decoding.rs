@@ -225,7 +225,8 @@ fn decode_jpeg(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raste
 
 fn decode_avif(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raster, FilesError> {
     let format = format_name(ImageFormat::Avif);
-    let read = AssertUnwindSafe(|| avif::decode(bytes, limits.max_pixels));
+    let check = |width: u32, height: u32| check_pixels(path, width, height, limits).map(drop);
+    let read = AssertUnwindSafe(|| avif::decode(bytes, &check));
     let decoded = catch_unwind(read).map_err(|_| decoder_failed(path, ImageFormat::Avif))?;
     let picture = decoded.map_err(|fault| {
         let path = path.to_owned();
@@ -235,10 +236,7 @@ fn decode_avif(bytes: &[u8], path: &Path, limits: &DecodeLimits) -> Result<Raste
             }
             avif::Fault::Damaged(detail) => FilesError::Damaged { path, format, detail },
             avif::Fault::Unsupported(detail) => FilesError::Unsupported { path, format, detail },
-            avif::Fault::TooManyPixels(width, height) => {
-                let pixels = u64::from(width) * u64::from(height);
-                FilesError::TooManyPixels { path, width, height, pixels, max_pixels: limits.max_pixels }
-            }
+            avif::Fault::TooLarge(error) => error,
         }
     })?;
     let (width, height) = (picture.width(), picture.height());
@@ -280,14 +278,34 @@ fn decode_by_image_crate(
     flatten(picture).ok_or_else(|| no_pixels(path, format, width, height))
 }
 
-/// Columns times rows, where they are not more than allowed.
+/// Columns times rows, where they are not more than allowed and there is memory for them.
 fn check_pixels(path: &Path, width: u32, height: u32, limits: &DecodeLimits) -> Result<u64, FilesError> {
     let pixels = u64::from(width) * u64::from(height);
-    if pixels <= limits.max_pixels {
-        return Ok(pixels);
+    let path = || path.to_owned();
+    if pixels > limits.max_pixels {
+        let max_pixels = limits.max_pixels;
+        return Err(FilesError::TooManyPixels { path: path(), width, height, pixels, max_pixels });
     }
-    let (path, max_pixels) = (path.to_owned(), limits.max_pixels);
-    Err(FilesError::TooManyPixels { path, width, height, pixels, max_pixels })
+    // The picture, and a copy of it that is turned or flattened.
+    let bytes = pixels.saturating_mul(6);
+    if !has_memory_for(bytes) {
+        return Err(FilesError::TooLittleMemory { path: path(), width, height, bytes });
+    }
+    Ok(pixels)
+}
+
+/// Whether the system would give `bytes` of memory now. An allocation that fails within a decoder ends the process, and the
+/// limit on pixels may have been raised, or the memory of the process limited.
+fn has_memory_for(bytes: u64) -> bool {
+    const NEVER_REFUSED: u64 = 64 << 20;
+    if bytes <= NEVER_REFUSED {
+        return true;
+    }
+    let mut room = Vec::<u8>::new();
+    let given = usize::try_from(bytes).is_ok_and(|bytes| room.try_reserve_exact(bytes).is_ok());
+    // Nothing is written to it, so it costs no memory; but it must not be optimised away.
+    std::hint::black_box(&room);
+    given
 }
 
 fn no_pixels(path: &Path, format: ImageFormat, width: u32, height: u32) -> FilesError {
@@ -377,6 +395,24 @@ mod tests {
             }
         }
         bytes
+    }
+
+    #[test]
+    fn sizes_beyond_all_memory_are_errors_whatever_the_limit() {
+        assert!(has_memory_for(1 << 20) && !has_memory_for(u64::MAX));
+        let limits = DecodeLimits { max_pixels: u64::MAX, ..LIMITS };
+        let side = i32::MAX.to_be_bytes();
+        let mut png = encoded("png");
+        png[16..20].copy_from_slice(&side);
+        png[20..24].copy_from_slice(&side);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let map = b"P6 2147483647 2147483647 255\n".to_vec();
+        let found = decode_bytes(&map, "a.ppm", &limits);
+        assert!(matches!(found, Err(FilesError::TooLittleMemory { .. })), "{found:?}");
+        // Its decoder sees that by itself.
+        assert!(decode_bytes(&png, "a.png", &limits).is_err());
     }
 
     #[test]

@@ -103,6 +103,20 @@ pub enum FilesError {
         /// The limit in force.
         max_pixels: u64,
     },
+    /// There is not as much memory as the picture takes.
+    #[error(
+        "{path} has {width}x{height} pixels, which take {bytes} bytes of memory: there is not so much, or this process may not have it"
+    )]
+    TooLittleMemory {
+        /// The file.
+        path: PathBuf,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes of the picture and a copy.
+        bytes: u64,
+    },
     /// The file has more bytes than allowed.
     #[error(
         "{path} has {bytes} bytes, the limit is {max_bytes}: raise the byte limit if the file is meant to be that large"

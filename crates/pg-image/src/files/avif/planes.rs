@@ -4,7 +4,7 @@ use re_rav1d::dav1d::{
     Decoder, Error as Av1Error, Picture, PixelLayout, PlanarImageComponent, Settings, pixel,
 };
 
-use super::Fault;
+use super::{Fault, SizeCheck};
 
 /// The samples of a picture: luminance, or luminance and two planes of colour.
 #[derive(Debug, Clone)]
@@ -30,14 +30,14 @@ impl Planes {
     ///
     /// # Errors
     /// As [`Fault`] says.
-    pub(super) fn decode(data: &[u8], max_pixels: u64) -> Result<Self, Fault> {
-        check_size(data, max_pixels)?;
+    pub(super) fn decode(data: &[u8], check: &SizeCheck<'_>) -> Result<Self, Fault> {
+        let largest = check_size(data, check)?;
         let mut settings = Settings::new();
         // Images are decoded side by side: a thread each, and no more.
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_all_layers(false);
-        settings.set_frame_size_limit(u32::try_from(max_pixels).unwrap_or(u32::MAX));
+        settings.set_frame_size_limit(largest);
         let mut decoder = Decoder::with_settings(&settings).map_err(of_decoder)?;
         match decoder.send_data(data.to_vec(), None, None, None) {
             Ok(()) | Err(Av1Error::Again) => {}
@@ -140,14 +140,12 @@ impl Planes {
     }
 }
 
-/// Refuses what the first header says is too large, with its size: the decoder would say less.
-fn check_size(data: &[u8], max_pixels: u64) -> Result<(), Fault> {
+/// Refuses what the first header says is too large, with its size: the decoder would say less. The pixels that it claims.
+fn check_size(data: &[u8], check: &SizeCheck<'_>) -> Result<u32, Fault> {
     let header = zenavif_parse::AV1Metadata::parse_av1_bitstream(data)?;
     let (width, height) = (header.max_frame_width.get(), header.max_frame_height.get());
-    if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(Fault::TooManyPixels(width, height));
-    }
-    Ok(())
+    check(width, height).map_err(Fault::TooLarge)?;
+    Ok(u32::try_from(u64::from(width) * u64::from(height)).unwrap_or(u32::MAX))
 }
 
 fn of_decoder(error: Av1Error) -> Fault {

@@ -1,0 +1,87 @@
+//! Room on the disk: how much there is, and what to say when it runs out.
+
+use std::io;
+use std::path::Path;
+
+/// Bytes that this user may still write to the file system of `path`, which need not exist yet.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find(|part| part.exists())?;
+    let status = rustix::fs::statvfs(existing).ok()?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+/// `error` as it is, or, if the disk was full, with what is missing and how to go on. `left` bytes are still to be
+/// written, where that is known; `kept` says what is kept.
+#[must_use]
+pub fn explain_full_disk(
+    error: anyhow::Error,
+    output: &Path,
+    left: Option<u64>,
+    kept: &str,
+) -> anyhow::Error {
+    if !is_of_full_disk(&error) {
+        return error;
+    }
+    let free = free_bytes(output).unwrap_or(0);
+    let missing = match left {
+        Some(left) if left > free => format!("{} are missing", byte_size(left - free)),
+        Some(_) => {
+            format!("{} are free, so a quota or the limit of files or of their size was met", byte_size(free))
+        }
+        None => format!("{} are free", byte_size(free)),
+    };
+    let left = left.map_or_else(String::new, |left| format!("{} are still to be written, ", byte_size(left)));
+    error.context(format!("no room left in {} (-o): {left}{missing}; {kept}", output.display()))
+}
+
+/// Whether the disk, a quota or the limit of a file's size was the cause.
+pub(crate) fn is_of_full_disk(error: &anyhow::Error) -> bool {
+    let is_full = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    };
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full))
+}
+
+/// `1.5 GiB`.
+#[must_use]
+pub fn byte_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if value < 1024.0 {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_that_fits() {
+        assert_eq!(
+            [0, 1023, 1536, 5 << 20, 3 << 40].map(byte_size),
+            ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "3072.0 GiB"]
+        );
+    }
+
+    #[test]
+    fn only_a_full_disk_is_explained() {
+        let failed = |kind: io::ErrorKind| {
+            let error = Err::<(), _>(io::Error::from(kind)).context("cannot write out/a").unwrap_err();
+            explain_full_disk(error, Path::new("/"), Some(u64::MAX), "go on").to_string()
+        };
+        assert!(
+            failed(io::ErrorKind::StorageFull).starts_with("no room left in / (-o): 17179869184.0 GiB are")
+        );
+        assert_eq!(failed(io::ErrorKind::PermissionDenied), "cannot write out/a");
+    }
+}
