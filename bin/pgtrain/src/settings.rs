@@ -1,6 +1,7 @@
 //! From what was typed to settings that are ready to use.
 
 use anyhow::Context as _;
+use pg_image::files::read_short_text;
 use pg_schedule::{Preset, TrainingSettings};
 
 use crate::args::{RunArgs, SettingsArgs};
@@ -38,8 +39,7 @@ fn resolve_with(
     let preset = Preset::named(&args.preset).context("--preset")?.settings();
     let mut settings = preset.clone();
     if let Some(path) = &args.config {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("--config: cannot read {}", path.display()))?;
+        let text = read_short_text(path).context("--config")?;
         settings = settings.with_toml(&path.display().to_string(), &text).context("--config")?;
     }
     // The loss first: it brings companions, which the other assignments may change in any order.

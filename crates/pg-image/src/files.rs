@@ -22,4 +22,4 @@ pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;
 pub use listing::{LeftOut, Listing, NamedCount, is_hidden, list_images};
 pub use signature::{SIGNATURE_BYTES, format_name, has_image_extension, looks_like_image};
-pub use text::{decoded_text, read_text};
+pub use text::{decoded_text, read_short_text, read_text};

@@ -1,9 +1,8 @@
 //! The network that was asked for, opened and checked.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, bail};
 use pg_cli::CommonArgs;
+use pg_image::files::read_short_text;
 use pg_metrics::FeatureExtractor as _;
 use pg_onnx::{InputRecipe, KnownModel, OnnxExtractor, OnnxModel, Registry, SessionSettings};
 use pg_stats::NetworkProtocol;
@@ -93,7 +92,7 @@ fn registry(args: &NetworkArgs) -> Result<Registry> {
         Err(error) => bail!("the registry of models that comes with this program is broken: {error}"),
     };
     let Some(path) = &args.models else { return Ok(built_in) };
-    let text = fs::read_to_string(path).with_context(|| format!("read --models {}", path.display()))?;
+    let text = read_short_text(path).context("--models")?;
     match Registry::parse(&text) {
         Ok(own) => Ok(own.and(built_in)),
         Err(error) => bail!("--models {} is no registry of models: {error}", path.display()),

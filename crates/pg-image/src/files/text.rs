@@ -13,7 +13,19 @@ const MAX_TEXT_BYTES: u64 = 1 << 30;
 /// # Errors
 /// Those of [`read_bytes`], above 1 GiB for one; [`FilesError::NotText`].
 pub fn read_text(path: &Path) -> Result<String, FilesError> {
-    let limits = DecodeLimits { max_bytes: MAX_TEXT_BYTES, ..DecodeLimits::default() };
+    text_of(path, MAX_TEXT_BYTES)
+}
+
+/// As [`read_text`], for what people write by hand: 16 MiB at most.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_short_text(path: &Path) -> Result<String, FilesError> {
+    text_of(path, 16 << 20)
+}
+
+fn text_of(path: &Path, max_bytes: u64) -> Result<String, FilesError> {
+    let limits = DecodeLimits { max_bytes, ..DecodeLimits::default() };
     let bytes = read_bytes(path, &limits)?;
     let text = decoded_text(&bytes).and_then(|text| String::from_utf8(text.into_owned()).ok());
     text.ok_or_else(|| FilesError::NotText { path: path.to_owned() })
