@@ -162,7 +162,9 @@ fn main() {
     seed("label_file", "numbers.csv", b"file,age,smile\na.png,1,0.5\nb/c.png,2,-1e3\n");
     seed("label_file", "stylegan.json", br#"{"labels": [["a.png", 2], ["b/c.png", [1.5, 2]]]}"#);
     seed("aligning", "small", &[40; 51]);
-    for extension in ["jpg", "png", "tif", "tiff"] {
+    seed("image_file", "map.ppm", b"P6\n# made by hand\n2 1\n200\n\0\x01\x02\x03\x04\x05");
+    seed("image_file", "map.pam", b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\0\0\0\0");
+    for extension in ["jpg", "png", "tif", "tiff", "avif"] {
         for (name, bytes) in files_below(&fixture("decoding"), extension) {
             seed("image_file", &name, &bytes);
         }
