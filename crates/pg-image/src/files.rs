@@ -8,6 +8,7 @@ mod avif;
 mod decoding;
 mod encoding;
 mod errors;
+mod fails_once;
 mod flattening;
 mod jpeg;
 mod listing;
@@ -20,6 +21,7 @@ pub use atomic::{NewFile, NewFolder, empty_at_once, is_in_the_making, write_atom
 pub use decoding::{DecodeLimits, decode, decode_bytes, read_bytes};
 pub use encoding::{encode_jpeg, encode_png, write_png};
 pub use errors::FilesError;
+pub use fails_once::FailsOnce;
 pub use listing::{LeftOut, Listing, NamedCount, is_hidden, list_images};
 pub use signature::{SIGNATURE_BYTES, format_name, has_image_extension, looks_like_image};
 pub use text::{decoded_text, read_short_text, read_text};

@@ -1,5 +1,6 @@
 //! How matrix operations are cut into parallel parts.
 
+#[cfg(any(test, not(feature = "lapack")))]
 use std::num::NonZero;
 
 use faer::Par;
@@ -11,6 +12,7 @@ pub(crate) fn all_threads() -> Par {
 
 /// Of decompositions that may add up what their parts found, and would round differently for another number of them: two,
 /// whatever runs them.
+#[cfg(any(test, not(feature = "lapack")))]
 pub(crate) const FIXED_PARTS: Par = Par::Rayon(match NonZero::new(2) {
     Some(parts) => parts,
     None => NonZero::<usize>::MIN,

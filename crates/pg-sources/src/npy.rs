@@ -19,10 +19,13 @@ pub(crate) struct Matrix {
     pub(crate) values: Vec<f32>,
 }
 
+/// Reads a matrix of one kind of numbers.
+type Reader = fn(&[u8]) -> Result<Array2<f32>, ReadNpyError>;
+
 /// Reads a matrix of any of NumPy's real numbers as f32, in either order of rows and columns.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Matrix, Fault> {
     check_claims(bytes)?;
-    let readers: [fn(&[u8]) -> Result<Array2<f32>, ReadNpyError>; 11] = [
+    let readers: [Reader; 11] = [
         |bytes| read::<f32>(bytes, |v| v),
         |bytes| read::<f64>(bytes, |v| v as f32),
         |bytes| read::<u8>(bytes, f32::from),

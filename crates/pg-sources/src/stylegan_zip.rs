@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Seek, Write};
 
+use pg_image::files::FailsOnce;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -10,14 +11,14 @@ use crate::{Labels, stylegan_labels};
 
 /// A zip in the layout of StyleGAN2-ADA's dataset tool being written to `W`.
 pub struct StyleganZip<W: Write + Seek> {
-    zip: ZipWriter<W>,
+    zip: ZipWriter<FailsOnce<W>>,
     images: usize,
 }
 
 impl<W: Write + Seek> StyleganZip<W> {
     /// An empty archive.
     pub fn new(out: W) -> Self {
-        Self { zip: ZipWriter::new(out), images: 0 }
+        Self { zip: ZipWriter::new(FailsOnce::new(out)), images: 0 }
     }
 
     /// The name of image `index`: `00001/img00001234.png` for 1234… of eight digits.
@@ -52,7 +53,7 @@ impl<W: Write + Seek> StyleganZip<W> {
         }
         let json = Self::json(self.images, labels)?;
         self.file(stylegan_labels::FILE_NAME, json.as_bytes())?;
-        self.zip.finish().map_err(io::Error::from)?.flush()
+        self.zip.finish().map_err(io::Error::from)?.into_inner()?.flush()
     }
 
     fn json(images: usize, labels: Option<&Labels>) -> io::Result<String> {

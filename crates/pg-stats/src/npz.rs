@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayD, ArrayViewD, Ix1, Ix2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt as _, WriteNpyExt as _};
-use pg_image::files::write_atomically;
+use pg_image::files::{FailsOnce, write_atomically};
 use pg_metrics::FeatureGaussian;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -131,7 +131,7 @@ pub enum NpzArray<'a> {
 /// [`StatsError::Io`]
 pub fn write_arrays(path: &Path, arrays: &[(&str, NpzArray<'_>)]) -> Result<(), StatsError> {
     write_atomically(path, |file| {
-        let mut archive = ZipWriter::new(file);
+        let mut archive = ZipWriter::new(FailsOnce::new(file));
         // A fixed time: the same numbers give the same bytes.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -145,8 +145,7 @@ pub fn write_arrays(path: &Path, arrays: &[(&str, NpzArray<'_>)]) -> Result<(), 
             }
             .map_err(std::io::Error::other)?;
         }
-        archive.finish()?;
-        Ok(())
+        archive.finish()?.into_inner().map(drop)
     })
     .map_err(StatsError::io("write", path))
 }

@@ -190,6 +190,17 @@ fn ranks_text(ranks: &[usize]) -> String {
 }
 
 impl TrainingError {
+    /// What the binding says of a safetensors file that could not be read or written, with the system's cause as such.
+    pub(crate) fn of_file(action: &'static str, path: &Path, error: tch::TchError) -> Self {
+        match error {
+            tch::TchError::SafeTensorError {
+                err: safetensors_of_tch::SafeTensorError::IoError(source),
+                ..
+            } => Self::io(action, path)(source),
+            other => other.into(),
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }

@@ -346,12 +346,12 @@ fn write_parameters(path: &Path, parameters: &Parameters) -> Result<(), Training
 fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TrainingError> {
     let on_cpu: Vec<(&str, Tensor)> =
         tensors.iter().map(|(name, t)| (name.as_str(), t.to_device(tch::Device::Cpu).contiguous())).collect();
-    Tensor::write_safetensors(&on_cpu, path)?;
+    Tensor::write_safetensors(&on_cpu, path).map_err(|error| TrainingError::of_file("write", path, error))?;
     File::open(path).and_then(|f| f.sync_all()).map_err(TrainingError::io("sync", path))
 }
 
 fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, TrainingError> {
     // The binding's own error names the file but not a missing one's cause.
     File::open(path).map_err(TrainingError::io("read", path))?;
-    Ok(Tensor::read_safetensors(path)?)
+    Tensor::read_safetensors(path).map_err(|error| TrainingError::of_file("read", path, error))
 }

@@ -6,21 +6,21 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use pg_image::Planar;
-use pg_image::files::NewFile;
+use pg_image::files::{FailsOnce, NewFile};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::pictures;
 
 pub(crate) struct ZipFile {
-    zip: ZipWriter<BufWriter<File>>,
+    zip: ZipWriter<FailsOnce<BufWriter<File>>>,
     new: NewFile,
 }
 
 impl ZipFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let new = NewFile::create(path)?;
-        Ok(Self { zip: ZipWriter::new(BufWriter::new(new.file()?)), new })
+        Ok(Self { zip: ZipWriter::new(FailsOnce::new(BufWriter::new(new.file()?))), new })
     }
 
     pub(super) fn push(&mut self, seed: u64, image: &Planar<u8>) -> anyhow::Result<()> {
@@ -34,7 +34,8 @@ impl ZipFile {
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let mut written = self.zip.finish().context("cannot write the zip")?;
-        written.flush().and_then(|()| self.new.finish()).context("cannot write the zip")
+        let written = self.zip.finish().context("cannot write the zip")?;
+        let flushed = written.into_inner().and_then(|mut written| written.flush());
+        flushed.and_then(|()| self.new.finish()).context("cannot write the zip")
     }
 }

@@ -4,11 +4,16 @@
 //! With A = F F^T and B = G G^T it is the sum of the singular values of F^T G (its nuclear norm), all real and none
 //! negative. So nothing has to be dropped or regularised, as where the root of the unsymmetric A B is taken.
 
+// One takes the other's place; tests compare them.
+#[cfg(any(test, not(feature = "lapack")))]
 mod band;
+#[cfg(any(test, not(feature = "lapack")))]
 mod by_faer;
 #[cfg(feature = "lapack")]
 mod by_lapack;
+#[cfg(any(test, not(feature = "lapack")))]
 mod factor;
+#[cfg(any(test, not(feature = "lapack")))]
 mod sum_of_roots;
 
 #[cfg(not(feature = "lapack"))]

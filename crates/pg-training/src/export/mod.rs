@@ -275,7 +275,8 @@ impl GeneratorExport {
         let io = |source| ExportError::from(TrainingError::io("write", path)(source));
         let new = NewFile::create(path).map_err(io)?;
         let tensors = [("latents", latents), ("images", images.contiguous())];
-        Tensor::write_safetensors(&tensors, new.temporary_path())?;
+        Tensor::write_safetensors(&tensors, new.temporary_path())
+            .map_err(|error| TrainingError::of_file("write", path, error))?;
         new.finish().map_err(io)
     }
 }
