@@ -115,7 +115,6 @@ pub(crate) fn under_each(
         bail!("--processors: expected x86-64 Linux, whose processors it stands for");
     }
     let library = built(workspace)?;
-    // Before the first suite: building it may replace the executable that is asked.
     for dispatch in DISPATCHES.iter().filter(|dispatch| dispatch.is_here()) {
         check_hiding(dispatch, &library)?;
     }
@@ -152,8 +151,8 @@ fn built(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Asks a process, xtask itself, what it believes: a new version of Rust may keep its features elsewhere.
 fn check_hiding(dispatch: &Dispatch, library: &Path) -> Result<()> {
-    let xtask = std::env::current_exe().context("cannot find xtask's own executable")?;
-    let mut probe = Command::new(xtask);
+    // Not by its name: the build of the workspace before this has put another xtask in its place.
+    let mut probe = Command::new("/proc/self/exe");
     dispatch.apply(probe.arg("features"), library);
     let said = match captured(&mut probe)? {
         Ok(said) => said,
