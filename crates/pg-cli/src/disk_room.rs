@@ -12,8 +12,20 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(status.f_bavail.saturating_mul(status.f_frsize))
 }
 
-/// `error` as it is, or, if the disk was full, with what is missing and how to go on. `left` bytes are still to be
-/// written, where that is known; `kept` says what is kept.
+/// Says that a disk is full: what is missing there, and how to go on. An [`anyhow::Error`] has it as its outermost context.
+#[derive(Debug)]
+pub struct FullDisk {
+    text: String,
+}
+
+impl std::fmt::Display for FullDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// `error` as it is, or, if the disk was full, within a [`FullDisk`]. `left` bytes are still to be written, where that is known;
+/// `kept` says what is kept.
 #[must_use]
 pub fn explain_full_disk(
     error: anyhow::Error,
@@ -33,7 +45,7 @@ pub fn explain_full_disk(
         None => format!("{} are free", byte_size(free)),
     };
     let left = left.map_or_else(String::new, |left| format!("{} are still to be written, ", byte_size(left)));
-    error.context(format!("no room left in {} (-o): {left}{missing}; {kept}", output.display()))
+    error.context(FullDisk { text: format!("no room left in {}: {left}{missing}; {kept}", output.display()) })
 }
 
 /// Whether the disk, a quota or the limit of a file's size was the cause.
@@ -79,9 +91,7 @@ mod tests {
             let error = Err::<(), _>(io::Error::from(kind)).context("cannot write out/a").unwrap_err();
             explain_full_disk(error, Path::new("/"), Some(u64::MAX), "go on").to_string()
         };
-        assert!(
-            failed(io::ErrorKind::StorageFull).starts_with("no room left in / (-o): 17179869184.0 GiB are")
-        );
+        assert!(failed(io::ErrorKind::StorageFull).starts_with("no room left in /: 17179869184.0 GiB are"));
         assert_eq!(failed(io::ErrorKind::PermissionDenied), "cannot write out/a");
     }
 }

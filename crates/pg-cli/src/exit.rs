@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::Interrupted;
-use crate::disk_room::is_of_full_disk;
+use crate::disk_room::{FullDisk, is_of_full_disk};
 use crate::terminal_text::lines_for_terminal;
 
 /// What a tool's process ends with.
@@ -96,7 +96,7 @@ pub fn report(error: &anyhow::Error) {
         }
         said = text;
     }
-    if is_of_full_disk(error) && !error.to_string().starts_with("no room left") {
+    if is_of_full_disk(error) && !error.is::<FullDisk>() {
         eprintln!("  no room is left there: free some, and run the command again");
     }
 }

@@ -22,7 +22,7 @@ mod terminal_text;
 
 pub use cloud_args::CloudArgs;
 pub use common_args::CommonArgs;
-pub use disk_room::{byte_size, explain_full_disk, free_bytes};
+pub use disk_room::{FullDisk, byte_size, explain_full_disk, free_bytes};
 pub use exit::{ExitStatus, WorkFailed, report, run_to_exit, status_of};
 pub use fit_choice::FitChoice;
 pub use interrupt::{Interrupt, Interrupted};

@@ -17,7 +17,8 @@ pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 #[derive(Deserialize)]
 struct LabelFile {
-    #[serde(default)]
+    /// Null where there are none. A file without the key is another program's.
+    #[serde(deserialize_with = "Option::deserialize")]
     labels: Option<Vec<(String, Label)>>,
     /// Written by this project only: names of the columns.
     #[serde(default)]
@@ -128,7 +129,6 @@ mod tests {
         let vectors = labels(r#"{"labels": [["b.png", [1, 2.5]], ["a.png", [0, -1]]]}"#).unwrap().unwrap();
         assert_eq!((vectors.names().len(), vectors.row(1)), (2, Some(vec![1.0, 2.5])));
         assert_eq!(labels(r#"{"labels": null}"#), Ok(None));
-        assert_eq!(labels("{}"), Ok(None));
     }
 
     #[test]
@@ -151,7 +151,9 @@ mod tests {
         assert!(message(r#"{"labels": [["a.png", [1]], ["b.png", [1, 2]]]}"#).contains("2 numbers"));
         assert!(message(r#"{"labels": [["a.png", [1]], ["b.png", 2]]}"#).contains("has a class"));
         assert!(message(r#"{"labels": [["a.png", []], ["b.png", []]]}"#).contains("1 to 65536"));
-        assert!(message(r#"{"labels": 3}"#).contains("expected {\"labels\""));
+        for anothers in [r#"{"labels": 3}"#, "{}", r#"{"images": []}"#, "[]"] {
+            assert!(message(anothers).contains("expected {\"labels\""), "{anothers}");
+        }
         let few_names = r#"{"labels": [["a.png", 1], ["b.png", 1]], "label_names": ["x"]}"#;
         assert!(message(few_names).contains("1 label_names, expected one for each of 2"));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayD, ArrayViewD, Ix1, Ix2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt as _, WriteNpyExt as _};
-use pg_image::files::{FailsOnce, write_atomically};
+use pg_image::files::{FailsOnce, numbers_claimed_by_npy, write_atomically};
 use pg_metrics::FeatureGaussian;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -84,7 +84,7 @@ fn array<R: Read + Seek>(
         .read_to_end(&mut bytes)
         .map_err(|error| format!("its array {name:?}: {error}"))?;
     // A header may claim any shape, for which memory is taken before the numbers are counted.
-    if claimed_numbers(&bytes).is_none_or(|numbers| numbers > bytes.len()) {
+    if numbers_claimed_by_npy(&bytes).is_none_or(|numbers| numbers > bytes.len()) {
         return Err(format!("its array {name:?} is damaged: its header claims more numbers than there are"));
     }
     match ArrayD::<f64>::read_npy(bytes.as_slice()) {
@@ -94,15 +94,6 @@ fn array<R: Read + Seek>(
             .map_err(|error| format!("its array {name:?} is neither f64 nor f32: {error}")),
         Err(error) => Err(format!("its array {name:?}: {error}")),
     }
-}
-
-/// As many numbers as the header of a `.npy` says that there are.
-fn claimed_numbers(bytes: &[u8]) -> Option<usize> {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
-    let (_, behind) = text.split_once("'shape'")?;
-    let (shape, _) = behind.split_once('(')?.1.split_once(')')?;
-    let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-    axes.map(|axis| axis.parse::<usize>().ok()).try_fold(1_usize, |product, axis| product.checked_mul(axis?))
 }
 
 /// Writes `mu` and `sigma`, f64, uncompressed; whole or not at all.

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use pg_cli::{ExitStatus, Provenance};
+use pg_cli::{ExitStatus, Provenance, WorkFailed};
 use pg_image::{Fit, Planar, Raster, Resolution, fit};
 use pg_shard::format::default_images_per_shard;
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, Preparation, Storage, epoch_order, reason};
@@ -276,7 +276,8 @@ fn first_readable(session: &Session, source: &PackSource, loader: &Loader) -> an
         }
         session.check_ending(|| "nothing was written yet; run the same command again".to_owned())?;
     }
-    bail!("none of the images can be read; the first: {}", first_reason.unwrap_or_default())
+    let reason = first_reason.unwrap_or_default();
+    Err(WorkFailed(format!("none of the images can be read; the first: {reason}")).into())
 }
 
 fn fitting_resolution(first: &Raster, how: Fit) -> anyhow::Result<Resolution> {

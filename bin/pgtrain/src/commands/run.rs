@@ -256,10 +256,16 @@ fn layer_of_whole_minibatches(settings: &TrainingSettings) -> Option<&'static st
 /// A run that has diverged did run: exit status 1, with what to try; one whose disk is full goes on later.
 fn explained(error: TrainingError, settings: &TrainingSettings, run: &Path) -> anyhow::Error {
     let TrainingError::Diverged { .. } = error else {
-        let kept = format!(
-            "the newest snapshot is whole: free some room, and go on with `pgtrain resume {}`",
-            run.display()
-        );
+        let newest =
+            SnapshotStore::of_run(run).ok().and_then(|store| Some(store.newest()?.folder().to_owned()));
+        let kept = match newest {
+            Some(newest) => format!(
+                "`{}` is whole: free some room, and go on with `pgtrain resume {}`",
+                newest.display(),
+                run.display()
+            ),
+            None => "there is no snapshot yet: free some room, and run the same command again".to_owned(),
+        };
         return explain_full_disk(error.into(), run, None, &kept);
     };
     let rates: Vec<f64> = settings.learning_rate.values().collect();
