@@ -6,12 +6,10 @@ mod at_url;
 mod commands;
 mod described;
 mod features;
-mod gate;
 mod image_set;
 mod latent_measures;
 mod metric_result;
 mod report_data;
-mod scores;
 
 use std::process::ExitCode;
 

@@ -8,8 +8,10 @@ use anyhow::{Context as _, bail};
 use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch};
 use pg_cloud::{Cloud, Location, Outgoing, RemoteOutput, Settings};
 use pg_image::Resolution;
+use pg_image::files::NamedCount;
 use pg_shard::{BuildPlan, Dataset, Manifest, remove_output};
 use pg_sources::{Source, SourceFormat};
+use serde_json::json;
 
 use crate::session::{Session, output_context};
 
@@ -34,8 +36,12 @@ pub(crate) fn source(session: &Session, path: &Path, format: Option<SourceFormat
         (None, Some(format)) => Source::open_as(path, format)?,
         (None, None) => Source::open(path)?,
     };
-    if let Some(note) = source.left_out().note() {
+    let left_out = source.left_out();
+    if let Some(note) = left_out.note() {
         session.notes.note(format!("{}: {note}", path.display()));
+        let counted = |what: &NamedCount| json!({ "count": what.count, "first": what.first });
+        let (files, folders) = (counted(&left_out.files), counted(&left_out.folders));
+        session.also("left_out", json!({ "files": files, "folders": folders }));
     }
     Ok(source)
 }

@@ -599,7 +599,7 @@ impl FileJob<'_> {
 }
 
 /// What `failed.jsonl` of an earlier run lists.
-fn read_failed(output: &Path) -> Vec<FailedItem> {
+pub(crate) fn read_failed(output: &Path) -> Vec<FailedItem> {
     let text = std::fs::read_to_string(output.join(FAILED_FILE)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -8,7 +8,7 @@ use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, Pr
 use pg_cloud::{Cloud, CloudError};
 use pg_image::Resolution;
 use pg_shard::{Codec, Manifest, Storage};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::args::{CodecChoice, LimitArgs, StorageArgs};
 use crate::at_url;
@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) common: CommonArgs,
     /// Files and folders that this command reads.
     inputs: Mutex<Vec<PathBuf>>,
+    /// What the result says beside what the command itself puts there.
+    also: Mutex<Map<String, Value>>,
     source_trouble: SourceTrouble,
     style: ProgressStyle,
     json: bool,
@@ -43,6 +45,7 @@ impl Session {
             notes,
             common: common.clone(),
             inputs: Mutex::default(),
+            also: Mutex::default(),
             source_trouble: SourceTrouble::default(),
             cloud: at_url::cloud(cloud, &interrupt, notes),
             style: common.progress_style(),
@@ -73,10 +76,19 @@ impl Session {
         Progress::new(self.style, label, unit, total as u64)
     }
 
+    /// Puts `value` under `key` of the result, behind what the command puts there.
+    pub(crate) fn also(&self, key: &str, value: Value) {
+        self.also.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
+    }
+
     /// Prints the result: one JSON object with `--json`, else lines.
     pub(crate) fn result(&self, json: &Value, lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
         if self.json {
-            Output.json(json)?;
+            let mut json = json.clone();
+            if let Some(object) = json.as_object_mut() {
+                object.extend(self.also.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            }
+            Output.json(&json)?;
         } else {
             for line in lines {
                 Output.line(line)?;

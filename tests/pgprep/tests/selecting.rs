@@ -87,7 +87,7 @@ fn images_that_cannot_be_read_are_listed_and_make_the_status_1() {
     let sandbox = with_good_and_bad();
     sandbox.write("photos/broken.png", "no image");
     let run = pgprep(&sandbox, "select photos --keep 2 -o best").with_status(1);
-    assert!(run.stdout.contains("1 failed, see best/failed.jsonl"), "{}", run.stdout);
+    assert!(run.stdout.contains("1 failed (1 png), see best/failed.jsonl"), "{}", run.stdout);
     assert!(fs::read_to_string(sandbox.path("best/failed.jsonl")).unwrap().contains("broken.png"));
     let inside = pgprep(&sandbox, "select photos --keep 2 -o photos/best").with_status(2);
     assert!(inside.stderr.contains("lies inside photos"), "{}", inside.stderr);

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use pg_results::gate::{AllowedChange, MetricAllowance};
 
 use super::path_or_url;
-use crate::gate::{AllowedChange, MetricAllowance};
 
 /// `pgeval gate`
 #[derive(Debug, ClapArgs)]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Output, StderrNotes};
-use pg_report::{half_width, with_interval, with_noise};
+use pg_results::{half_width, with_interval, with_noise};
 use serde_json::{Value, json};
 
 use crate::args::FeatureArgs;

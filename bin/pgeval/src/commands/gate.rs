@@ -1,24 +1,29 @@
 //! `pgeval gate`: is a result worse than a baseline?
 
 use std::io::Write as _;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use pg_cli::{ExitStatus, Output};
-use pg_image::files::write_atomically;
-use serde_json::{Value, json};
-
-use crate::args::GateArgs;
-use crate::gate::{
+use pg_image::files::{DecodeLimits, read_bytes, write_atomically};
+use pg_results::gate::{
     Allowance, AllowedChange, Judgement, MetricJudgement, Verdict, annotations, differences, explanation,
     judge, junit_xml, summary, table,
 };
+use pg_results::{Results, Score};
+use serde_json::{Value, json};
+
+use crate::args::GateArgs;
 use crate::metric_result::provenance;
-use crate::scores;
+
+/// A result file is a few kilobytes; this leaves room for any settings.
+const MAX_RESULT_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: &GateArgs) -> Result<ExitStatus> {
-    let result = scores::read("RESULT", &args.result)?;
-    let baseline = scores::read("--baseline", &args.baseline)?;
-    let judgement = judge(&baseline.scores, &result.scores, &result.failed, &args.max_increase)?;
+    let result = read("RESULT", &args.result)?;
+    let baseline = read("--baseline", &args.baseline)?;
+    let judgement = judge(&baseline.scores, &result.scores, &result.failed, &args.max_increase)
+        .map_err(|error| anyhow!("--max-increase {error}"))?;
     refuse_unlike(args, &baseline.scores, &result.scores)?;
 
     if let Some(path) = &args.junit {
@@ -34,9 +39,22 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitStatus> {
     Ok(if judgement.passed() { ExitStatus::Done } else { ExitStatus::SomeFailed })
 }
 
+/// Reads the result file that was given for the argument `role`.
+fn read(role: &str, path: &Path) -> Result<Results> {
+    let limits = DecodeLimits { max_bytes: MAX_RESULT_BYTES, ..DecodeLimits::default() };
+    let bytes = read_bytes(path, &limits).with_context(|| format!("read {role}"))?;
+    Results::parse(&bytes).with_context(|| {
+        format!(
+            "{role} {} is no result of pgeval; make one with `pgeval … --json` or `pgeval all … -o FILE`",
+            path.display()
+        )
+    })
+}
+
 /// Results that were measured in different ways are not compared.
-fn refuse_unlike(args: &GateArgs, baseline: &[scores::Score], result: &[scores::Score]) -> Result<()> {
-    let differences = differences(baseline, result, &args.allow_protocol)?;
+fn refuse_unlike(args: &GateArgs, baseline: &[Score], result: &[Score]) -> Result<()> {
+    let differences = differences(baseline, result, &args.allow_protocol)
+        .map_err(|error| anyhow!("--allow-protocol {error}"))?;
     if differences.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use pg_metrics::{
     DiversityScore, ImagePair, MS_SSIM_MIN_SIDE_PX, MS_SSIM_SCALES, consecutive_pairs, distinct_pair_count,
     diversity, drawn_pairs, ms_ssim,
 };
-use pg_report::with_interval;
+use pg_results::with_interval;
 use rayon::prelude::*;
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use pg_metrics::{
     DESCRIPTOR_LENGTH, ImageKey, Side, channel_statistics, draw_centres, draw_directions,
     extract_descriptors, laplacian_pyramid, normalise_descriptors,
 };
-use pg_report::ProjectionHistogram;
+use pg_results::ProjectionHistogram;
 
 use super::pictures::ReportPictures;
 

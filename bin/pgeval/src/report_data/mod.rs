@@ -5,19 +5,17 @@ mod neighbours;
 mod pictures;
 mod sheets;
 
-use pg_report::{LevelBar, LevelChart, MetricRow, Report};
+use pg_results::{Direction, LevelBar, LevelChart, MetricRow, Report, Results};
 use serde_json::Value;
 
 pub(crate) use pictures::ReportPictures;
-
-use crate::scores;
 
 /// The report of `result`, the JSON of one metric or of `pgeval all`, with the pictures seen.
 ///
 /// # Errors
 /// When `result` is not what pgeval writes, or a picture cannot be encoded.
 pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> anyhow::Result<Report> {
-    let scores::Results { scores, failed } = scores::results(result)?;
+    let Results { scores, failed } = Results::of(result)?;
     let metrics = scores
         .iter()
         .map(|score| MetricRow {
@@ -27,7 +25,7 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
             interval: score.interval,
             interval_unknown: score.interval_unknown.clone(),
             floor: score.floor,
-            lower_is_better: score.direction == scores::Direction::Lower,
+            lower_is_better: score.direction == Direction::Lower,
         })
         .collect();
     let levels: Vec<LevelChart> = scores

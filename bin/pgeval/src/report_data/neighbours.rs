@@ -4,7 +4,7 @@
 use anyhow::Result;
 use pg_image::Planar;
 use pg_metrics::Side;
-use pg_report::{FakeAndNearest, Neighbour};
+use pg_results::{FakeAndNearest, Neighbour};
 use rayon::prelude::*;
 
 use super::pictures::{ReportPictures, thumbnail};

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use pg_image::files::encode_png;
 use pg_image::{Planar, Raster, contact_sheet_on};
 use pg_metrics::{Side, laplacian_pyramid};
-use pg_report::{Picture, SheetPair};
+use pg_results::{Picture, SheetPair};
 
 use super::pictures::{ReportPictures, THUMBNAIL_PX, thumbnail};
 

@@ -1,6 +1,6 @@
 //! `pgprep align`: photos and landmarks to aligned faces.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use pg_cli::{ExitStatus, Part, Provenance};
 use pg_cloud::Location;
 use pg_image::files::{encode_png, read_text};
 use pg_image::{Planar, Resolution};
-use pg_shard::format::default_images_per_shard;
+use pg_shard::format::{FAILED_FILE, default_images_per_shard};
 use pg_shard::{BuildPlan, FailedItem, IndexLine, Manifest, PartSummary, Preparation, Storage, reason};
 use pg_sources::{Item, Source};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ use crate::commands::TOOL;
 use crate::commands::align_preview;
 use crate::image_items::{Loader, Photo, lengths, list_blake3, load, modified};
 use crate::output_names::OutputNames;
-use crate::resumable::{Again, Built, DatasetJob, Ended, FileJob, Packed};
+use crate::resumable::{Again, Built, DatasetJob, Ended, FileJob, Packed, read_failed};
 use crate::session::{Session, count, resolution, storage};
 
 /// Photos opened to see whether the landmarks lie in them.
@@ -445,7 +445,7 @@ impl Job {
             self.size,
             self.size,
             output.display(),
-            failed_note(summary.failed, &output)
+            failed_note(session, summary.failed, &output)
         );
         session.result(
             &summary.json,
@@ -526,7 +526,7 @@ fn finished_part(
         count(summary.images, "image"),
         count(shards.len() as u64, "shard"),
         folder.display(),
-        failed_note(summary.failed, &folder)
+        failed_note(session, summary.failed, &folder)
     );
     let json = json!({
         "part": part.index,
@@ -558,7 +558,7 @@ pub(crate) fn show_dataset(
         count(manifest.images, "image"),
         levels.join(", "),
         output.display(),
-        failed_note(manifest.failed, output)
+        failed_note(session, manifest.failed, output)
     );
     let json = json!({
         "images": manifest.images,
@@ -571,11 +571,24 @@ pub(crate) fn show_dataset(
     Ok(status(manifest.failed))
 }
 
-pub(crate) fn failed_note(failed: u64, output: &Path) -> String {
+/// How many items failed, of which kinds by the endings of their names, and where they are listed.
+pub(crate) fn failed_note(session: &Session, failed: u64, output: &Path) -> String {
     if failed == 0 {
         return String::new();
     }
-    format!("; {failed} failed, see {}", output.join(pg_shard::format::FAILED_FILE).display())
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    for item in read_failed(output) {
+        let extension = Path::new(&item.path).extension().unwrap_or_default();
+        *kinds.entry(extension.to_string_lossy().to_ascii_lowercase()).or_default() += 1;
+    }
+    let named = kinds.iter().map(|(kind, number)| match kind.as_str() {
+        "" => format!("{number} without an ending"),
+        kind => format!("{number} {kind}"),
+    });
+    let named: Vec<String> = named.collect();
+    let of_kinds = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+    session.also("failed_kinds", json!(kinds));
+    format!("; {failed} failed{of_kinds}, see {}", output.join(FAILED_FILE).display())
 }
 
 fn stopped_by_failure(session: &Session) -> ExitStatus {

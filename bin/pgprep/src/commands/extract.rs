@@ -65,7 +65,7 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
         "{} of {r}x{r} px in {}{}",
         count(summary.files, "image"),
         args.output.display(),
-        failed_note(summary.failed, &args.output)
+        failed_note(session, summary.failed, &args.output)
     );
     session.result(&summary.json, [line])?;
     Ok(status(summary.failed))

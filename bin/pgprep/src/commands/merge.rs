@@ -155,8 +155,12 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
             folder.release().with_context(context)?;
         }
     }
-    let line =
-        format!("{} in {}{}", count(counts.0, "file"), output.display(), failed_note(counts.1, output));
+    let line = format!(
+        "{} in {}{}",
+        count(counts.0, "file"),
+        output.display(),
+        failed_note(session, counts.1, output)
+    );
     session.result(&json, [line])?;
     Ok(status(counts.1))
 }

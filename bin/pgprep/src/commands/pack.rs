@@ -89,6 +89,7 @@ fn note_duplicates(session: &Session, folder: &Path, manifest: &Manifest) -> any
         session.notes.note(format!(
             "{count} {images} the bytes of another, {other:?} those of {one:?} for one; all were packed"
         ));
+        session.also("duplicates", json!({ "count": count, "first": [one, other] }));
     }
     Ok(())
 }

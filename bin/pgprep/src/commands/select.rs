@@ -165,7 +165,7 @@ fn finish(session: &Session, args: &SelectArgs, json: &Value) -> anyhow::Result<
         score("best_score"),
         score("least_score_kept"),
         score("worst_score"),
-        failed_note(failed, &args.output)
+        failed_note(session, failed, &args.output)
     );
     session.result(json, [line])?;
     Ok(status(failed))

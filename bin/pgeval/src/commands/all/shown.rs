@@ -1,7 +1,7 @@
 //! What `pgeval all` prints.
 
 use pg_cli::Output;
-use pg_report::{half_width, with_interval, with_noise};
+use pg_results::{half_width, with_interval, with_noise};
 
 use super::Outcome;
 use crate::args::AllArgs;

@@ -2,7 +2,7 @@
 
 use pg_cli::Output;
 use pg_metrics::{ConfidenceInterval, PATCH_PX, SwdScore};
-use pg_report::{half_width, with_interval, with_noise};
+use pg_results::{half_width, with_interval, with_noise};
 use serde_json::json;
 
 use super::sides::{Floor, Scored, Sides};

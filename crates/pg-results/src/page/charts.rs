@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::markup::escape;
 use crate::numbers::with_interval;
+use crate::page::markup::escape;
 use crate::{LevelBar, LevelChart, ProjectionHistogram};
 
 const WIDTH: f64 = 340.0;

@@ -6,30 +6,32 @@
 //! interval of the difference of two independent values. So a metric that did not change is called
 //! worse in at most about one of forty comparisons; both intervals contain what the draw of images does.
 
-use anyhow::{Result, bail};
 use pg_metrics::ConfidenceInterval;
 
-use crate::scores::{Direction, Failed, Score};
+use crate::{Direction, Failed, ResultsError, Score};
 
 /// How much worse a metric may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum AllowedChange {
+pub enum AllowedChange {
     /// Percent of the baseline's value.
     Percent(f64),
     /// In the metric's unit.
     Absolute(f64),
 }
 
-/// `--max-increase METRIC=CHANGE`
+/// How much worse one metric may be.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MetricAllowance {
-    pub(crate) metric: String,
-    pub(crate) change: AllowedChange,
+pub struct MetricAllowance {
+    /// The metric's name.
+    pub metric: String,
+    /// By how much.
+    pub change: AllowedChange,
 }
 
 /// Where an allowance comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Allowance {
+pub enum Allowance {
+    /// By the user.
     Given(AllowedChange),
     /// Both intervals; 0 where there is none.
     Intervals,
@@ -37,7 +39,7 @@ pub(crate) enum Allowance {
 
 /// What is said of one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Moved to the good side by more than what would be allowed on the bad side.
     Better,
     /// Within the allowance.
@@ -53,11 +55,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn fails(self) -> bool {
+    /// Whether the gate does not pass.
+    #[must_use]
+    pub fn fails(self) -> bool {
         matches!(self, Self::Worse | Self::Missing | Self::Failed)
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Same => "same",
@@ -71,24 +77,29 @@ impl Verdict {
 
 /// Both values of a metric that is in both files.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Comparison {
-    pub(crate) baseline: f64,
-    pub(crate) result: f64,
-    pub(crate) allowance: Allowance,
+pub struct Comparison {
+    /// In the baseline.
+    pub baseline: f64,
+    /// In the result.
+    pub result: f64,
+    /// Where `allowed` comes from.
+    pub allowance: Allowance,
     /// The allowance in the metric's unit, not negative.
-    pub(crate) allowed: f64,
+    pub allowed: f64,
     /// What both intervals leave open, in the metric's unit; 0 where there are none.
-    pub(crate) noise: f64,
+    pub noise: f64,
 }
 
 impl Comparison {
     /// Result minus baseline.
-    pub(crate) fn change(&self) -> f64 {
+    #[must_use]
+    pub fn change(&self) -> f64 {
         self.result - self.baseline
     }
 
     /// The change in percent of the baseline's size; `None` where that is 0.
-    pub(crate) fn change_percent(&self) -> Option<f64> {
+    #[must_use]
+    pub fn change_percent(&self) -> Option<f64> {
         let percent = 100.0 * self.change() / self.baseline.abs();
         percent.is_finite().then_some(percent)
     }
@@ -96,26 +107,34 @@ impl Comparison {
 
 /// What was found of one metric.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MetricJudgement {
-    pub(crate) metric: String,
-    pub(crate) unit: String,
-    pub(crate) direction: Direction,
-    pub(crate) verdict: Verdict,
+pub struct MetricJudgement {
+    /// Its name.
+    pub metric: String,
+    /// Its unit; `1` for a plain number.
+    pub unit: String,
+    /// Which way is better.
+    pub direction: Direction,
+    /// What is said of it.
+    pub verdict: Verdict,
     /// The one value of a metric that is missing, failed or new.
-    pub(crate) only_value: Option<f64>,
+    pub only_value: Option<f64>,
     /// Why it failed.
-    pub(crate) reason: Option<String>,
-    pub(crate) comparison: Option<Comparison>,
+    pub reason: Option<String>,
+    /// Both values, where there are both.
+    pub comparison: Option<Comparison>,
 }
 
 /// What was found of all metrics: those of the baseline in its order, then new ones.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Judgement {
-    pub(crate) metrics: Vec<MetricJudgement>,
+pub struct Judgement {
+    /// One by one.
+    pub metrics: Vec<MetricJudgement>,
 }
 
 impl Judgement {
-    pub(crate) fn passed(&self) -> bool {
+    /// Whether none fails.
+    #[must_use]
+    pub fn passed(&self) -> bool {
         self.metrics.iter().all(|metric| !metric.verdict.fails())
     }
 }
@@ -123,21 +142,21 @@ impl Judgement {
 /// Judges `result`, and what `failed` in it, against `baseline`; whether they may be compared at all is for the caller to see.
 ///
 /// # Errors
-/// An allowance for a metric that the baseline does not have, or two for one metric.
-pub(crate) fn judge(
+/// [`ResultsError::NoSuchMetric`] and [`ResultsError::GivenTwice`] for an allowance.
+pub fn judge(
     baseline: &[Score],
     result: &[Score],
     failed: &[Failed],
     allowances: &[MetricAllowance],
-) -> Result<Judgement> {
+) -> Result<Judgement, ResultsError> {
     for (i, allowance) in allowances.iter().enumerate() {
         let name = &allowance.metric;
         if !baseline.iter().any(|score| score.metric == *name) {
             let there: Vec<&str> = baseline.iter().map(|score| score.metric.as_str()).collect();
-            bail!("--max-increase {name}: the baseline has no such metric; it has {}", there.join(", "));
+            return Err(ResultsError::NoSuchMetric { metric: name.clone(), there: there.join(", ") });
         }
         if allowances[..i].iter().any(|earlier| earlier.metric == *name) {
-            bail!("--max-increase {name} is given twice; leave one out");
+            return Err(ResultsError::GivenTwice { metric: name.clone() });
         }
     }
     let given = |name: &str| allowances.iter().find(|a| a.metric == name).map(|a| a.change);
@@ -222,7 +241,7 @@ fn bad_half_width(value: f64, interval: Option<ConfidenceInterval>, direction: D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores;
+    use crate::Results;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
@@ -322,7 +341,7 @@ mod tests {
             [score("swd", 1.0, 1.0, 1.0, Direction::Lower), score("is", 1.0, 1.0, 1.0, Direction::Higher)];
         let error =
             judge(&baseline, &baseline, &[], &[allow("fid", AllowedChange::Percent(5.0))]).unwrap_err();
-        assert_eq!(error.to_string(), "--max-increase fid: the baseline has no such metric; it has swd, is");
+        assert_eq!(error.to_string(), "fid: the baseline has no such metric; it has swd, is");
         let twice = [allow("swd", AllowedChange::Percent(5.0)), allow("swd", AllowedChange::Absolute(1.0))];
         let error = judge(&baseline, &baseline, &[], &twice).unwrap_err();
         assert!(error.to_string().contains("given twice"));
@@ -388,7 +407,7 @@ mod tests {
                     "interval": { "level": 0.95, "low": end.min(value), "high": end.max(value) },
                 })
             };
-            let read = |i: usize| scores::results(&file(values[i])).unwrap().scores;
+            let read = |i: usize| Results::of(&file(values[i])).unwrap().scores;
             let judged = judge(&read(0), &read(1), &[], &[]).unwrap();
             let comparison = judged.metrics[0].comparison.unwrap();
             prop_assert!(comparison.allowed.is_finite() && comparison.change().is_finite());

@@ -1,30 +1,29 @@
 //! Results read back: the JSON of one metric, or of `pgeval all`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use pg_image::files::{DecodeLimits, read_bytes};
 use pg_metrics::ConfidenceInterval;
-use pg_report::Floor;
 use serde_json::{Map, Value};
 
-/// A result file is a few kilobytes; this leaves room for any settings.
-const MAX_BYTES: u64 = 64 << 20;
+use crate::{Floor, ResultsError};
+
 /// Far beyond any metric, and far enough from where sums of squares overflow.
 const MAX_SIZE: f64 = 1e100;
 const LONGEST_NAME: usize = 64;
 
 /// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// Such as a distance.
     Lower,
+    /// Such as a precision.
     Higher,
 }
 
 impl Direction {
     /// As it stands in the JSON.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Lower => "lower",
             Self::Higher => "higher",
@@ -34,154 +33,177 @@ impl Direction {
 
 /// A metric's value at one level of detail.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LevelScore {
-    pub(crate) resolution_px: u64,
-    pub(crate) value: f64,
-    pub(crate) interval: Option<ConfidenceInterval>,
+pub struct LevelScore {
+    /// Side of the level in pixels.
+    pub resolution_px: u64,
+    /// In the metric's unit.
+    pub value: f64,
+    /// Of the value.
+    pub interval: Option<ConfidenceInterval>,
 }
 
 /// One metric's result.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Score {
-    pub(crate) metric: String,
-    pub(crate) value: f64,
-    pub(crate) unit: String,
-    pub(crate) direction: Direction,
-    pub(crate) interval: Option<ConfidenceInterval>,
+pub struct Score {
+    /// Its name, e.g. `swd`.
+    pub metric: String,
+    /// In `unit`.
+    pub value: f64,
+    /// `x1e-3`, or `1` for a plain number.
+    pub unit: String,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Of the value.
+    pub interval: Option<ConfidenceInterval>,
     /// Why there is no interval, where the result says so.
-    pub(crate) interval_unknown: Option<String>,
+    pub interval_unknown: Option<String>,
     /// What two sets of real images score, where that was measured.
-    pub(crate) floor: Option<Floor>,
-    pub(crate) levels: Vec<LevelScore>,
-    pub(crate) counts: Map<String, Value>,
-    pub(crate) protocol: Map<String, Value>,
+    pub floor: Option<Floor>,
+    /// Its values per level of detail, where it has such.
+    pub levels: Vec<LevelScore>,
+    /// Of images, by what they are.
+    pub counts: Map<String, Value>,
+    /// The settings it was measured with.
+    pub protocol: Map<String, Value>,
 }
 
 /// A metric that could not be computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failed {
-    pub(crate) metric: String,
-    pub(crate) reason: String,
+pub struct Failed {
+    /// Its name.
+    pub metric: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// All that a result file says of metrics.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Results {
-    pub(crate) scores: Vec<Score>,
-    pub(crate) failed: Vec<Failed>,
+pub struct Results {
+    /// Metrics with their values.
+    pub scores: Vec<Score>,
+    /// Metrics without.
+    pub failed: Vec<Failed>,
 }
 
-/// Reads the result file that was given for the argument `role`.
-pub(crate) fn read(role: &str, path: &Path) -> Result<Results> {
-    let limits = DecodeLimits { max_bytes: MAX_BYTES, ..DecodeLimits::default() };
-    let bytes = read_bytes(path, &limits).with_context(|| format!("read {role}"))?;
-    parse(&bytes).with_context(|| {
-        format!(
-            "{role} {} is no result of pgeval; make one with `pgeval … --json` or `pgeval all … -o FILE`",
-            path.display()
-        )
-    })
+/// What is wrong, and above it where.
+type Checked<T> = Result<T, String>;
+
+/// Says where an error is.
+fn about(place: impl AsRef<str>) -> impl Fn(String) -> String {
+    move |error| format!("{}: {error}", place.as_ref())
 }
 
-/// The metrics in the bytes of a result file, in its order; at least one, no name twice.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Results> {
-    let value: Value = serde_json::from_slice(bytes).context("it is no JSON of finite numbers")?;
-    results(&value)
+impl Results {
+    /// The metrics in the bytes of a result file, in its order; at least one, no name twice.
+    ///
+    /// # Errors
+    /// [`ResultsError::Json`], [`ResultsError::Malformed`]
+    pub fn parse(bytes: &[u8]) -> Result<Self, ResultsError> {
+        Self::of(&serde_json::from_slice(bytes).map_err(ResultsError::Json)?)
+    }
+
+    /// The metrics of a result, of one metric or of `pgeval all`, and those that failed.
+    ///
+    /// # Errors
+    /// [`ResultsError::Malformed`]
+    pub fn of(result: &Value) -> Result<Self, ResultsError> {
+        results(result).map_err(ResultsError::Malformed)
+    }
 }
 
-/// The metrics of a result, of one metric or of `pgeval all`, and those that failed.
-pub(crate) fn results(result: &Value) -> Result<Results> {
+fn results(result: &Value) -> Checked<Results> {
     let Value::Object(members) = result else {
-        bail!("expected a JSON object, found {}", kind(result));
+        return Err(format!("expected a JSON object, found {}", kind(result)));
     };
     let failed = failed(members)?;
     let scores = match members.get("metrics") {
         Some(Value::Array(metrics)) if metrics.is_empty() && failed.is_empty() => {
-            bail!("`metrics` is empty, expected one at least")
+            return Err("`metrics` is empty, expected one at least".to_owned());
         }
         Some(Value::Array(metrics)) => metrics
             .iter()
             .enumerate()
             .map(|(i, metric)| match metric {
-                Value::Object(members) => score(members).with_context(|| format!("`metrics[{i}]`")),
-                other => bail!("`metrics[{i}]` is {}, expected an object", kind(other)),
+                Value::Object(members) => score(members).map_err(about(format!("`metrics[{i}]`"))),
+                other => Err(format!("`metrics[{i}]` is {}, expected an object", kind(other))),
             })
-            .collect::<Result<Vec<_>>>()?,
-        Some(other) => bail!("`metrics` is {}, expected a list", kind(other)),
+            .collect::<Checked<Vec<_>>>()?,
+        Some(other) => return Err(format!("`metrics` is {}, expected a list", kind(other))),
         None => vec![score(members)?],
     };
     let mut seen = BTreeSet::new();
     let names = scores.iter().map(|score| &score.metric).chain(failed.iter().map(|failed| &failed.metric));
     for name in names {
         if !seen.insert(name.as_str()) {
-            bail!("the metric {name} is there twice");
+            return Err(format!("the metric {name} is there twice"));
         }
     }
     Ok(Results { scores, failed })
 }
 
 /// `failed`: metrics and reasons.
-fn failed(members: &Map<String, Value>) -> Result<Vec<Failed>> {
+fn failed(members: &Map<String, Value>) -> Checked<Vec<Failed>> {
     let list = match members.get("failed") {
         None => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
-        Some(other) => bail!("`failed` is {}, expected a list", kind(other)),
+        Some(other) => return Err(format!("`failed` is {}, expected a list", kind(other))),
     };
-    let one = |failed: &Value| -> Result<Failed> {
+    let one = |failed: &Value| -> Checked<Failed> {
         let member = |name: &str| failed.get(name).unwrap_or(&Value::Null);
         let metric = metric_name(member("metric"))?;
         let Some(reason) = member("reason").as_str() else {
-            bail!("`reason` of {metric} is {}, expected a text", shown(member("reason")));
+            return Err(format!("`reason` of {metric} is {}, expected a text", shown(member("reason"))));
         };
         // It goes to terminals and logs as it is.
         let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Ok(Failed { metric, reason })
     };
-    list.iter().enumerate().map(|(i, f)| one(f).with_context(|| format!("`failed[{i}]`"))).collect()
+    list.iter().enumerate().map(|(i, f)| one(f).map_err(about(format!("`failed[{i}]`")))).collect()
 }
 
-fn metric_name(value: &Value) -> Result<String> {
+fn metric_name(value: &Value) -> Checked<String> {
     let metric = plain_text("metric", value)?;
     if metric.is_empty() || !metric.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c)) {
-        bail!("`metric` is {metric:?}, expected a name of letters, digits and - _ . @");
+        return Err(format!("`metric` is {metric:?}, expected a name of letters, digits and - _ . @"));
     }
     Ok(metric)
 }
 
-fn score(members: &Map<String, Value>) -> Result<Score> {
-    let Some(metric) = members.get("metric") else { bail!("expected the member `metric` or `metrics`") };
+fn score(members: &Map<String, Value>) -> Checked<Score> {
+    let metric = members.get("metric").ok_or("expected the member `metric` or `metrics`")?;
     let metric = metric_name(metric)?;
-    let about = || format!("metric {metric}");
-    let member =
-        |name: &str| members.get(name).with_context(|| format!("`{name}` is missing")).with_context(about);
-    let value = number("value", member("value")?).with_context(about)?;
-    let unit = plain_text("unit", member("unit")?).with_context(about)?;
-    let direction = match member("direction")?.as_str() {
-        Some("lower") => Direction::Lower,
-        Some("higher") => Direction::Higher,
-        _ => bail!(
-            "metric {metric}: `direction` is {}, expected \"lower\" or \"higher\"",
-            shown(&members["direction"])
-        ),
-    };
-    other_numbers(members).with_context(about)?;
-    let counts = object("counts", members).with_context(about)?;
+    let place = format!("metric {metric}");
+    score_of(metric, members).map_err(about(place))
+}
+
+fn score_of(metric: String, members: &Map<String, Value>) -> Checked<Score> {
+    let member = |name: &str| members.get(name).ok_or_else(|| format!("`{name}` is missing"));
+    let direction = member("direction")?;
+    other_numbers(members)?;
+    let counts = object("counts", members)?;
     Ok(Score {
-        value,
-        unit,
-        direction,
-        interval: interval(members).with_context(about)?,
-        interval_unknown: members.get("interval_unknown").and_then(Value::as_str).map(str::to_owned),
-        floor: floor(members, &counts).with_context(about)?,
-        levels: levels(members).with_context(about)?,
-        counts,
-        protocol: object("protocol", members).with_context(about)?,
         metric,
+        value: number("value", member("value")?)?,
+        unit: plain_text("unit", member("unit")?)?,
+        direction: match direction.as_str() {
+            Some("lower") => Direction::Lower,
+            Some("higher") => Direction::Higher,
+            _ => {
+                let found = shown(direction);
+                return Err(format!("`direction` is {found}, expected \"lower\" or \"higher\""));
+            }
+        },
+        interval: interval(members)?,
+        interval_unknown: members.get("interval_unknown").and_then(Value::as_str).map(str::to_owned),
+        floor: floor(members, &counts)?,
+        levels: levels(members)?,
+        counts,
+        protocol: object("protocol", members)?,
     })
 }
 
 /// Numbers that are not judged, but that a result of finite numbers has as numbers.
-fn other_numbers(members: &Map<String, Value>) -> Result<()> {
+fn other_numbers(members: &Map<String, Value>) -> Checked<()> {
     if let Some(std) = members.get("std") {
         number("std", std)?;
     }
@@ -201,13 +223,13 @@ fn other_numbers(members: &Map<String, Value>) -> Result<()> {
 }
 
 /// `floor` is a number or an object with a `value`; results of earlier versions say by `counts` of how many images it is.
-fn floor(members: &Map<String, Value>, counts: &Map<String, Value>) -> Result<Option<Floor>> {
+fn floor(members: &Map<String, Value>, counts: &Map<String, Value>) -> Checked<Option<Floor>> {
     match members.get("floor") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(floor)) => {
             let value = number("floor.value", floor.get("value").unwrap_or(&Value::Null))?;
-            interval(floor).context("`floor`")?;
-            levels(floor).context("`floor`")?;
+            interval(floor).map_err(about("`floor`"))?;
+            levels(floor).map_err(about("`floor`"))?;
             let of_set = floor.get("counts").and_then(|counts| counts.get("even")).and_then(Value::as_u64);
             let images = floor.get("images").and_then(Value::as_u64).or(of_set);
             let as_many = of_set.is_none_or(|even| counts.get("fake").and_then(Value::as_u64) == Some(even));
@@ -221,61 +243,66 @@ fn floor(members: &Map<String, Value>, counts: &Map<String, Value>) -> Result<Op
     }
 }
 
-fn levels(members: &Map<String, Value>) -> Result<Vec<LevelScore>> {
+fn levels(members: &Map<String, Value>) -> Checked<Vec<LevelScore>> {
     let levels = match members.get("levels") {
         None => return Ok(Vec::new()),
         Some(Value::Array(levels)) => levels,
-        Some(other) => bail!("`levels` is {}, expected a list", kind(other)),
+        Some(other) => return Err(format!("`levels` is {}, expected a list", kind(other))),
     };
-    let level = |level: &Value| {
-        let Value::Object(members) = level else { bail!("it is {}, expected an object", kind(level)) };
+    let level = |level: &Value| -> Checked<LevelScore> {
+        let Value::Object(members) = level else {
+            return Err(format!("it is {}, expected an object", kind(level)));
+        };
         let resolution_px = members.get("resolution").and_then(Value::as_u64);
         Ok(LevelScore {
-            resolution_px: resolution_px.context("`resolution` is no whole number of pixels")?,
+            resolution_px: resolution_px.ok_or("`resolution` is no whole number of pixels")?,
             value: number("value", members.get("value").unwrap_or(&Value::Null))?,
             interval: interval(members)?,
         })
     };
-    levels.iter().enumerate().map(|(i, l)| level(l).with_context(|| format!("`levels[{i}]`"))).collect()
+    levels.iter().enumerate().map(|(i, l)| level(l).map_err(about(format!("`levels[{i}]`")))).collect()
 }
 
-fn interval(members: &Map<String, Value>) -> Result<Option<ConfidenceInterval>> {
+fn interval(members: &Map<String, Value>) -> Checked<Option<ConfidenceInterval>> {
     let ends = match members.get("interval") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(ends)) => ends,
-        Some(other) => bail!("`interval` is {}, expected an object", kind(other)),
+        Some(other) => return Err(format!("`interval` is {}, expected an object", kind(other))),
     };
     let end = |name: &str| number(&format!("interval.{name}"), ends.get(name).unwrap_or(&Value::Null));
     let interval = ConfidenceInterval { level: end("level")?, low: end("low")?, high: end("high")? };
     if interval.low > interval.high {
-        bail!("`interval` runs from {} to {}, expected the lower end first", interval.low, interval.high);
+        return Err(format!(
+            "`interval` runs from {} to {}, expected the lower end first",
+            interval.low, interval.high
+        ));
     }
     Ok(Some(interval))
 }
 
-fn object(name: &str, members: &Map<String, Value>) -> Result<Map<String, Value>> {
+fn object(name: &str, members: &Map<String, Value>) -> Checked<Map<String, Value>> {
     match members.get(name) {
         None => Ok(Map::new()),
         Some(Value::Object(object)) => Ok(object.clone()),
-        Some(other) => bail!("`{name}` is {}, expected an object", kind(other)),
+        Some(other) => return Err(format!("`{name}` is {}, expected an object", kind(other))),
     }
 }
 
-fn number(name: &str, value: &Value) -> Result<f64> {
+fn number(name: &str, value: &Value) -> Checked<f64> {
     match value.as_f64() {
         Some(number) if number.abs() <= MAX_SIZE => Ok(number),
-        Some(number) => bail!("`{name}` is {number:e}, which no metric reaches"),
-        None => bail!("`{name}` is {}, expected a number", shown(value)),
+        Some(number) => return Err(format!("`{name}` is {number:e}, which no metric reaches")),
+        None => return Err(format!("`{name}` is {}, expected a number", shown(value))),
     }
 }
 
 /// A short text without control characters: it goes to terminals and logs as it is.
-fn plain_text(name: &str, value: &Value) -> Result<String> {
+fn plain_text(name: &str, value: &Value) -> Checked<String> {
     match value.as_str() {
         Some(text) if text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control) => {
             Ok(text.to_owned())
         }
-        _ => bail!("`{name}` is {}, expected a short text", shown(value)),
+        _ => return Err(format!("`{name}` is {}, expected a short text", shown(value))),
     }
 }
 
@@ -329,7 +356,7 @@ mod tests {
         let with = |name: &str, value: Value| {
             let mut metric = swd();
             metric[name] = value;
-            format!("{:#}", results(&metric).unwrap_err())
+            results(&metric).unwrap_err()
         };
         for (member, value, expected) in [
             ("value", Value::Null, "metric swd: `value` is null, expected a number"),
@@ -377,10 +404,10 @@ mod tests {
             (r#"{"metric":"swd","value":-Infinity}"#, "it is no JSON of finite numbers"),
             ("", "it is no JSON"),
         ] {
-            let error = format!("{:#}", parse(file.as_bytes()).unwrap_err());
+            let error = Results::parse(file.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{expected:?} not in {error:?}");
         }
-        let twice = format!("{:#}", results(&json!({ "metrics": [swd(), swd()] })).unwrap_err());
+        let twice = results(&json!({ "metrics": [swd(), swd()] })).unwrap_err();
         assert_eq!(twice, "the metric swd is there twice");
     }
 
@@ -412,7 +439,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&bytes);
+            let _ = Results::parse(&bytes);
         }
 
         #[test]
@@ -420,7 +447,7 @@ mod tests {
             let mut text = serde_json::to_vec(&swd()).unwrap();
             let at = at.index(text.len());
             text[at] = byte;
-            if let Ok(results) = parse(&text) {
+            if let Ok(results) = Results::parse(&text) {
                 prop_assert!(results.scores.iter().all(|score| score.value.is_finite()));
             }
         }

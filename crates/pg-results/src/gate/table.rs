@@ -1,13 +1,14 @@
 //! The judgement for people.
 
-use pg_report::{five_digits, signed, signed_percent, with_noise};
+use crate::{five_digits, signed, signed_percent, with_noise};
 
 use super::judgement::{Allowance, AllowedChange, Judgement, MetricJudgement, Verdict};
 
 const HEADINGS: [&str; 6] = ["metric", "baseline", "result", "change", "allowed", "verdict"];
 
 /// One line per metric under a line of headings.
-pub(crate) fn table(judgement: &Judgement) -> Vec<String> {
+#[must_use]
+pub fn table(judgement: &Judgement) -> Vec<String> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(judgement.metrics.iter().map(row));
     let widths: [usize; 6] =
@@ -64,7 +65,8 @@ fn allowed(metric: &MetricJudgement) -> String {
 }
 
 /// One metric in a sentence without a full stop.
-pub(crate) fn explanation(metric: &MetricJudgement) -> String {
+#[must_use]
+pub fn explanation(metric: &MetricJudgement) -> String {
     let name = &metric.metric;
     match (metric.verdict, &metric.comparison) {
         (verdict, Some(comparison)) => {
@@ -99,7 +101,8 @@ pub(crate) fn explanation(metric: &MetricJudgement) -> String {
 }
 
 /// The last line.
-pub(crate) fn summary(judgement: &Judgement) -> String {
+#[must_use]
+pub fn summary(judgement: &Judgement) -> String {
     let judged = judgement.metrics.iter().filter(|metric| metric.verdict != Verdict::New).count();
     let plural = if judged == 1 { "metric" } else { "metrics" };
     let named = |verdict: Verdict| {

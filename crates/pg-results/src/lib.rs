@@ -1,18 +1,21 @@
-//! The HTML report of an evaluation: numbers, plots and pictures in one self-contained file.
+//! Results of metrics after they are computed: read back, judged against a baseline, drawn as a page.
 //!
-//! [`Report`] is plain data; [`Report::to_html`] is a pure function of it. The page asks for nothing
-//! from outside, holds no script, follows the reader's choice of dark or light, and fits a phone of 360
-//! pixels. All texts are escaped.
+//! [`Results::parse`] reads what pgeval writes. [`gate`] says whether a result is worse than a baseline. [`Report`] is plain data,
+//! [`Report::to_html`] a pure function of it: one self-contained HTML file that asks for nothing from outside, holds no script,
+//! follows the reader's choice of dark or light, and fits a phone of 360 pixels. All texts are escaped.
 
-mod charts;
-mod data_uri;
-mod markup;
+mod errors;
+pub mod gate;
 mod numbers;
 mod page;
+mod scores;
+
+pub use errors::ResultsError;
 
 use pg_metrics::ConfidenceInterval;
 
 pub use numbers::{five_digits, half_width, signed, signed_percent, with_interval, with_noise};
+pub use scores::{Direction, Failed, LevelScore, Results, Score};
 
 /// Everything that a report shows. Parts that are empty are left out.
 #[derive(Debug, Clone, PartialEq, Default)]

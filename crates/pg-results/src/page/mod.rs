@@ -1,10 +1,12 @@
 //! The page, section by section.
 
+mod charts;
+mod data_uri;
+mod markup;
+
 use std::fmt::Write as _;
 
-use crate::charts;
-use crate::data_uri;
-use crate::markup::escape;
+use self::markup::escape;
 use crate::numbers::{five_digits, with_interval, with_noise};
 use crate::{FakeAndNearest, Floor, LevelChart, MetricRow, Picture, ProjectionHistogram, Report, SheetPair};
 

@@ -1,23 +1,26 @@
 //! Whether two results of a metric may be compared: they must have been measured in the same way.
 
-use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
-use crate::scores::{Score, shown};
+use crate::scores::shown;
+use crate::{ResultsError, Score};
 
 /// They say what there was and how the interval was found, neither of which moves the value.
 const NOT_OF_THE_VALUE: [&str; 3] = ["images_available", "interval", "replicates"];
 
 /// One thing in which two results of a metric differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Difference {
-    pub(crate) metric: String,
+pub struct Difference {
+    /// The metric's name.
+    pub metric: String,
     /// `unit`, `protocol.seed`, `counts.real`, …
-    pub(crate) what: String,
+    pub what: String,
     /// What `--allow-protocol` takes; `None` where nothing makes the values comparable.
-    pub(crate) key: Option<String>,
-    pub(crate) baseline: String,
-    pub(crate) result: String,
+    pub key: Option<String>,
+    /// What it is in the baseline.
+    pub baseline: String,
+    /// What it is in the result.
+    pub result: String,
 }
 
 /// Everything in which metrics that are in both files differ, other than by the keys in `allowed`.
@@ -27,12 +30,12 @@ pub(crate) struct Difference {
 /// images.
 ///
 /// # Errors
-/// A key in `allowed` that no metric has.
-pub(crate) fn differences(
+/// [`ResultsError::NoSuchKey`] for one in `allowed`.
+pub fn differences(
     baseline: &[Score],
     result: &[Score],
     allowed: &[String],
-) -> Result<Vec<Difference>> {
+) -> Result<Vec<Difference>, ResultsError> {
     let mut found = Vec::new();
     let mut known = Vec::new();
     for before in baseline {
@@ -54,7 +57,7 @@ pub(crate) fn differences(
         }
     }
     if let Some(unknown) = allowed.iter().find(|key| !known.contains(key)) {
-        bail!("--allow-protocol {unknown}: no metric has such a key; there are {}", known.join(", "));
+        return Err(ResultsError::NoSuchKey { key: unknown.clone(), there: known.join(", ") });
     }
     Ok(found)
 }
@@ -108,7 +111,7 @@ fn keyed<'a>(both: [&'a Score; 2]) -> Vec<(String, String, [Option<&'a Value>; 2
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores;
+    use crate::Results;
     use serde_json::json;
 
     fn swd(change: impl Fn(&mut Value)) -> Vec<Score> {
@@ -120,7 +123,7 @@ mod tests {
             "protocol": { "seed": 0, "images_available": { "real": 9 } },
         });
         change(&mut metric);
-        scores::results(&metric).unwrap().scores
+        Results::of(&metric).unwrap().scores
     }
 
     #[test]
@@ -158,9 +161,6 @@ mod tests {
         assert_eq!(found(&["seed"]).unwrap()[0].what, "counts.fake");
         assert_eq!(found(&["seed", "counts.fake"]).unwrap(), []);
         let error = found(&["sed"]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "--allow-protocol sed: no metric has such a key; there are seed, counts.real, counts.fake"
-        );
+        assert_eq!(error, "sed: no metric has such a key; there are seed, counts.real, counts.fake");
     }
 }

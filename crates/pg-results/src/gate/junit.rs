@@ -6,7 +6,8 @@ use super::judgement::{Judgement, MetricJudgement, Verdict};
 use super::table::explanation;
 
 /// The whole file: one test suite, one test case per metric; metrics that are not judged are skipped.
-pub(crate) fn junit_xml(judgement: &Judgement) -> String {
+#[must_use]
+pub fn junit_xml(judgement: &Judgement) -> String {
     let count = |f: &dyn Fn(Verdict) -> bool| judgement.metrics.iter().filter(|m| f(m.verdict)).count();
     let tests = judgement.metrics.len();
     let failures = count(&Verdict::fails);
@@ -66,7 +67,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::Direction;
+    use crate::Direction;
     use proptest::prelude::*;
 
     fn failed(metric: &str) -> MetricJudgement {

@@ -4,7 +4,8 @@ use super::judgement::{Judgement, Verdict};
 use super::table::explanation;
 
 /// One line per metric: an error for what fails, a notice for the rest.
-pub(crate) fn annotations(judgement: &Judgement) -> Vec<String> {
+#[must_use]
+pub fn annotations(judgement: &Judgement) -> Vec<String> {
     let line = |metric: &super::judgement::MetricJudgement| {
         let (level, title) = match metric.verdict {
             Verdict::Worse => ("error", format!("{} got worse", metric.metric)),
