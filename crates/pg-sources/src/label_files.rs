@@ -40,19 +40,24 @@ pub fn labels_from_folders(source: &Path, items: &[Item]) -> Result<Labels, Sour
 /// # Errors
 /// [`SourceError::Labels`], [`SourceError::Missing`], [`SourceError::Io`].
 pub fn labels_from_file(path: &Path, items: &[Item]) -> Result<Option<Labels>, SourceError> {
-    let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
-    let mut text = Vec::new();
-    file.by_ref().take(stylegan_labels::MAX_BYTES + 1).read_to_end(&mut text).map_err(io_error(path))?;
-    if text.len() as u64 > stylegan_labels::MAX_BYTES {
-        let detail = format!("more than {} bytes", stylegan_labels::MAX_BYTES);
-        return Err(SourceError::Labels { path: path.to_owned(), detail });
-    }
-    let no_text = || SourceError::Labels { path: path.to_owned(), detail: "it is no UTF-16".to_owned() };
-    let text = &*decoded_text(&text).ok_or_else(no_text)?;
+    let text = &*read_label_text(path)?;
     if text.trim_ascii_start().starts_with(b"{") {
         return stylegan_labels::parse(text, path, items);
     }
     from_csv(text, items).map(Some).map_err(|detail| SourceError::Labels { path: path.to_owned(), detail })
+}
+
+/// The text of a file of labels, in UTF-8 without a byte-order mark.
+pub(crate) fn read_label_text(path: &Path) -> Result<Vec<u8>, SourceError> {
+    let wrong = |detail: String| SourceError::Labels { path: path.to_owned(), detail };
+    let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
+    let mut text = Vec::new();
+    file.by_ref().take(stylegan_labels::MAX_BYTES + 1).read_to_end(&mut text).map_err(io_error(path))?;
+    if text.len() as u64 > stylegan_labels::MAX_BYTES {
+        return Err(wrong(format!("more than {} bytes", stylegan_labels::MAX_BYTES)));
+    }
+    let decoded = decoded_text(&text).ok_or_else(|| wrong("it is no UTF-16".to_owned()))?;
+    Ok(decoded.into_owned())
 }
 
 fn from_csv(text: &[u8], items: &[Item]) -> Result<Labels, String> {
@@ -125,7 +130,7 @@ fn too_many_classes() -> String {
     format!("expected at most {MAX_LABELS} classes")
 }
 
-fn one_line(error: &csv::Error) -> String {
+pub(crate) fn one_line(error: &csv::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

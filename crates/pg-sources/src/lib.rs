@@ -4,6 +4,7 @@
 //! some. Out: [`TfRecordFile`] (ProGAN) and [`StyleganZip`] (StyleGAN2-ADA). Files are data from
 //! outside: lengths are checked before they are believed, and damage is an error that says where.
 
+mod attribute_answers;
 mod beside;
 mod cifar;
 mod errors;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use pg_image::Raster;
 use pg_image::files::{DecodeLimits, LeftOut};
 
+pub use attribute_answers::{AnswerKind, attribute_answers};
 pub use errors::SourceError;
 pub use label_files::{labels_from_file, labels_from_folders};
 pub use labels::{Labels, MAX_LABELS, one_hot_class};

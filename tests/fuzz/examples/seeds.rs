@@ -131,6 +131,27 @@ fn builds() {
     }
 }
 
+/// The texts of a run's folder, and an event: version, wall time, step 3, a scalar under `Loss/D`.
+fn runs() {
+    let record = br#"{"dataset":"/d","dataset_fingerprint":"f","resolution":16,"threads":2,"provenance":{"tool":"pgtrain"}}"#;
+    let state = br#"{"format_version":2,"images_shown":1000,"last_round_images_shown":936,"resolution":16,"image_channels":3,"label_size":0,"generator_steps":1,"discriminator_steps":1,"kept":true,"dataset_fingerprint":"f"}"#;
+    let best = br#"{"metric":"swd","value":1.0,"images_shown":1000,"snapshot":"000001"}"#;
+    let settings = b"resolution = 16\nminibatch = 8\n[learning_rate]\n4 = 0.001\n";
+    let checksums = format!("{}  state.json\n", "0".repeat(64));
+    let files: [&[u8]; 6] = [record, settings, best, state, settings, checksums.as_bytes()];
+    for (which, text) in files.into_iter().enumerate() {
+        seed("run_files", &which.to_string(), &[&[which as u8], text].concat());
+    }
+    let scalar = [&[10, 6][..], b"Loss/D", &[21, 0, 0, 128, 63]].concat();
+    let summary = [&[10, scalar.len() as u8][..], &scalar].concat();
+    let event = [&[9][..], &1.0_f64.to_le_bytes(), &[16, 3, 42, summary.len() as u8], &summary].concat();
+    let masked = |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xA282_EAD8).to_le_bytes();
+    let length = (event.len() as u64).to_le_bytes();
+    let record = [&length[..], &masked(&length), &event, &masked(&event)].concat();
+    seed("event_files", "kept", &[&[5][..], &record, &record].concat());
+    seed("event_files", "cut", &[&[2][..], &record, &record[..record.len() - 3]].concat());
+}
+
 fn main() {
     landmarks();
     datasets();
@@ -161,6 +182,13 @@ fn main() {
     seed("label_file", "classes.csv", b"file,label\na.png,cat\nb/c.png,\"dog\"\n");
     seed("label_file", "numbers.csv", b"file,age,smile\na.png,1,0.5\nb/c.png,2,-1e3\n");
     seed("label_file", "stylegan.json", br#"{"labels": [["a.png", 2], ["b/c.png", [1.5, 2]]]}"#);
+    seed("attribute_answers", "odds.csv", b"\x02file,hair,glasses\ndrawn/000001.png,-1,3\n0, 2 ,-0.5\n");
+    seed("attribute_answers", "shares.csv", b"\x03index,a\n0,0\n1,1\n2,0.75\n");
+    let swd = r#"{"metric":"swd","value":12.5,"unit":"x1e-3","direction":"lower","levels":[{"resolution":32,"value":10.0}],"interval":{"level":0.95,"low":12.0,"high":13.5},"floor":{"value":1.0,"images":4,"comparable":true},"counts":{"real":4},"protocol":{"seed":0}}"#;
+    seed("results", "one.json", swd.as_bytes());
+    let all = format!(r#"{{"metrics":[{swd}],"failed":[{{"metric":"fid","reason":"torn"}}]}}"#);
+    seed("results", "two.json", format!("{all}\0{swd}").as_bytes());
+    runs();
     seed("aligning", "small", &[40; 51]);
     seed("image_file", "map.ppm", b"P6\n# made by hand\n2 1\n200\n\0\x01\x02\x03\x04\x05");
     seed("image_file", "map.pam", b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\0\0\0\0");

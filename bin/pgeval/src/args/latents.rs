@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 use pg_image::NetworkResize;
+use pg_sources::AnswerKind;
 
 use super::network::{RuntimeArgs, input_size, range, resize};
 use super::{at_least_two, count, path_or_url};
@@ -42,6 +43,15 @@ pub(crate) enum AnswersChoice {
     LogOdds,
     /// From 0 to 1: above 0.5 is yes
     Probabilities,
+}
+
+impl From<AnswersChoice> for AnswerKind {
+    fn from(choice: AnswersChoice) -> Self {
+        match choice {
+            AnswersChoice::LogOdds => Self::LogOdds,
+            AnswersChoice::Probabilities => Self::Probabilities,
+        }
+    }
 }
 
 /// What both commands take.

@@ -3,10 +3,13 @@
 mod image_files;
 mod shown;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail};
 use ndarray::{Array2, Axis, concatenate};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_image::Planar;
+use pg_sources::attribute_answers;
 use pg_stats::{NpzArray, write_arrays};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -15,8 +18,7 @@ use super::nothing_kept;
 use crate::args::LsArgs;
 use crate::features::Warning;
 use crate::latent_measures::{
-    Attributes, Drawing, Networks, OpenedGenerator, SeparabilityScore, groups_of_one_noise, read_labels,
-    separate,
+    Attributes, Drawing, Networks, OpenedGenerator, SeparabilityScore, groups_of_one_noise, separate,
 };
 
 /// Below, planes fit chance.
@@ -34,6 +36,10 @@ struct Found {
     warnings: Vec<Warning>,
 }
 
+fn labels_of(path: &Path, args: &LsArgs) -> Result<(Vec<String>, Array2<f32>)> {
+    attribute_answers(path, args.answers.into(), args.samples).context("--labels cannot be used")
+}
+
 pub(crate) fn run(args: &LsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let keep = args.keep.unwrap_or(args.samples.div_ceil(2));
     if keep > args.samples || keep < 2 {
@@ -41,8 +47,7 @@ pub(crate) fn run(args: &LsArgs, common: &CommonArgs, interrupt: &Interrupt) -> 
     }
     let networks = Networks::load(&args.latents.runtime, common)?;
     // Before anything is drawn: mistakes in it are common.
-    let labels =
-        args.labels.as_ref().map(|path| read_labels(path, args.answers, args.samples)).transpose()?;
+    let labels = args.labels.as_ref().map(|path| labels_of(path, args)).transpose()?;
     let attributes = Attributes::open(&networks, args)?;
     let drawing = Drawing::open(&networks, &args.latents)?;
     if let Some(folder) = &args.images_to {
