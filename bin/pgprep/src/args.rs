@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pg_cli::{CloudArgs, CommonArgs, FitChoice, LevelChoice, PartArgs, local_path};
+use serde::{Deserialize, Serialize};
 
 /// A path, or a URL where this build reaches object storage.
 fn path_or_url() -> impl TypedValueParser<Value = PathBuf> {
@@ -69,7 +70,7 @@ pub(crate) enum Command {
 }
 
 /// Limits that guard against image bombs
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
 pub(crate) struct LimitArgs {
     /// Refuse photos of more pixels than this
     #[arg(long, value_name = "N", default_value_t = 200_000_000, help_heading = "Limits")]
@@ -80,7 +81,8 @@ pub(crate) struct LimitArgs {
     pub(crate) max_bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum CodecChoice {
     /// One byte per value
     Raw,
@@ -89,7 +91,7 @@ pub(crate) enum CodecChoice {
 }
 
 /// What a dataset stores
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
 pub(crate) struct StorageArgs {
     /// Levels to write, as 4..256 (both included), 64 or 4,16,64 [default: all]
     #[arg(long, value_name = "LEVELS")]
@@ -100,7 +102,8 @@ pub(crate) struct StorageArgs {
     pub(crate) codec: CodecChoice,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Filter {
     /// Mean of 4x4 samples, the paper's text
     Box,
@@ -108,7 +111,8 @@ pub(crate) enum Filter {
     Lanczos,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Preset {
     /// Five points, the ProGAN paper's crop
     Celeba,
@@ -116,7 +120,8 @@ pub(crate) enum Preset {
     Ffhq,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
     /// One PNG file per photo
     Png,
@@ -124,7 +129,8 @@ pub(crate) enum Format {
     Shards,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum OnError {
     /// Leave the photo out and go on
     Skip,
@@ -157,24 +163,28 @@ Examples:
   pgprep align photos --landmarks points.csv --preview -o sheet.png
   pgprep align photos --landmarks points.csv --format shards -o parts --part 2/7    # then pgprep merge";
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, ClapArgs, Serialize, Deserialize)]
 #[command(after_help = ALIGN_EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "flags that are given or not")]
 pub(crate) struct AlignArgs {
     /// Folder (or zip file) of photos
     #[arg(value_parser = path_or_url())]
+    #[serde(with = "lossy_path")]
     pub(crate) photos: PathBuf,
 
     /// File with the points of each photo
     #[arg(long, value_name = "FILE", value_parser = path_or_url())]
+    #[serde(with = "lossy_path")]
     pub(crate) landmarks: PathBuf,
 
     /// Output folder, new or empty; with --preview the PNG file to write
     #[arg(long, short, value_name = "OUT", value_parser = path_or_url())]
+    #[serde(skip)]
     pub(crate) output: PathBuf,
 
     /// Align nothing: draw landmarks and crops over up to 48 photos, in one PNG file
     #[arg(long)]
+    #[serde(skip)]
     pub(crate) preview: bool,
 
     /// Side of the aligned images in pixels, a power of two
@@ -220,6 +230,7 @@ pub(crate) struct AlignArgs {
 
     /// Take only the photos named in FILE, one name (with or without extension) per line
     #[arg(long, value_name = "FILE", value_parser = path_or_url())]
+    #[serde(with = "lossy_path::optional")]
     pub(crate) ids: Option<PathBuf>,
 
     /// Images per shard, with --format shards [default: fitting 256 MiB, at most 1024]
@@ -230,10 +241,12 @@ pub(crate) struct AlignArgs {
     pub(crate) storage: StorageArgs,
 
     #[command(flatten)]
+    #[serde(skip)]
     pub(crate) parts: PartArgs,
 
     /// Try again the images that failed when the output was made; parts are merged first
     #[arg(long, conflicts_with = "part")]
+    #[serde(skip)]
     pub(crate) retry_failed: bool,
 
     #[command(flatten)]
@@ -241,7 +254,8 @@ pub(crate) struct AlignArgs {
 }
 
 /// The formats of `pg_sources::SourceFormat`, and datasets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum SourceFormatChoice {
     /// Image files at any depth
     Folder,
@@ -276,11 +290,12 @@ Examples:
   pgprep pack animals -o animals.ds --resolution 128 --fit crop --labels folders
   pgprep pack celebahq -o parts --part auto     # in each task of a Slurm array; then pgprep merge";
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, ClapArgs, Serialize, Deserialize)]
 #[command(after_help = PACK_EXAMPLES)]
 pub(crate) struct PackArgs {
     /// Folder or zip file of images, CIFAR, MNIST, LSUN (LMDB), TFRecords, or a dataset
     #[arg(value_parser = path_or_url())]
+    #[serde(with = "lossy_path")]
     pub(crate) source: PathBuf,
 
     /// Take SOURCE for this format [default: told from its content]
@@ -289,6 +304,7 @@ pub(crate) struct PackArgs {
 
     /// The dataset's folder, new or empty
     #[arg(long, short, value_name = "DATASET", value_parser = path_or_url())]
+    #[serde(skip)]
     pub(crate) output: PathBuf,
 
     /// Side of the finest level, a power of two [default: what fits into the first image]
@@ -305,6 +321,7 @@ pub(crate) struct PackArgs {
 
     /// Labels: `folders`, `none`, or a CSV or JSON file [default: those of SOURCE]
     #[arg(long, value_name = "FILE|folders|none", value_parser = path_or_url())]
+    #[serde(with = "lossy_path::optional")]
     pub(crate) labels: Option<PathBuf>,
 
     /// Shuffle the images by this seed [default: sorted by path, or as in the file]
@@ -319,10 +336,12 @@ pub(crate) struct PackArgs {
     pub(crate) storage: StorageArgs,
 
     #[command(flatten)]
+    #[serde(skip)]
     pub(crate) parts: PartArgs,
 
     /// Try again the images that failed when the output was made; parts are merged first
     #[arg(long, conflicts_with = "part")]
+    #[serde(skip)]
     pub(crate) retry_failed: bool,
 
     #[command(flatten)]
@@ -330,7 +349,8 @@ pub(crate) struct PackArgs {
 }
 
 /// What `--channels` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ChannelsChoice {
     /// Grey where all images are grey, else RGB
     Auto,
@@ -614,5 +634,39 @@ mod tests {
             if pg_cloud::IS_BUILT_IN { &[] } else { &["s3://b/x", "GS://b", "http://h/x", "https://h"] };
         assert_eq!(url_complaints(&command, known), [""; 0]);
         assert!(path_flags(&command) >= 26, "{}", path_flags(&command));
+    }
+}
+
+/// Paths in JSON, which holds text: what is no text in a name is lost.
+mod lossy_path {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.to_string_lossy().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        PathBuf::deserialize(deserializer)
+    }
+
+    pub(super) mod optional {
+        use std::path::PathBuf;
+
+        use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(
+            path: &Option<PathBuf>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'d, D: Deserializer<'d>>(
+            deserializer: D,
+        ) -> Result<Option<PathBuf>, D::Error> {
+            Option::deserialize(deserializer)
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use clap::ValueEnum;
 use pg_image::Fit;
+use serde::{Deserialize, Serialize};
 
 /// What `--fit` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FitChoice {
     /// Keep the central square
     Crop,

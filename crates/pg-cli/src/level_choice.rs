@@ -4,13 +4,29 @@ use std::str::FromStr;
 
 use anyhow::bail;
 use pg_image::Resolution;
+use serde::{Deserialize, Serialize};
 
 /// Comma-separated parts: `64`; `4..256` or `4..=256`, both ends included; `64..` and `..64`, open ends
 /// meaning the finest and the coarsest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LevelChoice {
     text: String,
     parts: Vec<(Option<Resolution>, Option<Resolution>)>,
+}
+
+impl TryFrom<String> for LevelChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<LevelChoice> for String {
+    fn from(choice: LevelChoice) -> Self {
+        choice.text
+    }
 }
 
 impl FromStr for LevelChoice {

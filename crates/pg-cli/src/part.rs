@@ -96,7 +96,7 @@ impl FromStr for PartChoice {
 }
 
 /// `--part` and `--parts`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Parts")]
 pub struct PartArgs {
     /// Do part I of N only (1/N to N/N), in a place of its own below or beside -o, to be merged; auto: the part of a

@@ -1,7 +1,7 @@
 //! Where a result comes from: recorded in every JSON, manifest and run folder.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Tool, version, command line, seed, settings and counts of a result.
 ///
@@ -13,8 +13,11 @@ pub struct Provenance {
     pub tool: String,
     /// The tool's version.
     pub version: String,
-    /// The command line: tool, then arguments, without the flags that cannot change the result.
+    /// The command line for people: tool, then arguments, without the flags that cannot change the result.
     pub command_line: Vec<String>,
+    /// What was asked for, for the tool itself: the command's name and its arguments, where the tool can carry it out again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Value>,
     /// The seed of all random choices; `None` where nothing is random.
     pub seed: Option<u64>,
     /// All settings in force, defaults included.
@@ -33,6 +36,7 @@ impl Provenance {
             tool: tool.to_owned(),
             version: version.to_owned(),
             command_line: std::iter::once(tool.to_owned()).chain(result_arguments(arguments)).collect(),
+            arguments: None,
             seed,
             settings: Map::new(),
             counts: Map::new(),
@@ -54,6 +58,13 @@ impl Provenance {
                 *word = format!("-o{output}");
             }
         }
+        self
+    }
+
+    /// Adds what was asked for.
+    #[must_use]
+    pub fn arguments(mut self, command: &str, arguments: &impl Serialize) -> Self {
+        self.arguments = serde_json::to_value(arguments).ok().map(|arguments| json!({ command: arguments }));
         self
     }
 
@@ -81,8 +92,15 @@ fn result_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--threads" | "--scratch" | "--part" | "--parts" => drop(arguments.next()),
-            "--quiet" | "-q" => {}
+            "--quiet" => {}
             a if IMMATERIAL.iter().any(|flag| a.starts_with(flag)) => {}
+            // `-q` alone or before another short flag, as in `-qo OUT`.
+            a if a.starts_with("-q") => {
+                let rest = a[1..].trim_start_matches('q');
+                if !rest.is_empty() {
+                    kept.push(format!("-{rest}"));
+                }
+            }
             _ => kept.push(argument),
         }
     }
@@ -100,6 +118,12 @@ mod tests {
         let of_part = ["--part", "auto", "--parts=4"];
         let kept = result_arguments(arguments.iter().chain(&of_part).map(|&a| a.to_owned()));
         assert_eq!(kept, ["align", "photos", "-o", "out"]);
+        for (before, after) in
+            [("-qo out", "-o out"), ("-qoout", "-oout"), ("-qqo out", "-o out"), ("-qq", "")]
+        {
+            let kept = result_arguments(before.split(' ').map(str::to_owned));
+            assert_eq!(kept.join(" "), after);
+        }
     }
 
     #[test]

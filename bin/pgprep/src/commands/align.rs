@@ -360,6 +360,7 @@ impl Job {
     fn provenance(&self, args: &AlignArgs, plan: &BuildPlan, done: u64, failed: u64) -> Provenance {
         let seed = self.random_shift.map(|random| random.seed);
         let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, seed)
+            .arguments("align", args)
             .setting(Preparation::Size.key(), args.size)
             .setting("images_per_shard", plan.items_per_shard)
             .count("landmark_rows_used", self.faces.len())

@@ -56,7 +56,7 @@ pub(crate) fn run(session: &Session, args: &PackArgs) -> anyhow::Result<ExitStat
         again: Again { failed: args.retry_failed.then_some(&source_before), modified: Some(&modified) },
     };
     pack.source.will_load(&pack.order);
-    let provenance = |done, failed| pack.provenance(args.shuffle, done, failed);
+    let provenance = |done, failed| pack.provenance(args, done, failed);
     let ended = job.run(session, provenance, |i| pack.make(i))?;
     if let (Ended::Complete(Built::Dataset(manifest)), PackSource::Collection(_)) = (&ended, &pack.source) {
         note_duplicates(session, &output, manifest)?;
@@ -155,8 +155,9 @@ impl PackJob {
         self.labels.as_ref().and_then(|labels| labels.row(self.order[i])).unwrap_or_default()
     }
 
-    fn provenance(&self, shuffle: Option<u64>, done: u64, failed: u64) -> Provenance {
-        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, shuffle)
+    fn provenance(&self, args: &PackArgs, done: u64, failed: u64) -> Provenance {
+        let mut provenance = Provenance::of_this_process(TOOL.0, TOOL.1, args.shuffle)
+            .arguments("pack", args)
             .setting(Preparation::Resolution.key(), u32::from(self.size))
             .setting("images_per_shard", self.plan.items_per_shard)
             .setting("source_format", self.source.format_name())

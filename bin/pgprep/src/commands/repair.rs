@@ -1,19 +1,16 @@
 //! `pgprep verify --repair`: damaged files made again, from the finest level or from the sources.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::Parser as _;
-use pg_cli::url_scheme;
 use pg_shard::format::{SEAL_FILE, shard_path};
 use pg_shard::{
     BuildPlan, Damage, EncodedImage, FailedItem, IndexLine, Manifest, Repair, Replaced, Storage, reason,
     renew_seal,
 };
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::args::{Args, Command, Format, VerifyArgs};
+use crate::args::{AlignArgs, PackArgs, VerifyArgs};
 use crate::commands::align::Job as AlignJob;
 use crate::commands::pack::PackJob;
 use crate::commands::verify::is_sealed;
@@ -90,15 +87,12 @@ fn sealed_file(damaged: &[Damage], damage: &Damage, args: &VerifyArgs) -> Outcom
     Err("its content is stored nowhere else".to_owned())
 }
 
-/// A word of the command that made a dataset. URLs that this build cannot reach become paths, below which nothing is
-/// found: nothing is written where `-o` points to, and --source and --landmarks replace the others.
-fn word(word: &str) -> OsString {
-    let (flag, value) = match word.split_once('=') {
-        Some((flag, value)) if flag.starts_with("--") => (format!("{flag}="), value),
-        _ => (String::new(), word),
-    };
-    let is_out_of_reach = !pg_cloud::IS_BUILT_IN && url_scheme(value.as_ref()).is_some();
-    format!("{flag}{}{value}", if is_out_of_reach { "./" } else { "" }).into()
+/// The command that made a dataset, as its manifest tells.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MadeBy {
+    Pack(Box<PackArgs>),
+    Align(Box<AlignArgs>),
 }
 
 /// What the dataset was made of, ready to make any item of it again.
@@ -116,12 +110,14 @@ struct Sources {
 impl Sources {
     /// Prepares the command that made the dataset, if it still finds the same sources.
     fn open(session: &Session, args: &VerifyArgs, manifest: &Manifest) -> anyhow::Result<Self> {
-        let words = manifest.provenance["command_line"].as_array();
-        let words: Vec<OsString> = words.into_iter().flatten().filter_map(Value::as_str).map(word).collect();
-        let typed = Args::try_parse_from(words)
-            .map_err(|_| anyhow!("the manifest does not tell the command that made the dataset"))?;
-        let (job, mut plan, storage) = match typed.command {
-            Command::Pack(mut pack) => {
+        let arguments = manifest.provenance.get("arguments").cloned().ok_or_else(|| {
+            anyhow!("the manifest does not say how the dataset was made, as those of older versions: build it again")
+        })?;
+        let made_by: MadeBy = serde_json::from_value(arguments).map_err(|_| {
+            anyhow!("the manifest does not say how the dataset was made in a way that this version knows")
+        })?;
+        let (job, mut plan, storage) = match made_by {
+            MadeBy::Pack(mut pack) => {
                 if let Some(source) = &args.source {
                     pack.source.clone_from(source);
                 }
@@ -130,7 +126,7 @@ impl Sources {
                 let (plan, storage) = (job.plan.clone(), job.storage.clone());
                 (Job::Pack(Box::new(job)), plan, storage)
             }
-            Command::Align(mut align) if align.format == Format::Shards => {
+            MadeBy::Align(mut align) => {
                 if let Some(source) = &args.source {
                     align.photos.clone_from(source);
                 }
@@ -142,7 +138,6 @@ impl Sources {
                 let (plan, storage) = (job.dataset_plan(&align), job.storage.clone());
                 (Job::Align(Box::new(job)), plan, storage)
             }
-            _ => bail!("the command that made the dataset is none that can be carried out again"),
         };
         // Another version may well make the same bytes; the manifest's checksums will tell.
         if let Some(version) = manifest.provenance.get("version") {
@@ -206,24 +201,5 @@ impl Sources {
             },
         )?;
         Ok(repair.finish(writer, damaged)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::word;
-
-    #[test]
-    fn words_with_urls_can_be_parsed_where_no_url_can_be_reached() {
-        for (before, after) in [
-            ("--fit", "--fit"),
-            ("photos", "photos"),
-            ("s3://b/photos", "./s3://b/photos"),
-            ("--output=gs://b/ds", "--output=./gs://b/ds"),
-            ("--random-shift=0.1", "--random-shift=0.1"),
-        ] {
-            let expected = if pg_cloud::IS_BUILT_IN { before } else { after };
-            assert_eq!(word(before), expected);
-        }
     }
 }
