@@ -156,6 +156,23 @@ fn an_aligned_dataset_is_repaired_from_photos_and_landmarks() {
 }
 
 #[test]
+fn how_the_command_was_typed_does_not_matter_to_a_repair() {
+    for output in ["-qo ds", "-qods", "--output=ds -q"] {
+        let sandbox = with_portraits(5);
+        let command = format!("pack in/images --fit crop --resolution 32 --images-per-shard 2 {output}");
+        let _ = pgprep(&sandbox, &command).with_status(0);
+        repairs(&sandbox, &["r0032/shard-00001.safetensors"], "", "repaired from the sources");
+    }
+    let sandbox = with_portraits(5);
+    for part in ["1/2", "2/2"] {
+        let command = format!("{ALIGN} --format shards --images-per-shard 2 --part {part} -qo parts");
+        let _ = pgprep(&sandbox, &command).with_status(0);
+    }
+    let _ = pgprep(&sandbox, "merge parts -qo ds").with_status(0);
+    repairs(&sandbox, &["r0032/shard-00001.safetensors"], "", "repaired from the sources");
+}
+
+#[test]
 fn labels_are_repaired_with_their_shard() {
     let sandbox = with_portraits(4);
     for (name, folder) in [("000001.jpg", "a"), ("000002.jpg", "b"), ("000003.jpg", "b"), ("000004.jpg", "a")]
