@@ -7,7 +7,7 @@ use std::fs;
 
 use image::RgbImage;
 use pg_testkit::sandbox::Sandbox;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{pgprep, with_portraits};
 
 fn with_squares(names: &[&str]) -> Sandbox {
@@ -47,8 +47,15 @@ fn images_of_formats_that_are_not_read_fail_by_name_and_other_files_are_counted(
     }
     let json: Value = serde_json::from_str(&packed.stdout).unwrap();
     assert_eq!((json["images"].as_u64(), json["failed"].as_u64()), (Some(1), Some(5)));
+    assert_eq!(json["failed_kinds"], json!({ "dng": 1, "heic": 1, "jp2": 1, "jpg": 1, "psd": 1 }));
+    let (files, folders) = (&json["left_out"]["files"], &json["left_out"]["folders"]);
+    assert_eq!(*files, json!({ "count": 2, "first": ["features.npy", "notes.txt"] }));
+    assert_eq!(folders["count"], 2);
     let failed = fs::read_to_string(sandbox.path("set/failed.jsonl")).unwrap();
     assert_eq!(failed.lines().count(), 5);
+    let in_words = pgprep(&sandbox, "pack in -o other").with_status(1);
+    let kinds = "5 failed (1 dng, 1 heic, 1 jp2, 1 jpg, 1 psd), see other/failed.jsonl";
+    assert!(in_words.stdout.contains(kinds), "{}", in_words.stdout);
 }
 
 #[test]
@@ -70,10 +77,12 @@ fn names_reach_the_terminal_with_their_control_characters_written_out() {
 fn images_of_equal_bytes_are_said_and_stay() {
     let sandbox = with_squares(&["a.png", "b.png", "c.png"]);
     fs::copy(sandbox.path("in/a.png"), sandbox.path("in/z.png")).unwrap();
-    let packed = pgprep(&sandbox, "pack in -o set").with_status(0);
+    let packed = pgprep(&sandbox, "pack in -o set --json").with_status(0);
     let expected = "1 image has the bytes of another, \"z.png\" those of \"a.png\" for one; all were packed";
     assert!(packed.stderr.contains(expected), "{}", packed.stderr);
-    assert!(packed.stdout.contains("4 images"), "{}", packed.stdout);
+    let json: Value = serde_json::from_str(&packed.stdout).unwrap();
+    assert_eq!((&json["images"], &json["duplicates"]["count"]), (&json!(4), &json!(1)));
+    assert_eq!(json["duplicates"]["first"], json!(["a.png", "z.png"]));
 }
 
 #[test]
@@ -88,6 +97,7 @@ fn labels_are_read_in_any_encoding_and_other_tools_files_are_no_datasets_of_ours
         (labels.replace("]]", "],]").into_bytes(), false),
         (b"[1, 2]".to_vec(), false),
         (b"{\"format\": \"of another tool\", \"labels\": 3}".to_vec(), false),
+        (b"{\"images\": [{\"name\": \"0.png\"}]}".to_vec(), false),
     ] {
         let sandbox = with_squares(&["0.png", "1.png"]);
         sandbox.write("in/dataset.json", &text);

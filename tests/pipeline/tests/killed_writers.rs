@@ -211,7 +211,11 @@ fn statistics_and_results() {
         &sandbox,
         "pgeval",
         [
-            (format!("stats images {model} --no-swd -o out.pgstats"), "out.pgstats", None),
+            (
+                format!("stats images {model} --resize tf1-bilinear --no-swd -o out.pgstats"),
+                "out.pgstats",
+                None,
+            ),
             ("stats images -o out.pgstats".to_owned(), "out.pgstats", None),
             (format!("{ls} --samples 200 --save out.npz"), "out.npz", None),
         ],
