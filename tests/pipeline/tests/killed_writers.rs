@@ -85,7 +85,9 @@ impl Writer<'_> {
         thread::sleep(wait);
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert!(matches!(status.code(), None | Some(0)), "`{}`: {status}", self.line);
+        // One killed after its last rename has written its file, which the next one does not replace.
+        let was_done = status.code() == Some(2) && self.sandbox.path(self.output).is_file();
+        assert!(matches!(status.code(), None | Some(0)) || was_done, "`{}`: {status}", self.line);
         status.code().is_none()
     }
 
@@ -134,6 +136,7 @@ impl Writer<'_> {
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.1 == expected.1, "{}: {when}", found.0);
         }
+        // Of a file that is not complete nothing stays.
         let beside: Vec<String> = fs::read_dir(self.sandbox.folder())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())

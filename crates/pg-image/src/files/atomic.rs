@@ -1,8 +1,9 @@
 //! Files whose name only ever shows complete contents, and folders likewise.
 //!
-//! What is not complete has a name that nobody can guess or take, `.pgkit-RANDOM.partial`, in the folder of the name that
-//! it is to get, so that two writers of one name never write into each other's file. A link is followed: the file it
-//! points to is replaced, and the link stays. Devices, pipes and sockets are never replaced.
+//! A file that is not complete has no name at all where the system can do that, so that nothing of it stays behind when its
+//! process is killed. Elsewhere, and for folders, it has one that nobody can guess or take, `.pgkit-RANDOM.partial`, in the
+//! folder of the name that it is to get. So two writers of one name never write into each other's file. A link is followed:
+//! the file it points to is replaced, and the link stays. Devices, pipes and sockets are never replaced.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,8 +16,8 @@ const SUFFIX: &str = ".partial";
 /// As many links in a row as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// Writes a file so that its name only ever shows complete contents: under another name in the same folder, synced, then
-/// renamed over `path`, then the folder synced. What is no regular file (`/dev/null`, a pipe) is written as it is.
+/// Writes a file so that its name only ever shows complete contents: without a name, or under another one in the same folder,
+/// synced, then renamed over `path`, then the folder synced. What is no regular file (`/dev/null`, a pipe) is written as it is.
 ///
 /// # Errors
 /// Any I/O error of `write` or of the file system; nothing is left behind then.
@@ -41,7 +42,14 @@ pub fn write_atomically(
 #[derive(Debug)]
 pub struct NewFile {
     path: PathBuf,
-    temporary: NamedTempFile,
+    making: Making,
+}
+
+#[derive(Debug)]
+enum Making {
+    /// The file, and a path by which this process reaches it.
+    Unnamed(File, PathBuf),
+    Named(NamedTempFile),
 }
 
 impl NewFile {
@@ -55,6 +63,13 @@ impl NewFile {
             let what = "it is a device, a pipe or a socket: expected a file, or a name that is free";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        match unnamed_file::create(folder_of(&path))? {
+            Some((file, by)) => Ok(Self { path, making: Making::Unnamed(file, by) }),
+            None => Self::with_name(path),
+        }
+    }
+
+    fn with_name(path: PathBuf) -> io::Result<Self> {
         let mut builder = Builder::new();
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
@@ -64,7 +79,7 @@ impl NewFile {
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let temporary = builder.tempfile_in(folder_of(&path)).map_err(without_path)?;
-        Ok(Self { path, temporary })
+        Ok(Self { path, making: Making::Named(temporary) })
     }
 
     /// A handle to write with.
@@ -72,13 +87,19 @@ impl NewFile {
     /// # Errors
     /// The system's, when it gives no more handles.
     pub fn file(&self) -> io::Result<File> {
-        self.temporary.as_file().try_clone()
+        match &self.making {
+            Making::Unnamed(file, _) => file.try_clone(),
+            Making::Named(temporary) => temporary.as_file().try_clone(),
+        }
     }
 
-    /// The name that the file has until it is finished, for what writes files by name only.
+    /// Where this process reaches the file until it is finished, for what writes files by name only.
     #[must_use]
     pub fn temporary_path(&self) -> &Path {
-        self.temporary.path()
+        match &self.making {
+            Making::Unnamed(_, path) => path,
+            Making::Named(temporary) => temporary.path(),
+        }
     }
 
     /// Syncs the file, gives it its name and syncs the folder.
@@ -86,9 +107,74 @@ impl NewFile {
     /// # Errors
     /// Any I/O error of the file system; the file is gone then.
     pub fn finish(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| without_path(error.error))?;
-        File::open(folder_of(&self.path))?.sync_all()
+        let folder = folder_of(&self.path);
+        match self.making {
+            Making::Unnamed(file, by) => {
+                file.sync_all()?;
+                // A name can be given only where there is none: so first one that nobody has.
+                let mut builder = Builder::new();
+                let named = builder
+                    .prefix(PREFIX)
+                    .suffix(SUFFIX)
+                    .make_in(folder, |free| unnamed_file::name(&by, free));
+                named
+                    .map_err(without_path)?
+                    .persist(&self.path)
+                    .map_err(|error| without_path(error.error))?;
+            }
+            Making::Named(temporary) => {
+                temporary.as_file().sync_all()?;
+                temporary.persist(&self.path).map_err(|error| without_path(error.error))?;
+            }
+        }
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// Files without a name, by Linux's `O_TMPFILE` (open(2), linkat(2)).
+#[cfg(target_os = "linux")]
+mod unnamed_file {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd as _;
+    use std::path::{Path, PathBuf};
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    use rustix::io::Errno;
+
+    /// A new file on the file system of `folder`, and a path by which this process reaches it; `None` where that cannot be.
+    pub(super) fn create(folder: &Path) -> io::Result<Option<(File, PathBuf)>> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match open(folder, flags, Mode::from_raw_mode(0o666)) {
+            Ok(descriptor) => {
+                let file = File::from(descriptor);
+                let by = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                Ok(by.exists().then_some((file, by)))
+            }
+            // File systems that have none: NFS, FUSE, older overlays.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the file that this process reaches by `by` a name that is free.
+    pub(super) fn name(by: &Path, free: &Path) -> io::Result<()> {
+        Ok(linkat(CWD, by, CWD, free, AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod unnamed_file {
+    use std::fs::File;
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    pub(super) fn create(_folder: &Path) -> io::Result<Option<(File, PathBuf)>> {
+        Ok(None)
+    }
+
+    pub(super) fn name(_by: &Path, _free: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -215,12 +301,33 @@ mod tests {
         write_atomically(&path, |w| w.write_all(b"old")).unwrap();
         let failed = write_atomically(&path, |w| {
             w.write_all(b"new")?;
-            assert!(names(folder.path()).iter().any(|name| is_in_the_making(name)));
+            assert!(names(folder.path()).iter().all(|name| name == "a.txt" || is_in_the_making(name)));
             Err(io::Error::other("disk full"))
         });
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn with_and_without_a_name_a_file_shows_when_it_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        for begin in [NewFile::create, |path: &Path| NewFile::with_name(path.to_owned())] {
+            let kinds = [begin(&path).unwrap(), begin(&path).unwrap()];
+            for (new, text) in kinds.into_iter().zip(["by handle", "by path"]) {
+                if text == "by handle" {
+                    new.file().unwrap().write_all(text.as_bytes()).unwrap();
+                } else {
+                    fs::write(new.temporary_path(), text).unwrap();
+                }
+                assert_ne!(fs::read_to_string(&path).unwrap_or_default(), text);
+                new.finish().unwrap();
+                assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            }
+            drop(begin(&path).unwrap());
+            assert_eq!(names(folder.path()), ["a.txt"]);
+        }
     }
 
     #[test]
