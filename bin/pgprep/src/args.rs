@@ -656,6 +656,7 @@ mod lossy_path {
 
         use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
+        #[expect(clippy::ref_option, reason = "what serde calls it with")]
         pub(crate) fn serialize<S: Serializer>(
             path: &Option<PathBuf>,
             serializer: S,

@@ -284,15 +284,15 @@ fn object(name: &str, members: &Map<String, Value>) -> Checked<Map<String, Value
     match members.get(name) {
         None => Ok(Map::new()),
         Some(Value::Object(object)) => Ok(object.clone()),
-        Some(other) => return Err(format!("`{name}` is {}, expected an object", kind(other))),
+        Some(other) => Err(format!("`{name}` is {}, expected an object", kind(other))),
     }
 }
 
 fn number(name: &str, value: &Value) -> Checked<f64> {
     match value.as_f64() {
         Some(number) if number.abs() <= MAX_SIZE => Ok(number),
-        Some(number) => return Err(format!("`{name}` is {number:e}, which no metric reaches")),
-        None => return Err(format!("`{name}` is {}, expected a number", shown(value))),
+        Some(number) => Err(format!("`{name}` is {number:e}, which no metric reaches")),
+        None => Err(format!("`{name}` is {}, expected a number", shown(value))),
     }
 }
 
@@ -302,7 +302,7 @@ fn plain_text(name: &str, value: &Value) -> Checked<String> {
         Some(text) if text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control) => {
             Ok(text.to_owned())
         }
-        _ => return Err(format!("`{name}` is {}, expected a short text", shown(value))),
+        _ => Err(format!("`{name}` is {}, expected a short text", shown(value))),
     }
 }
 

@@ -146,12 +146,11 @@ impl Writer<'_> {
     }
 }
 
+/// A command, what it writes, and what it uses up.
+type Given = (String, &'static str, Option<(&'static str, &'static str)>);
+
 #[track_caller]
-fn survive<const N: usize>(
-    sandbox: &Sandbox,
-    tool: &'static str,
-    writers: [(String, &'static str, Option<(&'static str, &'static str)>); N],
-) {
+fn survive<const N: usize>(sandbox: &Sandbox, tool: &'static str, writers: [Given; N]) {
     for (line, output, used_up) in writers {
         Writer { sandbox, tool, line, output, used_up }.survives();
     }
