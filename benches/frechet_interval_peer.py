@@ -58,7 +58,7 @@ def interval(value: float, one_out: np.ndarray, two_out: np.ndarray) -> tuple[fl
     second_differences = groups * value - (groups - 1) * (one_out + np.roll(one_out, -1)) + (groups - 2) * two_out
     pairs = groups * (groups - 1) / 2
     second = pairs / groups**2 * second_differences.var(ddof=1)
-    counted = 1 + min(1, 2 * second / jackknife) if jackknife > 0 else 1
+    counted = 1 + min(1, 3 * second / jackknife) if jackknife > 0 else 1
     first = max(0, jackknife - counted * second)
     variance = first + second
     excess = value - (groups - 1) * (one_out.mean() - value)

@@ -100,7 +100,7 @@ impl FrechetJackknife {
     ///
     /// ```text
     /// V2 = (G - 1) / (2 G) variance of [G value - (G - 1)(one + next one) + (G - 2) two]
-    /// V1 = max(0, jackknife - c V2),  c = 1 + min(1, 2 V2 / jackknife)
+    /// V1 = max(0, jackknife - c V2),  c = 1 + min(1, 3 V2 / jackknife)
     /// ```
     ///
     /// At the floor V2 is half of the jackknife, and c is 2. Where V2 is a small part of it, it is known badly, most of all with
@@ -123,7 +123,7 @@ impl FrechetJackknife {
             .zip(next)
             .map(|(this, next)| g * value - (g - 1.0) * (this.one + next.one) + (g - 2.0) * this.two);
         let together = (g - 1.0) / (2.0 * g) * sample_variance(&differences.collect::<Vec<_>>());
-        let counted = if jackknife > 0.0 { 1.0 + (2.0 * together / jackknife).min(1.0) } else { 1.0 };
+        let counted = if jackknife > 0.0 { 1.0 + (3.0 * together / jackknife).min(1.0) } else { 1.0 };
         let alone = (jackknife - counted * together).max(0.0);
         let variance = alone + together;
         if variance <= 0.0 {

@@ -11,7 +11,7 @@ pub(crate) const ALIGN_SHARDS: &str = "--size 32 --format shards --images-per-sh
 
 type Files = [(String, Vec<u8>)];
 
-/// Equal but for the command line, which names the places, and the seal over it.
+/// Equal but for the command line and its arguments, which name the places, and the seal over them.
 pub(crate) fn assert_same_dataset(local: &Files, remote: &Files) {
     let names = |files: &Files| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(local), names(remote));
@@ -27,6 +27,7 @@ pub(crate) fn assert_same_dataset(local: &Files, remote: &Files) {
 fn without_command(manifest: &[u8]) -> Value {
     let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
     assert!(manifest["provenance"]["command_line"].take().is_array());
+    assert!(manifest["provenance"]["arguments"].take().is_object());
     manifest
 }
 
