@@ -17,6 +17,8 @@ pub const FEWEST_FOR_FRECHET_INTERVAL: usize = 4;
 /// side.
 pub struct FrechetJackknife {
     groups: usize,
+    /// Whether the sides of which images are known have more of them than features.
+    more_images_than_features: bool,
     sides: [GroupedSide; 2],
 }
 
@@ -44,10 +46,10 @@ impl FrechetJackknife {
     /// - [`MetricsError::FeatureRows`] and [`MetricsError::NotFinite`] of a side
     pub fn new(real: FeatureSide<'_>, fake: FeatureSide<'_>) -> Result<Self, MetricsError> {
         let size = |side: &FeatureSide<'_>| match side {
-            FeatureSide::Rows(rows) => Some(rows.count()),
+            FeatureSide::Rows(rows) => Some((rows.count(), rows.width())),
             FeatureSide::Gaussian(_) => None,
         };
-        let Some(smaller) = [&real, &fake].into_iter().filter_map(size).min() else {
+        let Some((smaller, width)) = [&real, &fake].into_iter().filter_map(size).min() else {
             let (name, expected) = ("what is known of both sides", "features of images on one side at least");
             return Err(MetricsError::Parameter { name, expected, actual: "statistics only".to_owned() });
         };
@@ -64,7 +66,7 @@ impl FrechetJackknife {
             }
         };
         let sides = [grouped(real, Side::Real)?, grouped(fake, Side::Fake)?];
-        Ok(Self { groups: samples.groups(), sides })
+        Ok(Self { groups: samples.groups(), more_images_than_features: smaller > width, sides })
     }
 
     /// Number of groups.
@@ -100,11 +102,11 @@ impl FrechetJackknife {
     ///
     /// ```text
     /// V2 = (G - 1) / (2 G) variance of [G value - (G - 1)(one + next one) + (G - 2) two]
-    /// V1 = max(0, jackknife - c V2),  c = 1 + min(1, 3 V2 / jackknife)
+    /// V1 = max(0, jackknife - 2 V2)
     /// ```
     ///
-    /// At the floor V2 is half of the jackknife, and c is 2. Where V2 is a small part of it, it is known badly, most of all with
-    /// fewer images than features: what is taken off is less there, so that intervals err to the wide side.
+    /// Where a side has no more images than features, covariances have no full rank and leaving out two groups says too little of
+    /// V2: there V1 + V2 is the whole jackknife.
     ///
     /// V2 does not depend on how far the sides are apart; V1 grows in proportion to it, from 0 at the floor. So an end m of the
     /// interval is where (m - value)^2 is t^2 (Student's, G - 1 degrees of freedom) times the variance that a set of expected value m has,
@@ -112,7 +114,7 @@ impl FrechetJackknife {
     /// the floor, where that quotient is of noise, it is at least 2 V2 + V1 over the distance, which it is where the deviations have
     /// the same size in all directions.
     #[must_use]
-    pub fn interval(value: f64, left_out: &[LeftOut]) -> ConfidenceInterval {
+    pub fn interval(&self, value: f64, left_out: &[LeftOut]) -> ConfidenceInterval {
         let g = left_out.len().max(2) as f64;
         let mean = left_out.iter().map(|without| without.one).sum::<f64>() / g;
         let jackknife =
@@ -123,7 +125,7 @@ impl FrechetJackknife {
             .zip(next)
             .map(|(this, next)| g * value - (g - 1.0) * (this.one + next.one) + (g - 2.0) * this.two);
         let together = (g - 1.0) / (2.0 * g) * sample_variance(&differences.collect::<Vec<_>>());
-        let counted = if jackknife > 0.0 { 1.0 + (3.0 * together / jackknife).min(1.0) } else { 1.0 };
+        let counted = if self.more_images_than_features { 2.0 } else { 1.0 };
         let alone = (jackknife - counted * together).max(0.0);
         let variance = alone + together;
         if variance <= 0.0 {

@@ -180,7 +180,7 @@ fn intervals_need_four_images_and_are_finite_from_there_on() {
         let jackknife = jackknife.unwrap();
         let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
         let value = distance(&gaussian(&real), &gaussian(&fake));
-        let interval = FrechetJackknife::interval(value, &left_out);
+        let interval = jackknife.interval(value, &left_out);
         assert!(0.0 <= interval.low && interval.low <= value && value <= interval.high);
         assert!(interval.high.is_finite() && interval.low < interval.high);
     }
@@ -191,7 +191,7 @@ fn equal_images_have_an_interval_of_no_width() {
     let (real, fake) = (Array2::from_elem((20, 4), 2.0), Array2::from_elem((20, 4), 1.0));
     let jackknife = FrechetJackknife::new(FeatureSide::Rows(&real), FeatureSide::Rows(&fake)).unwrap();
     let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
-    let interval = FrechetJackknife::interval(4.0, &left_out);
+    let interval = jackknife.interval(4.0, &left_out);
     assert_eq!((interval.low, interval.high), (4.0, 4.0));
 }
 
@@ -201,7 +201,7 @@ fn equal_sets_have_an_interval_of_rounding_around_0() {
     let jackknife = FrechetJackknife::new(FeatureSide::Rows(&set), FeatureSide::Rows(&set)).unwrap();
     let left_out: Vec<_> = (0..jackknife.count()).map(|i| jackknife.without(i).unwrap()).collect();
     for distance in [0.0, 1e-300, 1e-14] {
-        let interval = FrechetJackknife::interval(distance, &left_out);
+        let interval = jackknife.interval(distance, &left_out);
         assert!(0.0 <= interval.low && interval.low <= distance && interval.high < 1e-9, "{interval:?}");
     }
 }

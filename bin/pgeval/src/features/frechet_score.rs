@@ -87,7 +87,7 @@ fn interval(
         progress.advance(2);
     }
     progress.finish();
-    Ok(Spread::Known { interval: FrechetJackknife::interval(distance, &left_out), groups })
+    Ok(Spread::Known { interval: jackknife.interval(distance, &left_out), groups })
 }
 
 fn gaussian(side: FeatureSide<'_>) -> Result<FeatureGaussian> {

@@ -157,7 +157,7 @@ pub(crate) fn of_features(
                 let jackknife = FrechetJackknife::new(sides.0, sides.1).expect("four images");
                 let left_out: Result<Vec<_>, _> =
                     (0..jackknife.count()).map(|i| jackknife.without(i)).collect();
-                let interval = FrechetJackknife::interval(distance.distance, &left_out.expect("features"));
+                let interval = jackknife.interval(distance.distance, &left_out.expect("features"));
                 (distance.distance, interval)
             }
             FeatureMetric::Kernel(count) => {
