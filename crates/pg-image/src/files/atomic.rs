@@ -1,7 +1,7 @@
 //! Files whose name only ever shows complete contents, and folders likewise.
 //!
 //! A file that is not complete has no name at all where the system can do that, so that nothing of it stays behind when its
-//! process is killed. Elsewhere, and for folders, it has one that nobody can guess or take, `.pgkit-RANDOM.partial`, in the
+//! process is killed, but in the moment between the name that nobody has and its own. Elsewhere, and for folders, it has one that nobody can guess or take, `.pgkit-RANDOM.partial`, in the
 //! folder of the name that it is to get. So two writers of one name never write into each other's file. A link is followed:
 //! the file it points to is replaced, and the link stays. Devices, pipes and sockets are never replaced.
 
