@@ -12,8 +12,6 @@ mod scores;
 
 pub use errors::ResultsError;
 
-use pg_metrics::ConfidenceInterval;
-
 pub use numbers::{five_digits, half_width, signed, signed_percent, with_interval, with_noise};
 pub use scores::{Direction, Failed, LevelScore, Results, Score};
 
@@ -23,9 +21,9 @@ pub struct Report {
     /// Headline, and title of the page.
     pub title: String,
     /// Metrics, in the order of the table.
-    pub metrics: Vec<MetricRow>,
-    /// Metrics that could not be computed, with the reason: name and reason.
-    pub failed: Vec<(String, String)>,
+    pub metrics: Vec<Score>,
+    /// Metrics that could not be computed, with the reason.
+    pub failed: Vec<Failed>,
     /// Bars per level of detail, one plot for each metric that has levels.
     pub levels: Vec<LevelChart>,
     /// Contact sheets, pictures first, then finest level to coarsest.
@@ -36,25 +34,6 @@ pub struct Report {
     pub neighbours: Vec<FakeAndNearest>,
     /// Tool version, command line, settings, counts: name and value.
     pub provenance: Vec<(String, String)>,
-}
-
-/// One line of the table of metrics.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MetricRow {
-    /// The metric's name.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
-    /// Unit of value and interval; `1` for a plain number.
-    pub unit: String,
-    /// 95 % interval.
-    pub interval: Option<ConfidenceInterval>,
-    /// Why there is no interval, where that is known.
-    pub interval_unknown: Option<String>,
-    /// What two sets of real images score.
-    pub floor: Option<Floor>,
-    /// True where lower is better.
-    pub lower_is_better: bool,
 }
 
 /// What two sets of real images score against each other.
@@ -76,18 +55,7 @@ pub struct LevelChart {
     /// Unit; `1` for a plain number.
     pub unit: String,
     /// One bar per level, finest first.
-    pub bars: Vec<LevelBar>,
-}
-
-/// One bar.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LevelBar {
-    /// Side of the level, in pixels.
-    pub resolution_px: u64,
-    /// Length of the bar.
-    pub value: f64,
-    /// Whisker.
-    pub interval: Option<ConfidenceInterval>,
+    pub bars: Vec<LevelScore>,
 }
 
 /// A PNG picture.

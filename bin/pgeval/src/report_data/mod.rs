@@ -5,7 +5,7 @@ mod neighbours;
 mod pictures;
 mod sheets;
 
-use pg_results::{Direction, LevelBar, LevelChart, MetricRow, Report, Results};
+use pg_results::{LevelChart, Report, Results};
 use serde_json::Value;
 
 pub(crate) use pictures::ReportPictures;
@@ -16,33 +16,13 @@ pub(crate) use pictures::ReportPictures;
 /// When `result` is not what pgeval writes, or a picture cannot be encoded.
 pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> anyhow::Result<Report> {
     let Results { scores, failed } = Results::of(result)?;
-    let metrics = scores
-        .iter()
-        .map(|score| MetricRow {
-            name: score.metric.clone(),
-            value: score.value,
-            unit: score.unit.clone(),
-            interval: score.interval,
-            interval_unknown: score.interval_unknown.clone(),
-            floor: score.floor,
-            lower_is_better: score.direction == Direction::Lower,
-        })
-        .collect();
     let levels: Vec<LevelChart> = scores
         .iter()
         .filter(|score| !score.levels.is_empty())
         .map(|score| LevelChart {
             metric: score.metric.clone(),
             unit: score.unit.clone(),
-            bars: score
-                .levels
-                .iter()
-                .map(|level| LevelBar {
-                    resolution_px: level.resolution_px,
-                    value: level.value,
-                    interval: level.interval,
-                })
-                .collect(),
+            bars: score.levels.clone(),
         })
         .collect();
     // The level where the sides differ most, by the first metric that has levels.
@@ -54,8 +34,8 @@ pub(crate) fn report(title: &str, result: &Value, pictures: &ReportPictures) -> 
     flatten("", result.get("provenance").unwrap_or(&Value::Null), &mut provenance);
     Ok(Report {
         title: title.to_owned(),
-        metrics,
-        failed: failed.into_iter().map(|failed| (failed.metric, failed.reason)).collect(),
+        metrics: scores,
+        failed,
         levels,
         sheets: sheets::sheets(pictures)?,
         histogram: histogram::histogram(pictures, worst_px),

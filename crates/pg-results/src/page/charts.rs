@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::numbers::with_interval;
 use crate::page::markup::escape;
-use crate::{LevelBar, LevelChart, ProjectionHistogram};
+use crate::{LevelChart, LevelScore, ProjectionHistogram};
 
 const WIDTH: f64 = 340.0;
 
@@ -13,7 +13,7 @@ pub(crate) fn level_bars(chart: &LevelChart) -> String {
     const LEFT: f64 = 62.0;
     const RIGHT: f64 = 276.0;
     const ROW: f64 = 26.0;
-    let highest = |bar: &LevelBar| bar.interval.map_or(bar.value, |interval| interval.high.max(bar.value));
+    let highest = |bar: &LevelScore| bar.interval.map_or(bar.value, |interval| interval.high.max(bar.value));
     let largest = chart.bars.iter().map(highest).filter(|v| v.is_finite()).fold(0.0, f64::max);
     let x = |value: f64| {
         let share = value / largest;
@@ -106,8 +106,8 @@ mod tests {
     fn the_longest_whisker_fills_the_plot() {
         let interval = Some(ConfidenceInterval { level: 0.95, low: 5.0, high: 20.0 });
         let bars = vec![
-            LevelBar { resolution_px: 32, value: 10.0, interval },
-            LevelBar { resolution_px: 16, value: 5.0, interval: None },
+            LevelScore { resolution_px: 32, value: 10.0, interval },
+            LevelScore { resolution_px: 16, value: 5.0, interval: None },
         ];
         let svg = level_bars(&LevelChart { metric: "swd".to_owned(), unit: "1".to_owned(), bars });
         assert!(svg.contains("width=\"107.0\"") && svg.contains("width=\"53.5\""), "{svg}");
@@ -124,7 +124,7 @@ mod tests {
             values in prop::collection::vec((any_number(), any_number(), any_number()), 0..8),
             name in "\\PC{0,8}",
         ) {
-            let bars = values.iter().map(|&(value, low, high)| LevelBar {
+            let bars = values.iter().map(|&(value, low, high)| LevelScore {
                 resolution_px: 16,
                 value,
                 interval: Some(ConfidenceInterval { level: 0.95, low, high }),

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use self::markup::escape;
 use crate::numbers::{five_digits, with_interval, with_noise};
-use crate::{FakeAndNearest, Floor, LevelChart, MetricRow, Picture, ProjectionHistogram, Report, SheetPair};
+use crate::{
+    Failed, FakeAndNearest, Floor, LevelChart, Picture, ProjectionHistogram, Report, Score, SheetPair,
+};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -52,7 +54,7 @@ fn with_unit(name: &str, unit: &str) -> String {
     if unit == "1" { escape(name) } else { escape(&format!("{name}, {unit}")) }
 }
 
-fn metrics(rows: &[MetricRow]) -> String {
+fn metrics(rows: &[Score]) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -75,8 +77,8 @@ fn metrics(rows: &[MetricRow]) -> String {
         let _ = writeln!(
             table,
             "<tr><th scope=\"row\">{}<small>{} is better</small></th><td class=\"number\">{}</td><td>{interval}</td>{floor}</tr>",
-            with_unit(&row.name, &row.unit),
-            if row.lower_is_better { "lower" } else { "higher" },
+            with_unit(&row.metric, &row.unit),
+            row.direction.name(),
             value,
         );
     }
@@ -85,7 +87,7 @@ fn metrics(rows: &[MetricRow]) -> String {
 }
 
 /// The floor of a metric; of another number of images it says so.
-fn floor_cell(row: &MetricRow) -> String {
+fn floor_cell(row: &Score) -> String {
     let Some(Floor { value, images, comparable }) = row.floor else { return "-".to_owned() };
     let noise = row.interval.map_or(0.0, |interval| crate::numbers::half_width(row.value, interval));
     let value = if noise > 0.0 { with_noise(value, noise) } else { five_digits(value) };
@@ -99,13 +101,13 @@ fn floor_cell(row: &MetricRow) -> String {
 }
 
 /// What could not be computed, and why.
-fn failed(metrics: &[(String, String)]) -> String {
+fn failed(metrics: &[Failed]) -> String {
     if metrics.is_empty() {
         return String::new();
     }
     let mut list = "<dl>\n".to_owned();
-    for (name, reason) in metrics {
-        let _ = writeln!(list, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(reason));
+    for Failed { metric, reason } in metrics {
+        let _ = writeln!(list, "<dt>{}</dt><dd>{}</dd>", escape(metric), escape(reason));
     }
     list.push_str("</dl>\n");
     section("Failed metrics", &list)
@@ -196,18 +198,27 @@ fn provenance(entries: &[(String, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Direction;
     use pg_metrics::ConfidenceInterval;
+    use serde_json::Map;
 
-    fn row(name: &str) -> MetricRow {
-        MetricRow {
-            name: name.to_owned(),
+    fn row(name: &str) -> Score {
+        Score {
+            metric: name.to_owned(),
             value: 12.5,
             unit: "x1e-3".to_owned(),
+            direction: Direction::Lower,
             interval: Some(ConfidenceInterval { level: 0.95, low: 12.0, high: 13.0 }),
             interval_unknown: None,
             floor: None,
-            lower_is_better: true,
+            levels: Vec::new(),
+            counts: Map::new(),
+            protocol: Map::new(),
         }
+    }
+
+    fn failure(name: &str, reason: &str) -> Vec<Failed> {
+        vec![Failed { metric: name.to_owned(), reason: reason.to_owned() }]
     }
 
     #[test]
@@ -222,12 +233,8 @@ mod tests {
         let picture = Picture { png: vec![1], width_px: 1, height_px: 1, description: attack.to_owned() };
         let report = Report {
             title: attack.to_owned(),
-            metrics: vec![MetricRow {
-                interval: None,
-                interval_unknown: Some(attack.to_owned()),
-                ..row(attack)
-            }],
-            failed: vec![(attack.to_owned(), attack.to_owned())],
+            metrics: vec![Score { interval: None, interval_unknown: Some(attack.to_owned()), ..row(attack) }],
+            failed: failure(attack, attack),
             levels: vec![LevelChart { metric: attack.to_owned(), unit: attack.to_owned(), bars: Vec::new() }],
             sheets: vec![SheetPair {
                 heading: attack.to_owned(),
@@ -261,9 +268,8 @@ mod tests {
 
     #[test]
     fn floors_have_a_column_only_where_there_are_any() {
-        let page = |floor| {
-            Report { metrics: vec![MetricRow { floor, ..row("swd") }], ..Report::default() }.to_html()
-        };
+        let page =
+            |floor| Report { metrics: vec![Score { floor, ..row("swd") }], ..Report::default() }.to_html();
         assert!(!page(None).contains("Floor"));
         let floor = |comparable| Some(Floor { value: 1.25, images: Some(500), comparable });
         assert!(page(floor(true)).contains("<td>1.25</td>"));
@@ -272,9 +278,8 @@ mod tests {
 
     #[test]
     fn failed_metrics_and_unknown_intervals_come_with_their_reasons() {
-        let unknown =
-            MetricRow { interval: None, interval_unknown: Some("2 images".to_owned()), ..row("fid") };
-        let failed = vec![("kid".to_owned(), "a feature is NaN".to_owned())];
+        let unknown = Score { interval: None, interval_unknown: Some("2 images".to_owned()), ..row("fid") };
+        let failed = failure("kid", "a feature is NaN");
         let page = Report { metrics: vec![unknown], failed, ..Report::default() }.to_html();
         assert!(page.contains("<td>not known: 2 images</td>"), "{page}");
         assert!(page.contains("<h2>Failed metrics</h2>") && page.contains("<dd>a feature is NaN</dd>"));
