@@ -2,11 +2,14 @@
 //! panic or the machine's whole memory. Every command may take 16 GiB of addresses and no more.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod support;
+
 use std::fs;
 use std::process::Command;
 
 use pg_testkit::sandbox::{Finished, Sandbox, built_binary};
 use serde_json::{Value, json};
+use support::with_set;
 
 const MOST: &str = "18446744073709551615";
 
@@ -42,18 +45,6 @@ fn ended_badly<'l>(sandbox: &Sandbox, lines: impl IntoIterator<Item = &'l str>) 
 fn none_ends_badly<'l>(sandbox: &Sandbox, lines: impl IntoIterator<Item = &'l str>) {
     let bad = ended_badly(sandbox, lines);
     assert!(bad.is_empty(), "{}", bad.join("\n"));
-}
-
-fn with_set() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for line in [
-        "synth -o photos --count 8 --seed 1",
-        "pack photos/images --fit crop --resolution 32 -o set",
-        "extract set -o images",
-    ] {
-        let _ = sandbox.run("pgprep", line.split(' ')).with_status(0);
-    }
-    sandbox
 }
 
 #[test]
@@ -101,7 +92,7 @@ fn pictures_whose_headers_claim_more_than_there_is() {
 
 #[test]
 fn numbers_of_flags() {
-    let sandbox = with_set();
+    let sandbox = with_set(8);
     let lines = "
         pgprep pack images -o a --resolution MOST
         pgprep pack images -o a --resolution 1073741824 --fit crop
@@ -141,7 +132,7 @@ fn numbers_of_flags() {
 
 #[test]
 fn settings_of_a_training() {
-    let sandbox = with_set();
+    let sandbox = with_set(8);
     let settings = [
         "resolution=0",
         "resolution=1073741824",
@@ -195,7 +186,7 @@ fn with_each_value_wrong(sandbox: &Sandbox, relative: &str, lines: &[&str]) {
 
 #[test]
 fn values_of_a_dataset() {
-    let sandbox = with_set();
+    let sandbox = with_set(8);
     with_each_value_wrong(
         &sandbox,
         "set/dataset.json",
@@ -213,7 +204,7 @@ fn values_of_a_dataset() {
 
 #[test]
 fn values_of_a_run() {
-    let sandbox = with_set();
+    let sandbox = with_set(8);
     let train = "run set -o run --preset tiny --kimg 0.02 --set fmap_max=8 --set resolution=8 --device cpu";
     let _ = sandbox.run("pgtrain", train.split(' ')).with_status(0);
     let snapshot = fs::read_dir(sandbox.path("run/snapshots")).unwrap().next().unwrap().unwrap().file_name();

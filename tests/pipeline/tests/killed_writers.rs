@@ -6,6 +6,8 @@
 #![allow(clippy::print_stdout, reason = "the long form says how much it did")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use pg_testkit::golden::fixture;
 use pg_testkit::sandbox::Sandbox;
+use support::with_set;
 
 /// Kills of each command in the short form.
 const KILLS: u64 = 3;
@@ -150,37 +153,24 @@ impl Writer<'_> {
 type Given = (String, &'static str, Option<(&'static str, &'static str)>);
 
 #[track_caller]
-fn survive<const N: usize>(sandbox: &Sandbox, tool: &'static str, writers: [Given; N]) {
+fn survive(sandbox: &Sandbox, tool: &'static str, writers: impl IntoIterator<Item = Given>) {
     for (line, output, used_up) in writers {
         Writer { sandbox, tool, line, output, used_up }.survives();
     }
 }
 
-/// Portraits `in`, a dataset `set` of them at 32 px, and the dataset's `images`.
-fn with_set() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for line in [
-        "synth -o in --count 16 --seed 5",
-        "pack in/images --fit crop --resolution 32 -o set",
-        "extract set -o images",
-    ] {
-        let _ = sandbox.run("pgprep", line.split(' ')).with_status(0);
-    }
-    sandbox
-}
-
 #[test]
 fn datasets_and_folders_of_images() {
-    let sandbox = with_set();
+    let sandbox = with_set(16);
     for part in ["1/2", "2/2"] {
         let line = format!(
-            "pack in/images --fit crop --resolution 32 --images-per-shard 2 --part {part} -o whole/{}",
+            "pack photos/images --fit crop --resolution 32 --images-per-shard 2 --part {part} -o whole/{}",
             &part[..1]
         );
         let _ = sandbox.run("pgprep", line.split(' ')).with_status(0);
     }
-    let pack = "pack in/images --fit crop --resolution 128 --images-per-shard 3";
-    let align = "align in/images --landmarks in/list_landmarks.txt --size 32";
+    let pack = "pack photos/images --fit crop --resolution 128 --images-per-shard 3";
+    let align = "align photos/images --landmarks photos/list_landmarks.txt --size 32";
     let by = |line: &str| (line.to_owned(), "out", None);
     survive(
         &sandbox,
@@ -205,7 +195,7 @@ fn datasets_and_folders_of_images() {
 
 #[test]
 fn statistics_and_results() {
-    let sandbox = with_set();
+    let sandbox = with_set(16);
     let model = format!("--model {}", fixture("onnx/tiny_features.onnx").display());
     let latents = |name: &str| fixture("latents").join(name).display().to_string();
     let ls = format!("ls {} --classifier {} --space z", latents("bent.onnx"), latents("signs.onnx"));

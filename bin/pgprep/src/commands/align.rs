@@ -587,8 +587,13 @@ pub(crate) fn failed_note(session: &Session, failed: u64, output: &Path) -> Stri
         kind => format!("{number} {kind}"),
     });
     let named: Vec<String> = named.collect();
-    let of_kinds = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
-    session.also("failed_kinds", json!(kinds));
+    // Of an output at a URL the list is not here.
+    let of_kinds = if named.is_empty() {
+        String::new()
+    } else {
+        session.also("failed_kinds", json!(kinds));
+        format!(" ({})", named.join(", "))
+    };
     format!("; {failed} failed{of_kinds}, see {}", output.join(FAILED_FILE).display())
 }
 
