@@ -29,7 +29,13 @@ CASES = [
     (64, 300, 0.0),
     (64, 128, 0.5),
     (64, 128, 0.0),
+    (64, 60, 0.0),
     (64, 40, 0.0),
+    (64, 40, 0.5),
+    (64, 20, 0.0),
+    (40, 40, 0.0),
+    (40, 40, 0.5),
+    (24, 20, 0.0),
     (24, 20, 0.5),
 ]
 
@@ -54,7 +60,8 @@ def interval(value: float, one_out: np.ndarray, two_out: np.ndarray, full_rank: 
     second_differences = groups * value - (groups - 1) * (one_out + np.roll(one_out, -1)) + (groups - 2) * two_out
     pairs = groups * (groups - 1) / 2
     second = pairs / groups**2 * second_differences.var(ddof=1)
-    first = max(0, jackknife - (2 if full_rank else 1) * second)
+    twice = 1 if full_rank else min(max(3 * (second / jackknife - 0.15), 0), 1)
+    first = max(0, jackknife - (1 + twice) * second)
     variance = first + second
     excess = value - (groups - 1) * (one_out.mean() - value)
     slope = max(jackknife / value, first / max(excess, variance**0.5))

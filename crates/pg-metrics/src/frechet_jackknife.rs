@@ -105,8 +105,9 @@ impl FrechetJackknife {
     /// V1 = max(0, jackknife - 2 V2)
     /// ```
     ///
-    /// Where a side has no more images than features, covariances have no full rank and leaving out two groups says too little of
-    /// V2: there V1 + V2 is the whole jackknife.
+    /// Where a side has no more images than features, covariances have no full rank, and what leaving out two groups says of V2
+    /// is too little near the floor and too much far from it. There 2 V2 is taken off only near the floor, where V2 is a large
+    /// part of the jackknife; far from it V2 is taken off once, so that V1 + V2 is the whole jackknife.
     ///
     /// V2 does not depend on how far the sides are apart; V1 grows in proportion to it, from 0 at the floor. So an end m of the
     /// interval is where (m - value)^2 is t^2 (Student's, G - 1 degrees of freedom) times the variance that a set of expected value m has,
@@ -125,8 +126,12 @@ impl FrechetJackknife {
             .zip(next)
             .map(|(this, next)| g * value - (g - 1.0) * (this.one + next.one) + (g - 2.0) * this.two);
         let together = (g - 1.0) / (2.0 * g) * sample_variance(&differences.collect::<Vec<_>>());
-        let counted = if self.more_images_than_features { 2.0 } else { 1.0 };
-        let alone = (jackknife - counted * together).max(0.0);
+        let counted_too_often = if self.more_images_than_features {
+            1.0
+        } else {
+            (3.0 * (together / jackknife - 0.15)).clamp(0.0, 1.0) // NaN where nothing varies: `alone` is 0 then
+        };
+        let alone = (jackknife - (1.0 + counted_too_often) * together).max(0.0);
         let variance = alone + together;
         if variance <= 0.0 {
             return ConfidenceInterval { level: LEVEL_95, low: value, high: value };

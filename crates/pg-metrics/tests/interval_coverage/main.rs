@@ -55,6 +55,8 @@ fn frechet_distance_of_features_that_are_near() {
 #[test]
 fn frechet_distance_of_fewer_images_than_features() {
     assert_near_95_percent(&of_features(FeatureMetric::Frechet, 24, 20, 0.5, TRIALS, TRUTH_RUNS));
+    let floor = of_features(FeatureMetric::Frechet, 24, 16, 0.0, TRIALS, TRUTH_RUNS);
+    assert_near_95_percent_and_narrow(&floor, 3.5);
 }
 
 #[test]
