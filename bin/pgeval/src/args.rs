@@ -33,8 +33,8 @@ pub(crate) use swd::{SwdArgs, SwdProtocolArgs};
     max_term_width = 100,
     after_help = "\
 Images are given as a folder (searched in depth, in the order of the paths), as a zip of images,
-or as a dataset written by pgprep, of which DATASET@64 picks the level of 64 pixels (default: the
-finest). REAL may be a statistics file too, made once by `pgeval stats`. Metrics of features need a network, an
+as CIFAR, MNIST, an LMDB or TFRecords, or as a dataset written by pgprep, of which DATASET@64 picks
+the level of 64 pixels (default: the finest). REAL may be a statistics file too, made once by `pgeval stats`. Metrics of features need a network, an
 ONNX file: --model.
 
 Paths may be URLs (s3://, gs://, http://) where the tool was built with its feature `cloud`; credentials and endpoint

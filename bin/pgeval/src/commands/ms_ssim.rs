@@ -28,6 +28,7 @@ const KEPT_BYTES: usize = 1 << 30;
 
 pub(crate) fn run(args: &MsSsimArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let set = ImageSet::open("IMAGES", &args.images, args.input, None)?;
+    set.note_left_out("IMAGES", StderrNotes::new(common.quiet));
     check(&set)?;
     let seed = args.seed.unwrap_or(0);
     let pairs = choose_pairs(args, seed, set.len())?;

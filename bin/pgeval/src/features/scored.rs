@@ -222,6 +222,9 @@ impl Comparison {
         let fake = Given::open("FAKE", &args.fake, shared)?;
         let network = Network::open(&shared.network, shared.input, common)?;
         let mut context = Context::new(&[("REAL", &real), ("FAKE", &fake)], network.as_ref(), shared)?;
+        for (role, side) in [("REAL", &real), ("FAKE", &fake)] {
+            side.note_left_out(role, common);
+        }
         let described = [real.describe(), fake.describe()];
         let real = real.features(("REAL", Side::Real), shared, network.as_ref(), common, interrupt)?;
         let fake = fake.features(("FAKE", Side::Fake), shared, network.as_ref(), common, interrupt)?;
@@ -279,6 +282,7 @@ pub(crate) fn open_images(
     let given = Given::open(role, path, args)?;
     let network = Network::open(&args.network, args.input, common)?;
     let mut context = Context::new(&[(role, &given)], network.as_ref(), args)?;
+    given.note_left_out(role, common);
     let described = given.describe();
     let known = given.features((role, Side::Fake), args, network.as_ref(), common, interrupt)?;
     let described = known.set.as_ref().map_or(described, ImageSet::describe);

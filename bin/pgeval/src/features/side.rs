@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use pg_cli::{CommonArgs, Interrupt, Progress};
+use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
 use pg_metrics::{FeatureGaussian, FeatureRows as _, FeatureSide, Side};
 use pg_stats::{NetworkProtocol, Stats, StatsProtocol, StatsRows, read_npz};
 use serde_json::{Value, json};
@@ -65,6 +65,13 @@ impl Given {
         match self {
             Self::Images(set) => Some(set),
             Self::Stats(_) | Self::Npz { .. } => None,
+        }
+    }
+
+    /// Says what lies beside images and is none.
+    pub(super) fn note_left_out(&self, role: &str, common: &CommonArgs) {
+        if let Some(set) = self.images() {
+            set.note_left_out(role, StderrNotes::new(common.quiet));
         }
     }
 

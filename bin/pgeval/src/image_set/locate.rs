@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pg_cli::is_in_scratch;
 use pg_image::Resolution;
-use pg_image::files::list_images;
 use pg_shard::format::BUILD_FILE;
 use pg_shard::{Dataset, Level, Manifest};
-use pg_sources::{Source as ForeignSource, SourceError, SourceFormat};
+use pg_sources::{Source as Collection, SourceError};
 use serde_json::Value;
 
 /// How the header of a statistics file begins, after its length.
@@ -19,8 +18,8 @@ const STATS_HEADER: &[u8] = br#"{"__metadata__":{"format":"pgstats""#;
 /// Where images come from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Folder(Vec<PathBuf>),
-    Zip(ForeignSource),
+    /// Somebody's images, of any format that pgprep packs.
+    Collection(Collection),
     Dataset(DatasetLevel),
 }
 
@@ -65,11 +64,9 @@ pub(super) fn locate(role: &str, path: &Path) -> Result<Source> {
                 opened.with_context(|| format!("open {role} {} as a dataset", path.display()))?,
             ));
         }
-        let listing = list_images(path).with_context(|| format!("list the images of {role}"))?;
-        return Ok(Source::Folder(listing.images));
     }
     if path.exists() {
-        return open_zip(role, path);
+        return open_collection(role, path);
     }
     // Not there as it stands: DATASET@64?
     let Some((folder, level)) = path.to_str().and_then(|text| text.rsplit_once('@')) else {
@@ -114,25 +111,25 @@ pub(crate) fn is_npz_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "npz") && path.is_file()
 }
 
-fn open_zip(role: &str, path: &Path) -> Result<Source> {
+fn open_collection(role: &str, path: &Path) -> Result<Source> {
     if is_stats_file(path) {
         bail!(
             "{role} {} is a statistics file, which holds no images; `swd` and `all` take one as REAL only",
             path.display()
         );
     }
-    match SourceFormat::detect(path) {
-        Ok(SourceFormat::Zip) => {}
-        Err(error @ SourceError::Io { .. }) => {
-            return Err(error).with_context(|| format!("open {role} {}", path.display()));
-        }
-        _ => bail!(
-            "{role} {} is a file, expected a folder of images, a zip of them or a dataset; other archives can be packed to a dataset with `pgprep pack`",
+    match Collection::open(path) {
+        Ok(collection) => Ok(Source::Collection(collection)),
+        Err(SourceError::NoImages { .. }) => bail!(
+            "{role} {} holds no images; give a folder of PNG, JPEG, WebP, AVIF, BMP, TIFF or GIF files, a zip of them, or a dataset",
             path.display()
         ),
+        Err(SourceError::Unknown { .. }) => bail!(
+            "{role} {} is a file, expected a folder of images, a zip of them or a dataset; CIFAR, MNIST, LMDB and TFRecords are read too",
+            path.display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("open {role} {}", path.display())),
     }
-    let zip = ForeignSource::open_as(path, SourceFormat::Zip);
-    Ok(Source::Zip(zip.with_context(|| format!("open {role} {} as a zip", path.display()))?))
 }
 
 /// Of a dataset at a URL only the level that is needed was brought here.

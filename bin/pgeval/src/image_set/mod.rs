@@ -7,10 +7,10 @@ mod sizes;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use pg_cli::shown;
-use pg_image::files::{DecodeLimits, FilesError, decode_bytes, read_bytes};
+use pg_cli::{StderrNotes, shown};
+use pg_image::files::{DecodeLimits, FilesError, LeftOut, NamedCount, decode_bytes};
 use pg_image::{Fit, Planar, Raster, fit};
-use pg_sources::{Content, SourceError};
+use pg_sources::{Content, SourceError, SourceFormat};
 use serde_json::{Value, json};
 
 use encodings::SeenEncodings;
@@ -63,13 +63,7 @@ impl ImageSet {
             any_size: false,
         };
         if set.len() == 0 {
-            let argument = &set.argument;
-            match set.source {
-                Source::Folder(_) | Source::Zip(_) => bail!(
-                    "{role} {argument} holds no images; give a folder of PNG, JPEG, WebP, AVIF, BMP, TIFF or GIF files, a zip of them, or a dataset"
-                ),
-                Source::Dataset(_) => bail!("{role} {argument} is a dataset without images"),
-            }
+            bail!("{role} {} is a dataset without images", set.argument);
         }
         if let Source::Dataset(of) = &set.source {
             let side = of.level.resolution().pixels();
@@ -82,7 +76,7 @@ impl ImageSet {
             (set.width_px, set.height_px) = (side, side);
             return Ok(set);
         }
-        set.encodings = Some(SeenEncodings::new(set.len()));
+        set.encodings = set.holds_files().then(|| SeenEncodings::new(set.len()));
         let first = set.decode_file(role, 0)?;
         (set.width_px, set.height_px) = (first.width(), first.height());
         let how = input.fit.fit();
@@ -99,10 +93,15 @@ impl ImageSet {
     /// Number of images.
     pub(crate) fn len(&self) -> usize {
         match &self.source {
-            Source::Folder(paths) => paths.len(),
-            Source::Zip(zip) => zip.items().len(),
+            Source::Collection(collection) => collection.items().len(),
             Source::Dataset(of) => of.level.len(),
         }
+    }
+
+    /// Whether its images are files that somebody encoded.
+    fn holds_files(&self) -> bool {
+        let Source::Collection(collection) = &self.source else { return false };
+        matches!(collection.format(), SourceFormat::Folder | SourceFormat::Zip | SourceFormat::Lmdb)
     }
 
     /// The argument as typed.
@@ -123,13 +122,11 @@ impl ImageSet {
     /// What to call image `index` in a message.
     pub(crate) fn name(&self, index: usize) -> String {
         match &self.source {
-            Source::Folder(paths) => {
-                paths.get(index).map_or_else(|| index.to_string(), |path| path.display().to_string())
-            }
-            Source::Zip(zip) => {
-                let item = zip.items().get(index);
-                item.map_or_else(|| index.to_string(), |item| format!("{}/{}", self.argument, item.name))
-            }
+            Source::Collection(collection) => match (collection.file(index), collection.items().get(index)) {
+                (Some(path), _) => path.display().to_string(),
+                (None, Some(item)) => format!("{}/{}", self.argument, item.name),
+                (None, None) => index.to_string(),
+            },
             Source::Dataset(_) => format!("image {index} of {}", self.argument),
         }
     }
@@ -139,7 +136,7 @@ impl ImageSet {
     pub(crate) fn file_name(&self, index: usize) -> String {
         match &self.source {
             Source::Dataset(of) => of.file_names.get(index).cloned().unwrap_or_else(|| index.to_string()),
-            _ => last_part(&self.name(index)).to_owned(),
+            Source::Collection(_) => last_part(&self.name(index)).to_owned(),
         }
     }
 
@@ -173,17 +170,12 @@ impl ImageSet {
         Ok(Planar::from_raster(&image.into_rgb()))
     }
 
-    /// Reads and decodes the file of image `index`, of a folder or zip.
+    /// Reads and decodes image `index` of a collection.
     fn decode_file(&self, role: &str, index: usize) -> Result<Raster> {
         let name = self.name(index);
         let bytes = match &self.source {
-            Source::Folder(paths) => {
-                let path = paths.get(index).context("image beyond the end of the folder")?;
-                read_bytes(path, &self.limits).map_err(|error| with_limit_flag(role, error))?
-            }
-            Source::Zip(zip) => match zip.read(index, &self.limits) {
+            Source::Collection(collection) => match collection.read(index, &self.limits) {
                 Ok(Content::Encoded(bytes)) => bytes,
-                // Of archives that hold pixels, which are not opened here.
                 Ok(Content::Pixels(image)) => return Ok(image),
                 Err(SourceError::Files(error)) => return Err(with_limit_flag(role, error)),
                 Err(error) => return Err(error).with_context(|| format!("read {role}")),
@@ -199,8 +191,7 @@ impl ImageSet {
     /// For the provenance of a result; encodings are those of the images read so far.
     pub(crate) fn describe(&self) -> Value {
         let kind = match &self.source {
-            Source::Folder(_) => "folder",
-            Source::Zip(_) => "zip",
+            Source::Collection(collection) => collection.format().name(),
             Source::Dataset(_) => "dataset",
         };
         let mut described = json!({
@@ -213,6 +204,11 @@ impl ImageSet {
         if let Some(encodings) = &self.encodings {
             described["encodings"] =
                 encodings.counts().into_iter().map(|(k, n)| (k, Value::from(n))).collect();
+        }
+        if let Some(left_out) = self.left_out() {
+            let counted = |what: &NamedCount| json!({ "count": what.count, "first": what.first });
+            described["left_out"] =
+                json!({ "files": counted(&left_out.files), "folders": counted(&left_out.folders) });
         }
         if let Some(preprocessing) = self.preprocessing() {
             described["preprocessing"] = preprocessing;
@@ -227,7 +223,20 @@ impl ImageSet {
     pub(crate) fn preprocessing(&self) -> Option<Value> {
         match &self.source {
             Source::Dataset(of) => Some(of.preprocessing.clone()),
-            Source::Folder(_) | Source::Zip(_) => None,
+            Source::Collection(_) => None,
+        }
+    }
+
+    /// What lies beside the images and is none, if there is any.
+    fn left_out(&self) -> Option<&LeftOut> {
+        let Source::Collection(collection) = &self.source else { return None };
+        Some(collection.left_out()).filter(|left_out| left_out.note().is_some())
+    }
+
+    /// Says what lies beside the images, given for the argument `role`, and is none.
+    pub(crate) fn note_left_out(&self, role: &str, notes: StderrNotes) {
+        if let Some(text) = self.left_out().and_then(LeftOut::note) {
+            notes.note(format_args!("{role} {}: {text}", self.argument));
         }
     }
 

@@ -8,7 +8,7 @@ use pg_cli::{
     WorkFailed, explain_full_disk,
 };
 use pg_schedule::{GeneratorNorm, TrainingSettings};
-use pg_shard::Dataset;
+use pg_shard::{Dataset, ShardError};
 use pg_training::{RunEnd, RunFolder, RunRecord, SnapshotStore, TrainingError, TrainingRun};
 
 use crate::args::{ResumeArgs, RunArgs};
@@ -279,7 +279,14 @@ fn explained(error: TrainingError, settings: &TrainingSettings, run: &Path) -> a
 }
 
 fn open_dataset(path: &Path) -> anyhow::Result<Dataset> {
-    let dataset = Dataset::open(path)?;
+    let dataset = Dataset::open(path).map_err(|error| match error {
+        ShardError::NotADataset { .. } => anyhow::Error::new(error).context(format!(
+            "cannot train on `{}`: it is not a dataset; make one of it with `pgprep pack {} -o DATASET`, and train on that",
+            path.display(),
+            path.display()
+        )),
+        other => other.into(),
+    })?;
     if dataset.is_empty() {
         bail!("dataset {} has no images: nothing to train on", path.display());
     }

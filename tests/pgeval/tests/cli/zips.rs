@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use pg_testkit::golden::fixture;
 use pg_testkit::sandbox::Sandbox;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
@@ -75,7 +76,7 @@ fn broken_zips_are_refused_with_the_entry_s_name() {
     sandbox.write("none/notes.txt", "no image");
     pack(&sandbox, "none", "none.zip");
     for (images, expected) in [
-        ("cut.zip", &["IMAGES cut.zip as a zip"][..]),
+        ("cut.zip", &["IMAGES cut.zip", "cut.zip cannot be read as a zip file"][..]),
         ("mixed.zip", &["mixed.zip/samples/9.png has 48x32 pixels, expected 32x32"]),
         ("broken.zip", &["broken.zip/samples/001.png"]),
         ("none.zip", &["none.zip", "no images"]),
@@ -88,4 +89,46 @@ fn broken_zips_are_refused_with_the_entry_s_name() {
     }
     let finished = pgeval(&sandbox, &["ms-ssim", "broken.zip", "--max-pixels", "1000"]).with_status(2);
     assert!(finished.stderr.contains("--max-pixels N allows more"), "{}", finished.stderr);
+}
+
+#[test]
+fn every_collection_that_is_packed_is_scored_as_it_is() {
+    let sandbox = Sandbox::new();
+    for (path, kind) in [
+        ("sources/cifar10_binary", "cifar"),
+        ("sources/cifar10_python.tar.gz", "cifar"),
+        ("sources/mnist/train-images-idx3-ubyte.gz", "mnist"),
+        ("sources/lsun_lmdb", "lmdb"),
+        ("lod/tfr", "tfrecord"),
+    ] {
+        let source = fixture(path).display().to_string();
+        let result =
+            json_of(&sandbox, &["ms-ssim", &source, "--fit", "crop", "--resolution", "32", "--json"]);
+        let set = &result["provenance"]["settings"]["images"];
+        assert_eq!(set["kind"], kind, "{path}");
+        assert!(result["value"].is_number(), "{path}");
+        // As the dataset that is packed from it.
+        let packed = sandbox.path(kind).display().to_string();
+        let pack = ["pack", &source, "-o", &packed, "--fit", "crop", "--resolution", "32", "--overwrite"];
+        sandbox.run("pgprep", pack).with_status(0);
+        let of_dataset = json_of(&sandbox, &["ms-ssim", &packed, "--json"]);
+        assert_eq!(result["value"], of_dataset["value"], "{path}");
+        assert_eq!(set["images"], of_dataset["provenance"]["settings"]["images"]["images"], "{path}");
+    }
+}
+
+#[test]
+fn what_lies_beside_the_images_is_said_and_recorded() {
+    let sandbox = Sandbox::new();
+    draw_folder(&sandbox, "mixed", 3, 32, 0);
+    sandbox.write("mixed/notes.txt", "no image");
+    sandbox.write("mixed/@eaDir/000.png", "thumbnail");
+    let run = sandbox.run("pgeval", ["ms-ssim", "mixed", "--json"]).with_status(0);
+    let said =
+        "IMAGES mixed: no images, left out: 1 file (\"notes.txt\"), 1 hidden or system folder (\"@eaDir\")";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let result: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let left_out = &result["provenance"]["settings"]["images"]["left_out"];
+    assert_eq!(left_out["files"], serde_json::json!({ "count": 1, "first": ["notes.txt"] }));
+    assert_eq!(left_out["folders"]["count"], 1);
 }

@@ -52,6 +52,11 @@ impl Sides {
     pub(crate) fn open(args: &SwdArgs, notes: StderrNotes) -> Result<Self> {
         let real = Reference::open(args)?;
         let fake = ImageSet::open("FAKE", &args.fake, args.input, Some(real.size_px().0))?;
+        for (role, set) in [("REAL", real.images()), ("FAKE", Some(&fake))] {
+            if let Some(set) = set {
+                set.note_left_out(role, notes);
+            }
+        }
         let resolution_px = common_resolution(&real, &fake)?;
         let image_count = common_count(args, &real, &fake, notes)?;
         let available = match &real {
