@@ -19,6 +19,7 @@ use pg_cli::{ExitStatus, Interrupt};
 
 use crate::args::{Args, Command};
 use crate::at_url::{AtUrls, with_interruption};
+use crate::features::library;
 
 /// Runs the command that was typed.
 pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
@@ -47,6 +48,18 @@ fn carry_out(args: &Args, interrupt: &Interrupt) -> Result<ExitStatus> {
         Command::Stats(stats) => stats::run(stats, &args.common, interrupt),
         Command::Gate(gate) => gate::run(gate),
     }
+}
+
+/// `pgeval --version`
+pub(crate) fn version() -> Result<ExitStatus> {
+    let library = match library::find() {
+        Ok(path) => format!("ONNX Runtime: {}", path.canonicalize().unwrap_or(path).display()),
+        Err(_) => format!("ONNX Runtime: not found, {}", library::REMEDY),
+    };
+    let features = [("cloud", pg_cloud::IS_BUILT_IN), ("lapack", cfg!(feature = "lapack"))];
+    let tool = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    pg_cli::print_version(tool, &features, &[library])?;
+    Ok(ExitStatus::Done)
 }
 
 /// What an interrupted evaluation leaves: nothing.

@@ -16,6 +16,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if pg_cli::asks_for_version() {
+        return pg_cli::run_to_exit(commands::version());
+    }
     let args = args::Args::parse();
     pg_cli::run_to_exit(commands::run(args))
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use pg_cli::StderrNotes;
 use tch::{Cuda, Device};
 
-use crate::cuda_library;
+use crate::libtorch;
 
 /// Sets up computing on the CPU: its threads, and memory that is used again.
 pub(crate) fn set_threads(threads: usize) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn select_for(
 ) -> anyhow::Result<Device> {
     set_threads(threads)?;
     let cuda = |index: usize| -> anyhow::Result<Device> {
-        cuda_library::load()?;
+        libtorch::load_cuda()?;
         let count = Cuda::device_count();
         if i64::try_from(index).unwrap_or(i64::MAX) >= count {
             bail!("--device cuda:{index}: found {count} GPUs; use --device cpu, or check the driver");

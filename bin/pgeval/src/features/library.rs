@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use pg_onnx::{OnnxRuntime, find_library};
 
 /// The version that the tests run with; any newer one goes too.
-const REMEDY: &str =
+pub(crate) const REMEDY: &str =
     "`pip install onnxruntime==1.32.0` brings it, or name the library with --onnxruntime PATH";
 
 /// Asks Python where its package is.
@@ -21,18 +21,20 @@ pub(crate) fn load(asked: Option<&Path>) -> Result<OnnxRuntime> {
         // Whoever names one gets that one.
         Some(path) if path.exists() => find_library(&[path.to_owned()]).context("--onnxruntime")?,
         Some(path) => bail!("--onnxruntime {} does not exist; {REMEDY}", path.display()),
-        None => {
-            let mut places = near_places();
-            if let Ok(library) = find_library(&places) {
-                library
-            } else {
-                // Last, as Python takes a while to start.
-                places.extend(python_package());
-                find_library(&places).context(REMEDY)?
-            }
-        }
+        None => find()?,
     };
     OnnxRuntime::load(&library).context(REMEDY)
+}
+
+/// The library that is used where none is asked for.
+pub(crate) fn find() -> Result<PathBuf> {
+    let mut places = near_places();
+    if let Ok(library) = find_library(&places) {
+        return Ok(library);
+    }
+    // Last, as Python takes a while to start.
+    places.extend(python_package());
+    find_library(&places).context(REMEDY)
 }
 
 fn near_places() -> Vec<PathBuf> {

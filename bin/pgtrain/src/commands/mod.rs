@@ -14,6 +14,14 @@ use pg_schedule::TrainingSettings;
 
 use crate::args::{Args, Command};
 use crate::launch;
+use crate::libtorch;
+
+/// `pgtrain --version`
+pub(crate) fn version() -> anyhow::Result<ExitStatus> {
+    let tool = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    pg_cli::print_version(tool, &[("mpi", cfg!(feature = "mpi"))], &[libtorch::describe()])?;
+    Ok(ExitStatus::Done)
+}
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let notes = StderrNotes::new(args.common.quiet);
