@@ -11,12 +11,12 @@ use pg_shard::reason;
 use rayon::prelude::*;
 use serde_json::json;
 
+use crate::align_job::{AlignJob, Face, spread};
 use crate::args::AlignArgs;
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::align::{Face, Job, spread, status};
+use crate::build_results::status;
 use crate::image_items::load;
-use crate::session::{Session, count};
+use crate::session::{Session, TOOL, count};
 
 /// Most faces shown, spread evenly over all.
 const SHOWN: usize = 48;
@@ -36,7 +36,7 @@ const CROP_TOP: [u8; 3] = [255, 130, 0];
 pub(crate) fn run(
     session: &Session,
     args: &AlignArgs,
-    job: &Job,
+    job: &AlignJob,
     wrong: Option<&anyhow::Error>,
 ) -> anyhow::Result<ExitStatus> {
     if !args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case(OsStr::new("png"))) {
@@ -95,7 +95,7 @@ pub(crate) fn run(
 }
 
 /// One photo with its points and crop; without a crop where none follows from the points.
-fn picture(job: &Job, face: &Face) -> Result<Raster, String> {
+fn picture(job: &AlignJob, face: &Face) -> Result<Raster, String> {
     let Some(item) = face.item else { return Err("it is not among the photos".to_owned()) };
     let photo = load(&job.source, item, &job.loader)?.raster;
     let quad = corners(&face.row.landmarks, job.settings_of(face));

@@ -1,12 +1,11 @@
 //! Arguments that may be URLs: sources, datasets and files brought here, outputs sent there.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use pg_cli::{CloudArgs, Interrupt, StderrNotes, hide_scratch};
-use pg_cloud::{Cloud, Location, Outgoing, RemoteOutput, Settings};
+use pg_cloud::{Location, Outgoing, RemoteOutput};
 use pg_image::Resolution;
 use pg_image::files::NamedCount;
 use pg_shard::{BuildPlan, Dataset, Manifest, remove_output};
@@ -14,19 +13,6 @@ use pg_sources::{Source, SourceFormat};
 use serde_json::json;
 
 use crate::session::{Session, output_context};
-
-/// The way to object storage; nothing happens before a URL is met.
-pub(crate) fn cloud(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes) -> Cloud {
-    let interrupt = interrupt.clone();
-    Cloud::new(Settings {
-        options: args.options(),
-        scratch: args.scratch_folder(),
-        retries: args.retries(),
-        stop: Settings::stop_when(move || interrupt.requested()),
-        note: Arc::new(move |text| notes.note(text)),
-        scratch_made: Arc::new(hide_scratch),
-    })
-}
 
 /// The images at `path`; their format is told from the content unless it is given.
 pub(crate) fn source(session: &Session, path: &Path, format: Option<SourceFormat>) -> anyhow::Result<Source> {
@@ -114,10 +100,26 @@ pub(crate) fn output(
     Ok(Some(Arc::new(output)))
 }
 
-/// Whether `output` is at a URL that is `folder` or lies below it.
-pub(crate) fn is_within(output: &Path, folder: &Path) -> anyhow::Result<bool> {
-    let (output, folder) = (Location::of(output)?, Location::of(folder)?);
-    Ok(output.zip(folder).is_some_and(|(output, folder)| output.is_within(&folder)))
+/// True when `output` is `folder` or below it; neither need exist.
+pub(crate) fn is_inside(output: &Path, folder: &Path) -> anyhow::Result<bool> {
+    if let Some((output, folder)) = Location::of(output)?.zip(Location::of(folder)?) {
+        return Ok(output.is_within(&folder));
+    }
+    Ok(resolved(output).starts_with(resolved(folder)))
+}
+
+/// The absolute path, with the links of the part that exists resolved.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = absolute.ancestors().find_map(|part| Some((part.canonicalize().ok()?, part)));
+    match existing {
+        Some((canonical, part)) => absolute.strip_prefix(part).map_or_else(
+            |_| absolute.clone(),
+            // Joining an empty rest would add a slash.
+            |rest| if rest.as_os_str().is_empty() { canonical.clone() } else { canonical.join(rest) },
+        ),
+        None => absolute,
+    }
 }
 
 /// Refuses a URL for what is only written to disks.

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::args::SourceFormatChoice;
 use crate::at_url;
-use crate::commands::view::{picture, planes};
 use crate::dataset_labels::labels_of;
 use crate::image_items::{Loader, Photo, load, modified};
+use crate::level_images::{picture, planes};
 use crate::session::Session;
 
 /// What is packed.

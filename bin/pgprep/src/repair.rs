@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow, bail};
-use pg_shard::format::{SEAL_FILE, shard_path};
+use pg_build::{Packed, in_order};
+use pg_shard::format::{FAILED_FILE, MANIFEST_FILE, SEAL_FILE, shard_path};
 use pg_shard::{
     BuildPlan, Damage, EncodedImage, FailedItem, IndexLine, Manifest, Repair, Replaced, Storage, reason,
     renew_seal,
 };
 use serde::Deserialize;
 
+use crate::align_job::AlignJob;
 use crate::args::{AlignArgs, PackArgs, VerifyArgs};
-use crate::commands::align::Job as AlignJob;
-use crate::commands::pack::PackJob;
-use crate::commands::verify::is_sealed;
-use crate::pipeline::in_order;
-use crate::resumable::{Packed, stopped};
+use crate::building::stopped;
+use crate::pack_job::PackJob;
 use crate::session::Session;
 
 /// What a damaged file was repaired from, or why it was not.
@@ -85,6 +84,11 @@ fn sealed_file(damaged: &[Damage], damage: &Damage, args: &VerifyArgs) -> Outcom
         return renew_seal(&args.dataset).map(|()| "the files it seals").map_err(|e| reason(&e));
     }
     Err("its content is stored nowhere else".to_owned())
+}
+
+/// True for the files that only a seal vouches for.
+pub(crate) fn is_sealed(path: &str) -> bool {
+    [MANIFEST_FILE, SEAL_FILE, FAILED_FILE].contains(&path)
 }
 
 /// The command that made a dataset, as its manifest tells.
@@ -197,7 +201,7 @@ impl Sources {
                     Some(Ok((image, line))) => writer.push_encoded(&image, &line, &self.row(i))?,
                     Some(Err(failed)) => writer.fail(failed),
                 }
-                Ok(())
+                anyhow::Ok(())
             },
         )?;
         Ok(repair.finish(writer, damaged)?)

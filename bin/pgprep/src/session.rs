@@ -1,19 +1,22 @@
 //! What every command gets: progress, notes, interruption, output.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
-use pg_cloud::{Cloud, CloudError};
+use pg_cli::{
+    CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes, hide_scratch,
+};
+use pg_cloud::{Cloud, CloudError, Settings};
 use pg_image::Resolution;
 use pg_shard::{Codec, Manifest, Storage};
 use serde_json::{Map, Value};
 
 use crate::args::{CodecChoice, LimitArgs, StorageArgs};
-use crate::at_url;
 use crate::image_items::{Loader, SourceTrouble};
 
+/// The name and version that results record.
+pub(crate) const TOOL: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 /// Failures shown one by one before only their number is.
 const SHOWN_FAILURES: usize = 10;
 
@@ -47,7 +50,7 @@ impl Session {
             inputs: Mutex::default(),
             also: Mutex::default(),
             source_trouble: SourceTrouble::default(),
-            cloud: at_url::cloud(cloud, &interrupt, notes),
+            cloud: object_storage(cloud, &interrupt, notes),
             style: common.progress_style(),
             json,
             interrupt,
@@ -165,6 +168,19 @@ impl Session {
     pub(crate) fn batch_size(&self) -> usize {
         4 * self.threads
     }
+}
+
+/// The way to object storage; nothing happens before a URL is met.
+fn object_storage(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes) -> Cloud {
+    let interrupt = interrupt.clone();
+    Cloud::new(Settings {
+        options: args.options(),
+        scratch: args.scratch_folder(),
+        retries: args.retries(),
+        stop: Settings::stop_when(move || interrupt.requested()),
+        note: Arc::new(move |text| notes.note(text)),
+        scratch_made: Arc::new(hide_scratch),
+    })
 }
 
 impl From<&LimitArgs> for pg_image::files::DecodeLimits {

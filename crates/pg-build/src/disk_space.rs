@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::bail;
-use pg_cli::{byte_size, free_bytes};
 use pg_shard::format::{BUILD_FILE, HEADER_BYTES, LABELS_FOLDER, image_bytes, level_folder};
 use pg_shard::{BuildPlan, Codec, EncodedImage, Storage};
 
-use crate::session::{Session, count, output_context};
+use crate::{BuildError, Host};
 
 /// Images encoded to estimate the size of compressed ones.
 const SAMPLE: usize = 4;
@@ -68,30 +66,24 @@ impl BuildSize {
 
     /// Says how much will be written and refuses when there is too little room. Looks only, writes
     /// nothing.
-    pub(crate) fn check(&self, session: &Session, output: &Path, storage: &Storage) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, host: &impl Host, output: &Path, storage: &Storage) -> Result<(), BuildError> {
         let there = bytes_there(output, storage);
         let free = free_bytes(output);
         let levels: Vec<String> = storage.levels.iter().map(ToString::to_string).collect();
-        session.notes.note(format!(
-            "{} at {} px take {}{}{}",
-            count(self.items, "image"),
+        host.note(format!(
+            "{} image{} at {} px take {}{}{}",
+            self.items,
+            if self.items == 1 { "" } else { "s" },
             levels.join(", "),
             if self.estimated { "about " } else { "" },
             byte_size(self.bytes()),
             free.map_or_else(String::new, |free| format!(", {} are free", byte_size(free))),
         ));
         let needed = (self.bytes() + self.items * INDEX_LINE).saturating_sub(there);
-        if let Some(free) = free.filter(|&free| free < needed) {
-            bail!(
-                "{}: it takes {} more, {} are free on that disk, {} are missing: free them, choose another folder, fewer --levels, or --codec {}",
-                output_context(output),
-                byte_size(needed),
-                byte_size(free),
-                byte_size(needed - free),
-                Codec::MedZstd.name()
-            );
+        match free.filter(|&free| free < needed) {
+            Some(free) => Err(BuildError::TooLittleRoom { needed, free }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -108,4 +100,39 @@ fn bytes_there(output: &Path, storage: &Storage) -> u64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
+}
+
+/// Bytes that this user may still write to the file system of `path`, which need not exist yet.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find(|part| part.exists())?;
+    let status = rustix::fs::statvfs(existing).ok()?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+/// `1.5 GiB`.
+#[must_use]
+pub fn byte_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if value < 1024.0 {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::byte_size;
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_that_fits() {
+        assert_eq!(
+            [0, 1023, 1536, 5 << 20, 3 << 40].map(byte_size),
+            ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "3072.0 GiB"]
+        );
+    }
 }

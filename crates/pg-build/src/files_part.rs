@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Component, Path};
 
-use anyhow::{Context as _, bail};
-use pg_cli::{Part, Provenance};
 use pg_shard::format::{MAX_MANIFEST_BYTES, PART_FILE};
 use pg_shard::{BuildPlan, FailedItem, MAX_PARTS, names_blake3};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{BuildError, Part};
 
 const FORMAT: &str = "pgkit-files-part";
 const VERSION: u32 = 1;
@@ -15,39 +16,45 @@ const VERSION: u32 = 1;
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected the name of a file, or an item that failed")]
-pub(crate) enum FilesPartItem {
+pub enum FilesPartItem {
     /// The name of its file.
     Written(String),
+    /// It was left out.
     Failed(FailedItem),
 }
 
 /// What `part.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FilesPart {
+pub struct FilesPart {
     format: String,
     format_version: u32,
-    pub(crate) part: usize,
-    pub(crate) parts: usize,
+    /// Which part it is, from 1.
+    pub part: usize,
+    /// How many there are.
+    pub parts: usize,
     /// Of the whole.
-    pub(crate) plan: BuildPlan,
+    pub plan: BuildPlan,
     /// The file that marks the whole as done.
-    pub(crate) done_file: String,
+    pub done_file: String,
     /// In the order of the plan's items.
-    pub(crate) items: Vec<FilesPartItem>,
+    pub items: Vec<FilesPartItem>,
     /// By [`NAMES_KEY`](pg_shard::NAMES_KEY); parts of older versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     names_blake3: Option<String>,
-    pub(crate) provenance: Provenance,
+    /// Where it comes from, as the tool records it.
+    pub provenance: Value,
 }
 
 impl FilesPart {
-    pub(crate) fn new(
+    /// Of `items`, those of `part` of `plan`.
+    #[must_use]
+    pub fn new(
         part: Part,
         plan: BuildPlan,
         done_file: &str,
         items: Vec<FilesPartItem>,
-        provenance: Provenance,
+        provenance: Value,
     ) -> Self {
         let (part, parts) = (part.index, part.count);
         let (format, done_file) = (FORMAT.to_owned(), done_file.to_owned());
@@ -67,7 +74,7 @@ impl FilesPart {
     }
 
     /// The names of its files.
-    pub(crate) fn written(&self) -> impl Iterator<Item = &str> {
+    pub fn written(&self) -> impl Iterator<Item = &str> {
         self.items.iter().filter_map(|item| match item {
             FilesPartItem::Written(name) => Some(name.as_str()),
             FilesPartItem::Failed(_) => None,
@@ -75,14 +82,16 @@ impl FilesPart {
     }
 
     /// What the folder of `part` is claimed by.
-    pub(crate) fn claim(part: Part, plan: &BuildPlan) -> BuildPlan {
+    #[must_use]
+    pub fn claim(part: Part, plan: &BuildPlan) -> BuildPlan {
         let mut plan = plan.clone();
         plan.settings.insert("part".to_owned(), part.to_string().into());
         plan
     }
 
     /// Whether `FOLDER/part.json` is one of files.
-    pub(crate) fn is_in(folder: &Path) -> bool {
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
         #[derive(Deserialize)]
         struct Claim {
             format: String,
@@ -91,15 +100,19 @@ impl FilesPart {
         serde_json::from_slice::<Claim>(&text).is_ok_and(|claim| claim.format == FORMAT)
     }
 
-    pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
+    /// What `FOLDER/part.json` says.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`], [`BuildError::Malformed`]
+    pub fn read(folder: &Path) -> Result<Self, BuildError> {
         let path = folder.join(PART_FILE);
-        let read = || format!("cannot read {}", path.display());
-        if fs::metadata(&path).with_context(read)?.len() > MAX_MANIFEST_BYTES {
-            bail!("{} is malformed: more than {MAX_MANIFEST_BYTES} bytes", path.display());
+        let malformed = |detail: String| BuildError::Malformed { path: path.clone(), detail };
+        if fs::metadata(&path).map_err(BuildError::io("read", &path))?.len() > MAX_MANIFEST_BYTES {
+            return Err(malformed(format!("more than {MAX_MANIFEST_BYTES} bytes")));
         }
-        let text = fs::read(&path).with_context(read)?;
-        let malformed = || format!("{} is malformed: expected JSON as --part writes it", path.display());
-        let found: Self = serde_json::from_slice(&text).with_context(malformed)?;
+        let text = fs::read(&path).map_err(BuildError::io("read", &path))?;
+        let found: Self = serde_json::from_slice(&text)
+            .map_err(|error| malformed(format!("expected JSON as --part writes it: {error}")))?;
         // Elsewhere than on Windows a backslash is a letter like others.
         let is_name = |name: &str| {
             let mut parts = Path::new(name).components();
@@ -111,27 +124,29 @@ impl FilesPart {
         });
         let wrong = names.chain([found.done_file.as_str()]).find(|name| !is_name(name));
         if let Some(wrong) = wrong {
-            bail!("{} is malformed: {wrong:?} is no name of a file in its folder", path.display());
+            return Err(malformed(format!("{wrong:?} is no name of a file in its folder")));
         }
         let part = Part { index: found.part, count: found.parts };
         let fits = part.count <= MAX_PARTS
             && (1..=part.count).contains(&part.index)
             && part.range(found.plan.items).len() == found.items.len();
         if found.format != FORMAT || found.format_version != VERSION || !fits {
-            bail!(
-                "{} is malformed: expected format {FORMAT:?}, version {VERSION}, and all items of a part",
-                path.display()
-            );
+            return Err(malformed(format!(
+                "expected format {FORMAT:?}, version {VERSION}, and all items of a part"
+            )));
         }
         Ok(found)
     }
 
-    pub(crate) fn is(&self, part: Part, plan: &BuildPlan) -> bool {
+    /// Whether it is `part` of `plan`.
+    #[must_use]
+    pub fn is(&self, part: Part, plan: &BuildPlan) -> bool {
         (self.part, self.parts) == (part.index, part.count) && self.plan == *plan
     }
 
     /// Files written, and items left out.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
         let written = self.items.iter().filter(|item| matches!(item, FilesPartItem::Written(_))).count();
         (written as u64, (self.items.len() - written) as u64)
     }

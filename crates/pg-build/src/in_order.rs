@@ -1,13 +1,15 @@
 //! Items made in parallel and taken in order, with few of them in memory.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use anyhow::Context as _;
 use rayon::ThreadPoolBuilder;
+
+use crate::BuildError;
 
 /// Items that may be made or wait, per thread: enough that a slow one does not leave the others idle.
 const WINDOW_PER_THREAD: usize = 2;
@@ -19,12 +21,18 @@ const WINDOW_PER_THREAD: usize = 2;
 ///
 /// An error of `take` ends it; items not begun by then are not made. With one thread all happens in turn on
 /// this one, so that no second core is used.
-pub(crate) fn in_order<T: Send>(
+///
+/// # Errors
+/// That of `take`; [`BuildError::Threads`]
+///
+/// # Panics
+/// Where `make` panics, with its panic.
+pub fn in_order<T: Send, E: From<BuildError>>(
     threads: usize,
     items: &[usize],
     make: impl Fn(usize) -> T + Sync,
-    mut take: impl FnMut(usize, T) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    mut take: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
     if threads == 1 {
         return items.iter().try_for_each(|&item| take(item, make(item)));
     }
@@ -40,27 +48,32 @@ pub(crate) fn in_order<T: Send>(
             let (queue, sender) = (&queue, sender.clone());
             thread::Builder::new()
                 .spawn_scoped(scope, move || work(queue, &sender, |at| make(items[at])))
-                .with_context(|| format!("cannot start {threads} threads (--threads)"))?;
+                .map_err(|source| BuildError::Threads { threads, source })?;
         }
         drop(sender);
         let mut waiting = BTreeMap::new();
         let mut begun = 0;
         for (position, &item) in items.iter().enumerate() {
             while begun < items.len().min(position + WINDOW_PER_THREAD * threads) {
-                tickets.send(begun)?;
+                tickets.send(begun).map_err(ended_early(threads))?;
                 begun += 1;
             }
             let made = loop {
                 if let Some(made) = waiting.remove(&position) {
                     break made;
                 }
-                let (at, made) = receiver.recv().context("the threads ended early")?;
+                let (at, made) = receiver.recv().map_err(ended_early(threads))?;
                 waiting.insert(at, made);
             };
             take(item, made.unwrap_or_else(|panic| resume_unwind(panic)))?;
         }
         Ok(())
     })
+}
+
+/// All threads are gone, though nothing ended them.
+fn ended_early<E>(threads: usize) -> impl FnOnce(E) -> BuildError {
+    move |_| BuildError::Threads { threads, source: io::Error::other("they ended early") }
 }
 
 /// Makes what the queue asks for until it is closed. A panic is sent like a result.
@@ -107,7 +120,7 @@ mod tests {
                     taken.push(value);
                     let ahead = made.load(Ordering::Relaxed) + 1 - taken.len();
                     assert!(ahead <= WINDOW_PER_THREAD * threads, "{ahead}");
-                    Ok(())
+                    Ok::<_, BuildError>(())
                 },
             )
             .unwrap();
@@ -126,7 +139,7 @@ mod tests {
                     made.fetch_add(1, Ordering::Relaxed);
                     i
                 },
-                |i, _| if i == 20 { Err(anyhow::anyhow!("full")) } else { Ok(()) },
+                |i, _| if i == 20 { Err(BuildError::Names("full".to_owned())) } else { Ok(()) },
             );
             assert!(ended.is_err());
             assert!(made.load(Ordering::Relaxed) <= 21 + WINDOW_PER_THREAD * threads);
@@ -137,6 +150,6 @@ mod tests {
     #[should_panic(expected = "item 7")]
     fn a_panic_is_handed_on() {
         let items: Vec<usize> = (0..100).collect();
-        let _ = in_order(2, &items, |i| assert!(i != 7, "item 7"), |_, ()| Ok(()));
+        let _ = in_order(2, &items, |i| assert!(i != 7, "item 7"), |_, ()| Ok::<_, BuildError>(()));
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
-use anyhow::bail;
+use crate::BuildError;
 
 /// A name for each item, a path below the output folder. Two items of one name would be one file, of which the second
 /// replaces the first, so that more would be reported than written: only names that are all different get here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutputNames(Vec<String>);
+pub struct OutputNames(Vec<String>);
 
 impl OutputNames {
     /// Checks `names`; `origin` says where the item of a name comes from.
@@ -17,49 +17,55 @@ impl OutputNames {
     /// second, or it replaces the first.
     ///
     /// # Errors
+    /// [`BuildError::Names`]:
     /// - two items with one name, also where they are spelt differently, such as `a/b` and `a//b`
     /// - a name that is the folder of another
     /// - a name that is no place below a folder
-    pub(crate) fn new(names: Vec<String>, origin: impl Fn(usize) -> String) -> anyhow::Result<Self> {
+    pub fn new(names: Vec<String>, origin: impl Fn(usize) -> String) -> Result<Self, BuildError> {
         let mut places: HashMap<&Path, usize> = HashMap::with_capacity(names.len());
         for (second, name) in names.iter().enumerate() {
             let path = Path::new(name);
             if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
-                bail!(
+                return Err(BuildError::Names(format!(
                     "cannot write `{}` (-o): {name:?} is not a place below the output; rename it",
                     origin(second)
-                );
+                )));
             }
             // Paths are equal when their parts are.
             if let Some(first) = places.insert(path, second) {
-                bail!(
+                return Err(BuildError::Names(format!(
                     "cannot write `{}` and `{}` (-o): both would become `{name}`; rename one of them",
                     origin(first),
                     origin(second)
-                );
+                )));
             }
         }
         for (inner, name) in names.iter().enumerate() {
             let mut above = Path::new(name).ancestors().skip(1);
             if let Some(&outer) = above.find_map(|folder| places.get(folder)) {
-                bail!(
+                return Err(BuildError::Names(format!(
                     "cannot write `{}` and `{}` (-o): `{}` would have to be a file and a folder; rename one of them",
                     origin(outer),
                     origin(inner),
                     names[outer]
-                );
+                )));
             }
         }
         Ok(Self(names))
     }
 
     /// The name of item `i`.
-    pub(crate) fn get(&self, i: usize) -> &str {
+    ///
+    /// # Panics
+    /// Where there is no such item.
+    #[must_use]
+    pub fn get(&self, i: usize) -> &str {
         &self.0[i]
     }
 
     /// All names, in the order of the items.
-    pub(crate) fn as_slice(&self) -> &[String] {
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
         &self.0
     }
 }

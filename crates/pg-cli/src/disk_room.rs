@@ -3,14 +3,7 @@
 use std::io;
 use std::path::Path;
 
-/// Bytes that this user may still write to the file system of `path`, which need not exist yet.
-#[must_use]
-pub fn free_bytes(path: &Path) -> Option<u64> {
-    let absolute = std::path::absolute(path).ok()?;
-    let existing = absolute.ancestors().find(|part| part.exists())?;
-    let status = rustix::fs::statvfs(existing).ok()?;
-    Some(status.f_bavail.saturating_mul(status.f_frsize))
-}
+use pg_build::{byte_size, free_bytes};
 
 /// Says that a disk is full: what is missing there, and how to go on. An [`anyhow::Error`] has it as its outermost context.
 #[derive(Debug)]
@@ -59,31 +52,10 @@ pub(crate) fn is_of_full_disk(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full))
 }
 
-/// `1.5 GiB`.
-#[must_use]
-pub fn byte_size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB"] {
-        if value < 1024.0 {
-            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} GiB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use anyhow::Context as _;
-
-    #[test]
-    fn sizes_are_told_in_the_largest_unit_that_fits() {
-        assert_eq!(
-            [0, 1023, 1536, 5 << 20, 3 << 40].map(byte_size),
-            ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "3072.0 GiB"]
-        );
-    }
 
     #[test]
     fn only_a_full_disk_is_explained() {

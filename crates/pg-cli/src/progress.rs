@@ -266,6 +266,24 @@ fn clock(d: Duration) -> String {
     }
 }
 
+impl pg_build::Counter for Progress {
+    fn resume_at(&self, n: u64) {
+        Self::resume_at(self, n);
+    }
+
+    fn advance(&self, n: u64) {
+        Self::advance(self, n);
+    }
+
+    fn fail(&self) {
+        Self::fail(self);
+    }
+
+    fn finish(&self) {
+        Self::finish(self);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -25,13 +25,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("pg-training", &["pg-image", "pg-networks", "pg-schedule", "pg-shard"]),
     ("pg-mpi", &[]),
     ("pg-results", &["pg-metrics"]),
-    ("pg-cli", &["pg-image"]),
+    ("pg-build", &["pg-cloud", "pg-image", "pg-shard"]),
+    ("pg-cli", &["pg-build", "pg-image", "pg-shard"]),
     ("pg-cloud", &["pg-image", "pg-shard", "pg-sources"]),
     ("pg-testkit", &[]),
-    ("pgprep", &["pg-align", "pg-cli", "pg-cloud", "pg-image", "pg-shard", "pg-sources", "pg-synth"]),
+    (
+        "pgprep",
+        &["pg-align", "pg-build", "pg-cli", "pg-cloud", "pg-image", "pg-shard", "pg-sources", "pg-synth"],
+    ),
     (
         "pgeval",
         &[
+            "pg-build",
             "pg-cli",
             "pg-cloud",
             "pg-image",

@@ -5,7 +5,8 @@ mod parts;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Part, Progress, StderrNotes};
+use pg_build::Part;
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Progress, StderrNotes};
 use pg_metrics::{FeatureExtractor as _, FeatureGaussian, SwdLayout, SwdSettings};
 use pg_stats::{Stats, StatsProtocol, StatsWriter, SwdProtocol, merge, read_npz, write_npz};
 use serde_json::{Value, json};
@@ -59,6 +60,7 @@ fn of_images(
     } else {
         ImageSet::open("REAL", real, args.input, None)?
     };
+    set.note_left_out("REAL", notes);
     let count = args.protocol.images.unwrap_or(set.len()).min(set.len());
     if let Some(asked) = args.protocol.images.filter(|&asked| asked > count) {
         notes.warning(format_args!("--images {asked}: REAL {} holds only {count} images", set.argument()));

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 
 use crate::args::CompareArgs;
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::resumable::stopped;
-use crate::session::{Session, count};
+use crate::building::stopped;
+use crate::session::{Session, TOOL, count};
 
 /// Where two levels differ first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

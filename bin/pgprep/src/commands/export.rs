@@ -4,21 +4,21 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use pg_build::{Workspace, WorkspaceState};
 use pg_cli::{ExitStatus, Progress, Provenance};
 use pg_image::Resolution;
 use pg_image::files::{encode_png, write_atomically};
-use pg_shard::{BuildPlan, Claimed, Dataset, Level, Manifest, NAMES_KEY, OutputFolder, names_blake3};
+use pg_shard::{BuildPlan, Dataset, Level, Manifest, NAMES_KEY, names_blake3};
 use pg_sources::{Labels, StyleganZip, TfRecordFile};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::args::{ExportArgs, ExportFormat};
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::view::picture;
+use crate::building::{destination, failed};
 use crate::dataset_labels::labels_of;
-use crate::resumable::{Again, FileJob};
-use crate::session::{Session, count, level_asked_for, output_context};
+use crate::level_images::picture;
+use crate::session::{Session, TOOL, count, level_asked_for, output_context};
 
 /// Written last into a folder of TFRecords.
 const DONE_FILE: &str = "export.json";
@@ -76,69 +76,28 @@ impl Export<'_> {
             );
         }
         let name = folder_name(self.output)?;
-        let mut settings = Map::new();
-        for (key, value) in
-            [("command", "export"), ("version", TOOL.1), ("format", "tfrecord"), ("name", name.as_str())]
-        {
-            settings.insert(key.to_owned(), json!(value));
-        }
-        let job = FileJob {
-            output: self.output,
-            part: None,
-            plan: BuildPlan {
-                settings,
-                source_blake3: self.dataset.fingerprint(),
-                items: levels.len(),
-                items_per_shard: 1,
-                channels: self.dataset.channels(),
-                resolution: self.finest.into(),
-            },
-            done_file: DONE_FILE,
-            label: "export",
-            unit: "records",
-            stop_at_failure: false,
-            again: Again::default(),
-        };
-        let context = || output_context(self.output);
-        let remote = at_url::output(self.session, self.output, &job.plan, DONE_FILE)?;
-        let work = remote.as_ref().map_or(self.output, |remote| remote.folder());
-        let folder = match OutputFolder::claim(work, &job.plan, DONE_FILE).with_context(context)? {
-            Claimed::Begun(folder) => folder,
-            Claimed::Done => {
-                let summary = job.already_done(self.session, work)?;
-                if let Some(remote) = &remote {
-                    remote.clean_up().with_context(context)?;
-                }
-                return self.finish(&summary.json, &levels);
+        let plan = self.plan(&name, levels.len());
+        let to = destination(self.session, self.output, &plan, DONE_FILE)?;
+        let context = |error| failed(error, self.output);
+        let workspace = match Workspace::open(to, &plan, DONE_FILE).map_err(context)? {
+            WorkspaceState::Begun(workspace) => workspace,
+            WorkspaceState::Done(done) => {
+                let json = done.of(&plan).map_err(context)?;
+                let output = self.output.display();
+                self.session.notes.note(format!("{output} is complete already, nothing was done"));
+                return self.finish(&json, &levels);
             }
         };
-        if let Some(remote) = &remote {
-            remote.begin().with_context(context)?;
-        }
-        let progress = self.session.progress(job.label, job.unit, levels.len() * self.dataset.len());
         let mut files: Vec<String> =
             levels.iter().map(|&r| TfRecordFile::<Vec<u8>>::file_name(&name, r)).collect();
-        let there: Vec<bool> =
-            files.iter().map(|file| folder.is_resumed() && work.join(file).is_file()).collect();
-        let finished = there.iter().filter(|&&there| there).count();
-        if finished > 0 {
-            self.session.notes.note(format!("going on after {finished} of {} levels", levels.len()));
-            progress.resume_at((finished * self.dataset.len()) as u64);
-        }
-        for ((&r, file), _) in levels.iter().zip(&files).zip(&there).filter(|(_, there)| !**there) {
-            self.write_level(&self.dataset.level(r)?, &work.join(file), &progress)?;
-            if let Some(remote) = &remote {
-                remote.send(file).with_context(context)?;
-            }
-        }
+        self.write_levels(&workspace, &levels, &files)?;
         if let Some(labels) = &self.labels {
             let file = TfRecordFile::<Vec<u8>>::labels_file_name(&name);
-            let path = work.join(&file);
+            let path = workspace.join(&file);
             write_atomically(&path, |out| TfRecordFile::write_labels(out, labels))
                 .with_context(|| output_context(&path))?;
             files.push(file);
         }
-        progress.finish();
         let json = json!({
             "format": "tfrecord",
             "images": self.dataset.len(),
@@ -147,19 +106,54 @@ impl Export<'_> {
             "files": files.len(),
             "failed": 0,
             "file_names": files,
-            "plan_blake3": job.plan.blake3(),
+            "plan_blake3": plan.blake3(),
             NAMES_KEY: names_blake3(files.iter().map(String::as_str)),
             "provenance": self.provenance("tfrecord"),
         });
-        let mut text = serde_json::to_vec_pretty(&json)?;
-        text.push(b'\n');
-        write_atomically(&work.join(DONE_FILE), |out| io::Write::write_all(out, &text))
-            .with_context(context)?;
-        folder.release().with_context(context)?;
-        if let Some(remote) = &remote {
-            remote.complete(DONE_FILE).with_context(context)?;
-        }
+        workspace.complete(&json).map_err(context)?;
         self.finish(&json, &levels)
+    }
+
+    /// What decides the bytes of the TFRecords called `name`.
+    fn plan(&self, name: &str, levels: usize) -> BuildPlan {
+        let mut settings = Map::new();
+        for (key, value) in
+            [("command", "export"), ("version", TOOL.1), ("format", "tfrecord"), ("name", name)]
+        {
+            settings.insert(key.to_owned(), json!(value));
+        }
+        BuildPlan {
+            settings,
+            source_blake3: self.dataset.fingerprint(),
+            items: levels,
+            items_per_shard: 1,
+            channels: self.dataset.channels(),
+            resolution: self.finest.into(),
+        }
+    }
+
+    /// Writes those of `files`, one for each level, that are not there.
+    fn write_levels(
+        &self,
+        workspace: &Workspace<'_>,
+        levels: &[Resolution],
+        files: &[String],
+    ) -> anyhow::Result<()> {
+        let images = self.dataset.len();
+        let progress = self.session.progress("export", "records", levels.len() * images);
+        let is_there = |file: &String| workspace.is_resumed() && workspace.join(file).is_file();
+        let todo = levels.iter().zip(files).filter(|(_, file)| !is_there(file)).collect::<Vec<_>>();
+        let finished = levels.len() - todo.len();
+        if finished > 0 {
+            self.session.notes.note(format!("going on after {finished} of {} levels", levels.len()));
+            progress.resume_at((finished * images) as u64);
+        }
+        for (&r, file) in todo {
+            self.write_level(&self.dataset.level(r)?, &workspace.join(file), &progress)?;
+            workspace.send(file).map_err(|error| failed(error, self.output))?;
+        }
+        progress.finish();
+        Ok(())
     }
 
     fn write_level(&self, level: &Level, path: &Path, progress: &Progress) -> anyhow::Result<()> {

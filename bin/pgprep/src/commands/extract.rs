@@ -1,6 +1,7 @@
 //! `pgprep extract`: a dataset's images as PNG files.
 
 use anyhow::Context as _;
+use pg_build::{Again, FilesBuild, OutputNames};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::encode_png;
 use pg_shard::{BuildPlan, FailedItem, Manifest, reason};
@@ -8,12 +9,10 @@ use serde_json::{Map, json};
 
 use crate::args::ExtractArgs;
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::align::{failed_note, status};
-use crate::commands::view::picture;
-use crate::output_names::OutputNames;
-use crate::resumable::{Again, Ended, FileJob};
-use crate::session::{Session, count, level_asked_for};
+use crate::build_results::{failed_note, status};
+use crate::building::build_files;
+use crate::level_images::picture;
+use crate::session::{Session, TOOL, count, level_asked_for};
 
 pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitStatus> {
     let chosen = |manifest: &Manifest| level_asked_for(manifest, args.resolution, &args.dataset);
@@ -23,8 +22,11 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
     let mut settings = Map::new();
     settings.insert("command".to_owned(), json!("extract"));
     settings.insert("version".to_owned(), json!(TOOL.1));
-    let job = FileJob {
-        output: &args.output,
+    let numbered = (0..level.len()).map(|i| format!("{i:06}.png")).collect();
+    let names = OutputNames::new(numbered, |i| format!("image {i}"))?;
+    let build = FilesBuild {
+        names: &names,
+        whole: None,
         part: None,
         plan: BuildPlan {
             settings,
@@ -40,18 +42,10 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
         stop_at_failure: false,
         again: Again::default(),
     };
-    let numbered = (0..level.len()).map(|i| format!("{i:06}.png")).collect();
-    let names = OutputNames::new(numbered, |i| format!("image {i}"))?;
-    let ended = job.run(
+    let built = build_files(
         session,
-        &names,
-        |i| {
-            let bytes = picture(&level, i)
-                .and_then(|raster| encode_png(&raster).map_err(Into::into))
-                .map_err(|e| FailedItem::new(names.get(i).to_owned(), reason(e.as_ref())))?;
-            Ok(bytes)
-        },
-        |_| Ok(&[]),
+        &args.output,
+        build,
         |done, failed| {
             Provenance::of_this_process(TOOL.0, TOOL.1, None)
                 .setting("resolution", u32::from(r))
@@ -59,8 +53,14 @@ pub(crate) fn run(session: &Session, args: &ExtractArgs) -> anyhow::Result<ExitS
                 .count("images", done)
                 .count("failed", failed)
         },
+        |i| {
+            let bytes = picture(&level, i)
+                .and_then(|raster| encode_png(&raster).map_err(Into::into))
+                .map_err(|e| FailedItem::new(names.get(i).to_owned(), reason(e.as_ref())))?;
+            Ok(bytes)
+        },
     )?;
-    let Ended::Complete(summary) = ended else { return Ok(ExitStatus::SomeFailed) };
+    let Some(summary) = built else { return Ok(ExitStatus::SomeFailed) };
     let line = format!(
         "{} of {r}x{r} px in {}{}",
         count(summary.files, "image"),

@@ -4,17 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use pg_build::{
+    Destination, FilesPart, FilesPartItem, OutputNames, Workspace, WorkspaceState, done_json,
+    write_failed_items,
+};
 use pg_cli::{ExitStatus, Interrupted, Provenance};
 use pg_shard::format::{BUILD_FILE, MANIFEST_FILE, PART_FILE};
-use pg_shard::{Claimed, FailedItem, OutputFolder, PartSet, ShardError, Transfer, all_parts, is_part};
-use serde_json::Value;
+use pg_shard::{FailedItem, PartSet, ShardError, Transfer, all_parts, is_part};
+use serde_json::{Value, json};
 
 use crate::args::{MergeArgs, TransferChoice};
 use crate::at_url;
-use crate::commands::align::{failed_note, show_dataset, status};
-use crate::files_part::{FilesPart, FilesPartItem};
-use crate::output_names::OutputNames;
-use crate::resumable::{done_json, write_failed, write_json};
+use crate::build_results::{failed_note, show_dataset, status};
+use crate::building::failed;
 use crate::session::{Session, count, output_context};
 
 /// Counts that are of a part's items; all others are of the sources, and the same in every part.
@@ -64,9 +66,7 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 fn merge_dataset(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     let set = PartSet::open(folders)?;
     let of_parts: Vec<Value> = set.summaries().into_iter().map(|part| part.provenance).collect();
-    let parsed = of_parts.into_iter().map(serde_json::from_value).collect::<Result<Vec<Provenance>, _>>();
-    let parsed = parsed.context("a part's provenance is malformed (part.json)")?;
-    let provenance = serde_json::to_value(of_whole(&parsed, &args.output)?)?;
+    let provenance = json!(of_whole(of_parts, &args.output)?);
     let progress = session.progress("merge", "shards", set.shards());
     at_url::make_room(session, &args.output, None)?;
     let stop = || ShardError::Unfinished { path: args.output.clone() };
@@ -93,8 +93,10 @@ fn transfer(choice: TransferChoice) -> Transfer {
     }
 }
 
-/// The provenance of one run over all parts, written to `output`.
-fn of_whole(parts: &[Provenance], output: &Path) -> anyhow::Result<Provenance> {
+/// The provenance of one run over all parts, written to `output`, from those of the `parts`.
+fn of_whole(parts: Vec<Value>, output: &Path) -> anyhow::Result<Provenance> {
+    let parts = parts.into_iter().map(serde_json::from_value).collect::<Result<Vec<Provenance>, _>>();
+    let parts = parts.context("a part's provenance is malformed (part.json)")?;
     let mut whole = parts.first().context("no part was given")?.clone();
     for name in OF_ITEMS {
         let counts: Vec<u64> = parts.iter().filter_map(|part| part.counts.get(name)?.as_u64()).collect();
@@ -111,48 +113,26 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     let Some((_, first)) = parts.first() else { bail!("no part was given") };
     let (output, plan, done_file) = (&args.output, first.plan.clone(), first.done_file.clone());
     check_names(&parts)?;
-    let context = || output_context(output);
-    let provenances: Vec<Provenance> = parts.iter().map(|(_, part)| part.provenance.clone()).collect();
-    let provenance = of_whole(&provenances, output)?;
+    let provenance = of_whole(parts.iter().map(|(_, part)| part.provenance.clone()).collect(), output)?;
     let counts = parts.iter().map(|(_, part)| part.counts());
     let counts = counts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     let written = parts.iter().flat_map(|(_, part)| part.written());
-    let json = done_json(counts, &plan, written, &provenance);
+    let json = done_json(counts, &plan, written, &json!(provenance));
     at_url::make_room(session, output, Some(&plan))?;
-    match OutputFolder::claim(output, &plan, &done_file).with_context(context)? {
-        Claimed::Done => {
-            let found = fs::read(output.join(&done_file)).with_context(context)?;
-            if serde_json::from_slice::<Value>(&found).unwrap_or_default() != json {
-                bail!(
-                    "{} was already filled by another command (see {done_file} there): choose another output folder (-o)",
-                    output.display()
-                );
-            }
+    let context = |error| failed(error, output);
+    let to = Destination { name: output, remote: None };
+    match Workspace::open(to, &plan, &done_file).map_err(context)? {
+        WorkspaceState::Done(done) => {
+            let is_same = done.read().is_ok_and(|found| found == json);
+            done.accept(is_same).map_err(context)?;
             session.notes.note(format!("{} is complete already, nothing was done", output.display()));
         }
-        Claimed::Begun(folder) => {
-            let progress = session.progress("merge", "files", counts.0 as usize);
-            let mut failed: Vec<&FailedItem> = Vec::new();
-            for (from, part) in &parts {
-                for item in &part.items {
-                    match item {
-                        FilesPartItem::Failed(item) => failed.push(item),
-                        FilesPartItem::Written(name) => {
-                            interrupted(session)?;
-                            if bring(&from.join(name), &output.join(name), transfer(args.by))? {
-                                progress.advance(1);
-                            } else {
-                                progress.resume_at(1);
-                            }
-                        }
-                    }
-                }
-            }
-            progress.finish();
-            write_failed(output, failed.into_iter()).with_context(context)?;
-            fs::File::open(output).and_then(|folder| folder.sync_all()).with_context(context)?;
-            write_json(&output.join(&done_file), &json).with_context(context)?;
-            folder.release().with_context(context)?;
+        WorkspaceState::Begun(workspace) => {
+            let failed = bring_files(session, args, &parts, counts.0 as usize)?;
+            write_failed_items(output, failed.into_iter()).map_err(context)?;
+            let folder = fs::File::open(output).and_then(|folder| folder.sync_all());
+            folder.with_context(|| output_context(output))?;
+            workspace.complete(&json).map_err(context)?;
         }
     }
     let line = format!(
@@ -165,13 +145,42 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     Ok(status(counts.1))
 }
 
+/// Brings the files of all parts, `total` of them, and says which items failed.
+fn bring_files<'a>(
+    session: &Session,
+    args: &MergeArgs,
+    parts: &'a [(PathBuf, FilesPart)],
+    total: usize,
+) -> anyhow::Result<Vec<&'a FailedItem>> {
+    let progress = session.progress("merge", "files", total);
+    let mut failed = Vec::new();
+    for (from, part) in parts {
+        for item in &part.items {
+            match item {
+                FilesPartItem::Failed(item) => failed.push(item),
+                FilesPartItem::Written(name) => {
+                    interrupted(session)?;
+                    if bring(&from.join(name), &args.output.join(name), transfer(args.by))? {
+                        progress.advance(1);
+                    } else {
+                        progress.resume_at(1);
+                    }
+                }
+            }
+        }
+    }
+    progress.finish();
+    Ok(failed)
+}
+
 /// Refuses parts that list one file twice.
 fn check_names(parts: &[(PathBuf, FilesPart)]) -> anyhow::Result<()> {
     let written =
         parts.iter().flat_map(|(folder, part)| part.written().map(move |name| (folder, name.to_owned())));
     let (folders, names): (Vec<&PathBuf>, Vec<String>) = written.unzip();
     let of_part = names.clone();
-    OutputNames::new(names, |i| folders[i].join(&of_part[i]).display().to_string()).map(drop)
+    OutputNames::new(names, |i| folders[i].join(&of_part[i]).display().to_string())?;
+    Ok(())
 }
 
 /// Every part once, in order, all of one job.
@@ -219,9 +228,9 @@ mod tests {
                 .count("packed", packed)
                 .count("failed", failed);
             part.command_line = ["pgprep", "pack", "a", "-o", "parts"].map(str::to_owned).to_vec();
-            part
+            json!(part)
         };
-        let whole = of_whole(&[part(3, 1), part(6, 0)], Path::new("b")).unwrap();
+        let whole = of_whole(vec![part(3, 1), part(6, 0)], Path::new("b")).unwrap();
         assert_eq!(json!(whole.counts), json!({ "source_images": 10, "packed": 9, "failed": 1 }));
         assert_eq!(whole.command_line, ["pgprep", "pack", "a", "-o", "b"]);
     }

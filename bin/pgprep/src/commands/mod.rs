@@ -1,26 +1,27 @@
 //! One file per command; each gets what was typed and a session, and says how it ended.
 
 mod align;
-mod align_preview;
 mod compare;
 mod export;
 mod extract;
 mod info;
 mod merge;
 mod pack;
-mod repair;
 mod select;
 mod synth;
 mod verify;
-pub(crate) mod view;
+mod view;
 
 use pg_cli::ExitStatus;
 
 use crate::args::{Args, Command};
-use crate::session::Session;
+use crate::session::{Session, TOOL};
 
-/// The name and version that results record.
-pub(crate) const TOOL: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+/// `pgprep --version`
+pub(crate) fn version() -> anyhow::Result<ExitStatus> {
+    pg_cli::print_version(TOOL, &[("cloud", pg_cloud::IS_BUILT_IN)], &[])?;
+    Ok(ExitStatus::Done)
+}
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let session = Session::start(&args.common, &args.cloud, args.json)?;

@@ -6,27 +6,23 @@ use std::io::Write as _;
 use std::path::{Component, Path};
 
 use anyhow::{Context as _, anyhow, bail};
-use pg_cli::{ExitStatus, Provenance};
-use pg_cloud::RemoteOutput;
+use pg_build::{OutputNames, Workspace, WorkspaceState};
+use pg_cli::{ExitStatus, Progress, Provenance};
 use pg_image::files::encode_png;
 use pg_image::{Fit, Raster, contact_sheet, fit, frequency_quality};
 use pg_shard::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, LOCK_FILE};
-use pg_shard::{
-    BuildPlan, Claimed, FailedItem, NAMES_KEY, OutputFolder, names_blake3, reason, write_atomically,
-};
+use pg_shard::{BuildPlan, FailedItem, NAMES_KEY, names_blake3, reason, write_atomically};
 use pg_sources::{Content, Source, SourceFormat};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::args::SelectArgs;
-use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::align::{failed_note, is_inside, status};
+use crate::at_url::is_inside;
+use crate::build_results::{failed_note, status};
+use crate::building::{destination, failed as build_failed, nothing_made, stopped};
 use crate::image_items::{Loader, list_blake3};
-use crate::output_names::OutputNames;
 use crate::pack_source::PackSource;
-use crate::resumable::{Again, FileJob, give_up, stopped};
-use crate::session::{Session, count, output_context};
+use crate::session::{Session, TOOL, count, output_context};
 
 /// The file written last.
 const DONE_FILE: &str = "select.json";
@@ -65,26 +61,22 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
     check_names(&names, &args.source)?;
     let names = OutputNames::new(names, |i| source.place(i))?;
     let plan = plan(args, &source);
-    let context = || output_context(&args.output);
-    let remote = at_url::output(session, &args.output, &plan, DONE_FILE)?;
-    let work = remote.as_ref().map_or(args.output.as_path(), |remote| remote.folder());
-    let folder = match OutputFolder::claim(work, &plan, DONE_FILE).with_context(context)? {
-        Claimed::Begun(folder) => folder,
-        Claimed::Done => {
-            let ended = already_done(session, args, work, plan)?;
-            if let Some(remote) = &remote {
-                remote.clean_up().with_context(context)?;
-            }
-            return Ok(ended);
+    let to = destination(session, &args.output, &plan, DONE_FILE)?;
+    let context = |error| build_failed(error, &args.output);
+    let workspace = match Workspace::open(to, &plan, DONE_FILE).map_err(context)? {
+        WorkspaceState::Begun(workspace) => workspace,
+        WorkspaceState::Done(done) => {
+            let json = done.of(&plan).map_err(context)?;
+            let output = args.output.display();
+            session.notes.note(format!("{output} is complete already, nothing was done"));
+            return finish(session, args, &json);
         }
     };
-    if let Some(remote) = &remote {
-        remote.begin().with_context(context)?;
-    }
-
-    let (mut scored, failed) = score_all(session, args, &source, &names, remote.as_deref(), &loader)?;
+    let selection = Selection { session, args, source, names, loader };
+    let (mut scored, failed) = selection.score_all(&workspace)?;
     if scored.is_empty() {
-        return give_up(folder, remote.as_deref(), failed.len(), "images", &args.output);
+        workspace.give_up().map_err(context)?;
+        return Err(nothing_made(failed.len(), "images", &args.output));
     }
     // Best first, equal ones in the order of the source.
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
@@ -96,59 +88,19 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
             count(kept as u64, "image")
         ));
     }
-    let progress = session.progress("select", "files", kept);
-    for (done, best) in scored[..kept].iter().enumerate() {
-        stopped(session, done, kept, "files")?;
-        let name = names.get(best.item);
-        let to = work.join(name);
-        let new = put(&source, best.item, &to, &loader)
-            .and_then(|new| match &remote {
-                Some(remote) if new => Ok(remote.send(name)?).map(|()| new),
-                _ => Ok(new),
-            })
-            .with_context(|| format!("cannot write {} (-o)", to.display()))?;
-        if new {
-            progress.advance(1);
-        } else {
-            progress.resume_at(1);
-        }
-    }
-    progress.finish();
+    selection.put_all(&workspace, &scored[..kept])?;
     if let Some(report) = &args.report {
         let write = || {
             let report = session.cloud.outgoing(report)?;
-            write_report(session, report.path(), &source, &scored, kept, &loader)?;
+            write_report(&selection, report.path(), &scored, kept)?;
             anyhow::Ok(report.send()?)
         };
         write().with_context(|| format!("cannot write the report to {} (--report)", report.display()))?;
     }
     let failed_lines: Vec<Value> = failed.iter().map(|item| json!(item)).collect();
-    write_lines(&work.join(FAILED_FILE), &failed_lines).with_context(context)?;
-
-    let scores = |scored: Option<&Scored>| scored.map(|s| s.score);
-    let json = json!({
-        "kept": kept,
-        "scored": scored.len(),
-        "failed": failed.len(),
-        "best_score": scores(scored.first()),
-        "least_score_kept": scores(scored[..kept].last()),
-        "worst_score": scores(scored.last()),
-        "plan_blake3": plan.blake3(),
-        NAMES_KEY: names_blake3(scored[..kept].iter().map(|best| names.get(best.item))),
-        "provenance": Provenance::of_this_process(TOOL.0, TOOL.1, None)
-            .setting("keep", args.keep)
-            .setting("source_format", source.format_name())
-            .count("scored", scored.len())
-            .count("kept", kept)
-            .count("failed", failed.len()),
-    });
-    let mut text = serde_json::to_vec_pretty(&json)?;
-    text.push(b'\n');
-    write_atomically(&work.join(DONE_FILE), |file| file.write_all(&text)).with_context(context)?;
-    folder.release().with_context(context)?;
-    if let Some(remote) = &remote {
-        remote.complete(DONE_FILE).with_context(context)?;
-    }
+    write_lines(&workspace.join(FAILED_FILE), &failed_lines).with_context(|| output_context(&args.output))?;
+    let json = selection.done(&plan, &scored, kept, failed.len());
+    workspace.complete(&json).map_err(context)?;
     finish(session, args, &json)
 }
 
@@ -169,26 +121,6 @@ fn finish(session: &Session, args: &SelectArgs, json: &Value) -> anyhow::Result<
     );
     session.result(json, [line])?;
     Ok(status(failed))
-}
-
-fn already_done(
-    session: &Session,
-    args: &SelectArgs,
-    work: &Path,
-    plan: BuildPlan,
-) -> anyhow::Result<ExitStatus> {
-    let job = FileJob {
-        output: &args.output,
-        part: None,
-        plan,
-        done_file: DONE_FILE,
-        label: "select",
-        unit: "images",
-        stop_at_failure: false,
-        again: Again::default(),
-    };
-    let summary = job.already_done(session, work)?;
-    finish(session, args, &summary.json)
 }
 
 fn plan(args: &SelectArgs, source: &PackSource) -> BuildPlan {
@@ -263,70 +195,119 @@ fn check_names(names: &[String], source: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The scores of all images; those that an earlier run wrote down are read back.
-fn score_all(
-    session: &Session,
-    args: &SelectArgs,
-    source: &PackSource,
-    names: &OutputNames,
-    remote: Option<&RemoteOutput>,
-    loader: &Loader,
-) -> anyhow::Result<(Vec<Scored>, Vec<FailedItem>)> {
-    let state = remote.map_or(args.output.as_path(), RemoteOutput::folder).join(BUILD_FOLDER);
-    fs::create_dir_all(&state).with_context(|| output_context(&args.output))?;
-    let items = names.as_slice().len();
-    let progress = session.progress("score", "images", items);
-    let (mut scored, mut failed) = (Vec::new(), Vec::new());
-    let all: Vec<usize> = (0..items).collect();
-    source.will_load(&all);
-    for (part, indices) in all.chunks(SCORED_AT_ONCE).enumerate() {
-        let name = format!("scores-{part:05}.jsonl");
-        let path = state.join(&name);
-        let lines = if let Some(lines) = read_lines(&path, indices.len()) {
-            lines.iter().filter(|line| line["failed"].is_string()).for_each(|_| progress.fail());
-            progress.resume_at(lines.len() as u64);
-            lines
-        } else {
-            let mut lines = Vec::with_capacity(indices.len());
-            for batch in indices.chunks(session.batch_size()) {
-                stopped(session, batch[0], items, "images")?;
-                let of_batch: Vec<Value> = batch
-                    .par_iter()
-                    .map(|&i| {
-                        let line = score_line(source, i, loader);
-                        if line["failed"].is_string() {
-                            progress.fail();
-                        }
-                        progress.advance(1);
-                        line
-                    })
-                    .collect();
-                lines.extend(of_batch);
-            }
-            if session.is_ending() {
-                session.check_ending(|| "what was scored is kept; run the same command again".to_owned())?;
-            }
-            write_lines(&path, &lines).with_context(|| output_context(&args.output))?;
-            if let Some(remote) = remote {
-                let sent = remote.send_and_keep(&format!("{BUILD_FOLDER}/{name}"));
-                sent.with_context(|| output_context(&args.output))?;
-            }
-            lines
-        };
-        for (&item, line) in indices.iter().zip(lines) {
-            match (line["score"].as_f64(), line["failed"].as_str()) {
-                (Some(score), None) => scored.push(Scored { item, score, line }),
-                (_, why) => {
-                    let path = source.items()[item].name.clone();
-                    let reason = why.unwrap_or("no score").to_owned();
-                    session.failure(&progress, failed.len() + 1, &path, &reason);
-                    failed.push(FailedItem::new(path, reason));
+/// What is selected from, and by what names.
+struct Selection<'a> {
+    session: &'a Session,
+    args: &'a SelectArgs,
+    source: PackSource,
+    names: OutputNames,
+    loader: Loader,
+}
+
+impl Selection<'_> {
+    /// The scores of all images; those that an earlier run wrote down are read back.
+    fn score_all(&self, workspace: &Workspace<'_>) -> anyhow::Result<(Vec<Scored>, Vec<FailedItem>)> {
+        let Self { session, source, .. } = self;
+        let context = || output_context(&self.args.output);
+        fs::create_dir_all(workspace.join(BUILD_FOLDER)).with_context(context)?;
+        let all: Vec<usize> = (0..source.items().len()).collect();
+        let progress = session.progress("score", "images", all.len());
+        let (mut scored, mut failed) = (Vec::new(), Vec::new());
+        source.will_load(&all);
+        for (part, indices) in all.chunks(SCORED_AT_ONCE).enumerate() {
+            let name = format!("{BUILD_FOLDER}/scores-{part:05}.jsonl");
+            let path = workspace.join(&name);
+            let lines = if let Some(lines) = read_lines(&path, indices.len()) {
+                lines.iter().filter(|line| line["failed"].is_string()).for_each(|_| progress.fail());
+                progress.resume_at(lines.len() as u64);
+                lines
+            } else {
+                let lines = self.score(indices, &progress)?;
+                write_lines(&path, &lines).with_context(context)?;
+                let sent = workspace.send_and_keep(&name);
+                sent.map_err(|error| build_failed(error, &self.args.output))?;
+                lines
+            };
+            for (&item, line) in indices.iter().zip(lines) {
+                match (line["score"].as_f64(), line["failed"].as_str()) {
+                    (Some(score), None) => scored.push(Scored { item, score, line }),
+                    (_, why) => {
+                        let path = source.items()[item].name.clone();
+                        let reason = why.unwrap_or("no score").to_owned();
+                        session.failure(&progress, failed.len() + 1, &path, &reason);
+                        failed.push(FailedItem::new(path, reason));
+                    }
                 }
             }
         }
+        progress.finish();
+        Ok((scored, failed))
     }
-    progress.finish();
-    Ok((scored, failed))
+
+    /// The lines of the images `indices`.
+    fn score(&self, indices: &[usize], progress: &Progress) -> anyhow::Result<Vec<Value>> {
+        let Self { session, source, loader, .. } = self;
+        let mut lines = Vec::with_capacity(indices.len());
+        for batch in indices.chunks(session.batch_size()) {
+            stopped(session, batch[0], source.items().len(), "images")?;
+            let of_batch: Vec<Value> = batch
+                .par_iter()
+                .map(|&i| {
+                    let line = score_line(source, i, loader);
+                    if line["failed"].is_string() {
+                        progress.fail();
+                    }
+                    progress.advance(1);
+                    line
+                })
+                .collect();
+            lines.extend(of_batch);
+        }
+        if session.is_ending() {
+            session.check_ending(|| "what was scored is kept; run the same command again".to_owned())?;
+        }
+        Ok(lines)
+    }
+
+    /// Puts the files of the images `kept` into the output; those that an earlier run put there stay.
+    fn put_all(&self, workspace: &Workspace<'_>, kept: &[Scored]) -> anyhow::Result<()> {
+        let progress = self.session.progress("select", "files", kept.len());
+        for (done, best) in kept.iter().enumerate() {
+            stopped(self.session, done, kept.len(), "files")?;
+            let name = self.names.get(best.item);
+            let to = workspace.join(name);
+            let cannot = || format!("cannot write {} (-o)", to.display());
+            if put(&self.source, best.item, &to, &self.loader).with_context(cannot)? {
+                workspace.send(name).with_context(cannot)?;
+                progress.advance(1);
+            } else {
+                progress.resume_at(1);
+            }
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    /// The content of [`DONE_FILE`].
+    fn done(&self, plan: &BuildPlan, scored: &[Scored], kept: usize, failed: usize) -> Value {
+        let score = |scored: Option<&Scored>| scored.map(|s| s.score);
+        json!({
+            "kept": kept,
+            "scored": scored.len(),
+            "failed": failed,
+            "best_score": score(scored.first()),
+            "least_score_kept": score(scored[..kept].last()),
+            "worst_score": score(scored.last()),
+            "plan_blake3": plan.blake3(),
+            NAMES_KEY: names_blake3(scored[..kept].iter().map(|best| self.names.get(best.item))),
+            "provenance": Provenance::of_this_process(TOOL.0, TOOL.1, None)
+                .setting("keep", self.args.keep)
+                .setting("source_format", self.source.format_name())
+                .count("scored", scored.len())
+                .count("kept", kept)
+                .count("failed", failed),
+        })
+    }
 }
 
 /// `{"path":…,"score":…,…}`, or `{"path":…,"failed":…}`.
@@ -412,13 +393,12 @@ fn linked(source: &Source, i: usize, to: &Path) -> bool {
 
 /// `scores.jsonl`, best first, and contact sheets of the best and the worst, the latter worst first.
 fn write_report(
-    session: &Session,
+    selection: &Selection<'_>,
     folder: &Path,
-    source: &PackSource,
     scored: &[Scored],
     kept: usize,
-    loader: &Loader,
 ) -> anyhow::Result<()> {
+    let Selection { session, source, loader, .. } = selection;
     fs::create_dir_all(folder)?;
     let lines: Vec<Value> = scored
         .iter()

@@ -1,11 +1,11 @@
 //! `pgprep synth`: synthetic portraits with known landmarks and attributes.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::Context as _;
 use pg_align::Landmarks;
 use pg_align::landmark_file::{LandmarkRow, celeba_text};
+use pg_build::{Again, FilesBuild, OutputNames};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{encode_jpeg, encode_png};
 use pg_shard::{BuildPlan, FailedItem, reason, write_atomically};
@@ -13,10 +13,8 @@ use pg_synth::{ATTRIBUTE_NAMES, Portrait};
 use serde_json::{Map, json};
 
 use crate::args::SynthArgs;
-use crate::commands::TOOL;
-use crate::output_names::OutputNames;
-use crate::resumable::{Again, Ended, FileJob};
-use crate::session::{Session, count, output_context};
+use crate::building::build_files;
+use crate::session::{Session, TOOL, count};
 
 /// JPEG quality: photos in the wild are compressed too.
 const QUALITY: u8 = 92;
@@ -31,8 +29,16 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
     settings.insert("version".to_owned(), json!(TOOL.1));
     settings.insert("seed".to_owned(), json!(args.seed));
     settings.insert("noise_px".to_owned(), json!(args.noise));
-    let job = FileJob {
-        output: &args.output,
+    let numbered = (0..portraits).map(|i| format!("images/{}", file_name(i, args.noise))).collect();
+    let names = OutputNames::new(numbered, |i| format!("portrait {i}"))?;
+    let lists = |output: &Path| -> io::Result<&'static [&'static str]> {
+        write_landmarks(output, args.seed, portraits)?;
+        write_attributes(output, args.seed, portraits)?;
+        Ok(&[LANDMARKS, ATTRIBUTES])
+    };
+    let build = FilesBuild {
+        names: &names,
+        whole: if args.noise.is_some() { None } else { Some(&lists) },
         part: None,
         plan: BuildPlan {
             settings,
@@ -49,11 +55,15 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
         again: Again::default(),
     };
     let images = args.output.join("images");
-    let numbered = (0..portraits).map(|i| format!("images/{}", file_name(i, args.noise))).collect();
-    let names = OutputNames::new(numbered, |i| format!("portrait {i}"))?;
-    let ended = job.run(
+    let built = build_files(
         session,
-        &names,
+        &args.output,
+        build,
+        |done, _| {
+            Provenance::of_this_process(TOOL.0, TOOL.1, Some(args.seed))
+                .setting("jpeg_quality", QUALITY)
+                .count("portraits", done)
+        },
         |i| {
             let failed = |reason: String| FailedItem::new(file_name(i, args.noise), reason);
             if let Some(px) = args.noise {
@@ -63,21 +73,8 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
             let portrait = Portrait::draw(args.seed, i as u64);
             encode_jpeg(&portrait.picture, QUALITY).map_err(|e| failed(reason(&e)))
         },
-        |output| {
-            if args.noise.is_some() {
-                return Ok(&[]);
-            }
-            write_landmarks(output, args.seed, portraits)?;
-            write_attributes(output, args.seed, portraits)?;
-            Ok(&[LANDMARKS, ATTRIBUTES])
-        },
-        |done, _| {
-            Provenance::of_this_process(TOOL.0, TOOL.1, Some(args.seed))
-                .setting("jpeg_quality", QUALITY)
-                .count("portraits", done)
-        },
     )?;
-    let Ended::Complete(summary) = ended else { return Ok(ExitStatus::SomeFailed) };
+    let Some(summary) = built else { return Ok(ExitStatus::SomeFailed) };
     let line = match args.noise {
         Some(_) => format!("{} of noise in {}", count(summary.files, "picture"), images.display()),
         None => format!(
@@ -98,7 +95,7 @@ fn file_name(i: usize, noise: Option<u32>) -> String {
 }
 
 /// Whole pixels.
-fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result<()> {
+fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> io::Result<()> {
     let rows: Vec<LandmarkRow> = (0..portraits)
         .map(|i| {
             let points = Portrait::landmarks_of(seed, i as u64).0;
@@ -114,11 +111,10 @@ fn write_landmarks(output: &Path, seed: u64, portraits: usize) -> anyhow::Result
         })
         .collect();
     write_atomically(&output.join(LANDMARKS), |file| file.write_all(celeba_text(&rows).as_bytes()))
-        .with_context(|| output_context(output))
 }
 
 /// The number of images, the names, then for each image 1 for yes and -1 for no.
-fn write_attributes(output: &Path, seed: u64, portraits: usize) -> anyhow::Result<()> {
+fn write_attributes(output: &Path, seed: u64, portraits: usize) -> io::Result<()> {
     write_atomically(&output.join(ATTRIBUTES), |file| {
         writeln!(file, "{portraits}")?;
         writeln!(file, "{}", ATTRIBUTE_NAMES.join(" "))?;
@@ -129,5 +125,4 @@ fn write_attributes(output: &Path, seed: u64, portraits: usize) -> anyhow::Resul
         }
         Ok(())
     })
-    .with_context(|| output_context(output))
 }

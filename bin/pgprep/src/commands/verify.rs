@@ -6,17 +6,16 @@ use std::path::Path;
 use anyhow::Context as _;
 use pg_cli::{ExitStatus, Provenance};
 use pg_cloud::{DatasetCopy, Location};
-use pg_shard::format::{INDEX_FOLDER, MANIFEST_FILE, SEAL_FILE};
+use pg_shard::format::{INDEX_FOLDER, MANIFEST_FILE};
 use pg_shard::{Damage, FileEntry, Manifest, ShardError, check_file, check_seal, reason};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::VerifyArgs;
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::repair::{Outcome, repair};
-use crate::resumable::stopped;
-use crate::session::{Session, count};
+use crate::building::stopped;
+use crate::repair::{Outcome, repair};
+use crate::session::{Session, TOOL, count};
 
 /// Images that a line names.
 const SHOWN_NAMES: usize = 3;
@@ -211,9 +210,4 @@ impl Names<'_> {
         }
         None
     }
-}
-
-/// True for the files that only a seal vouches for.
-pub(crate) fn is_sealed(path: &str) -> bool {
-    [MANIFEST_FILE, SEAL_FILE, pg_shard::format::FAILED_FILE].contains(&path)
 }

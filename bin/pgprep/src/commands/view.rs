@@ -3,17 +3,17 @@
 use anyhow::{Context as _, anyhow, bail};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::write_png;
-use pg_image::{Fit, Planar, Raster, contact_sheet, fit};
-use pg_shard::{Level, Manifest, reason};
+use pg_image::{Fit, Raster, contact_sheet, fit};
+use pg_shard::{Manifest, reason};
 use rayon::prelude::*;
 use serde_json::json;
 
 use crate::args::ViewArgs;
 use crate::at_url;
-use crate::commands::TOOL;
-use crate::commands::align::status;
+use crate::build_results::status;
 use crate::image_items::load;
-use crate::session::{Session, count, resolution};
+use crate::level_images::picture;
+use crate::session::{Session, TOOL, count, resolution};
 
 /// Side of the pictures when the user does not choose.
 const DEFAULT_PX: u32 = 128;
@@ -55,22 +55,6 @@ fn from_dataset(session: &Session, args: &ViewArgs) -> anyhow::Result<Vec<Raster
     let dataset = at_url::dataset(session, &args.source, |manifest| Ok(vec![chosen(manifest)?]))?;
     let level = dataset.level(chosen(dataset.manifest())?).context("--resolution cannot be used")?;
     (0..level.len().min(args.count as usize)).map(|i| picture(&level, i)).collect()
-}
-
-/// Image `index` of a level as a photo.
-pub(crate) fn picture(level: &Level, index: usize) -> anyhow::Result<Raster> {
-    Raster::from_planar(&planes(level, index)?).ok_or_else(|| missing(level, index))
-}
-
-/// Image `index` of a level.
-pub(crate) fn planes(level: &Level, index: usize) -> anyhow::Result<Planar<u8>> {
-    let r = level.resolution().pixels();
-    Planar::from_data(level.channels(), r, r, level.image(index)?.into_owned())
-        .ok_or_else(|| missing(level, index))
-}
-
-fn missing(level: &Level, index: usize) -> anyhow::Error {
-    anyhow!("image {index} is not in the dataset, which has {}", level.len())
 }
 
 fn from_source(session: &Session, args: &ViewArgs) -> anyhow::Result<(Vec<Raster>, u64)> {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pg_cli::{Part, Provenance};
+use pg_build::Part;
+use pg_cli::Provenance;
 use pg_shard::{MAX_PARTS, all_parts};
 use pg_stats::Stats;
 use serde_json::{Value, json};
