@@ -14,7 +14,6 @@ use pg_onnx::ModelFile;
 use serde_json::Value;
 
 use crate::args::{Command, FeatureArgs, LatentArgs, NetworkArgs, SwdArgs, TwoSidesArgs};
-use crate::commands::nothing_kept;
 
 /// The way to object storage, and what is to be sent once it is written.
 pub(crate) struct AtUrls {
@@ -211,17 +210,6 @@ impl AtUrls {
         }
         Ok(())
     }
-}
-
-/// `result`, where a signal ended a transfer as the interruption that it is.
-pub(crate) fn with_interruption<T>(result: Result<T>, interrupt: &Interrupt) -> Result<T> {
-    let by_signal = |error: &anyhow::Error| {
-        error.chain().any(|cause| matches!(cause.downcast_ref(), Some(CloudError::Interrupted { .. })))
-    };
-    if result.as_ref().is_err_and(by_signal) {
-        interrupt.check(nothing_kept)?;
-    }
-    result
 }
 
 /// `value` with URLs in the place of paths in the scratch folder.

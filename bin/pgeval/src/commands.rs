@@ -1,8 +1,6 @@
 //! The commands, one file each.
 
 mod all;
-mod all_features;
-mod feature_output;
 mod fid;
 mod gate;
 mod is;
@@ -18,8 +16,9 @@ use anyhow::{Context as _, Result};
 use pg_cli::{ExitStatus, Interrupt};
 
 use crate::args::{Args, Command};
-use crate::at_url::{AtUrls, with_interruption};
+use crate::at_url::AtUrls;
 use crate::features::library;
+use crate::interruption::with_interruption;
 
 /// Runs the command that was typed.
 pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
@@ -60,9 +59,4 @@ pub(crate) fn version() -> Result<ExitStatus> {
     let tool = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     pg_cli::print_version(tool, &features, &[library])?;
     Ok(ExitStatus::Done)
-}
-
-/// What an interrupted evaluation leaves: nothing.
-pub(crate) fn nothing_kept() -> String {
-    "nothing was written; run the same command again".to_owned()
 }

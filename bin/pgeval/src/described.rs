@@ -14,8 +14,8 @@ use pg_stats::{NetworkRow, StatsError, StatsProtocol, StatsWriter};
 use rayon::prelude::*;
 
 use crate::args::SwdProtocolArgs;
-use crate::commands::nothing_kept;
 use crate::image_set::ImageSet;
+use crate::interruption::nothing_kept;
 
 /// The levels that `--levels` picks for images of side `resolution_px`; `None` when it was not given.
 pub(crate) fn compared_levels(args: &SwdProtocolArgs, resolution_px: usize) -> Result<Option<Vec<usize>>> {

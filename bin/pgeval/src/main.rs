@@ -5,11 +5,17 @@ mod args;
 mod at_url;
 mod commands;
 mod described;
+mod diversity_result;
+mod feature_metrics;
+mod feature_output;
 mod features;
 mod image_set;
+mod interruption;
 mod latent_measures;
 mod metric_result;
+mod outcome;
 mod report_data;
+mod swd_comparison;
 
 use std::process::ExitCode;
 

@@ -1,12 +1,10 @@
 //! One metric's result, as JSON.
 
 use anyhow::{Result, bail};
-use pg_cli::Provenance;
+use pg_cli::{Provenance, StderrNotes};
 use pg_metrics::ConfidenceInterval;
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use crate::features::Warning;
 
 /// The JSON object that `--json` prints.
 #[derive(Debug, Serialize)]
@@ -75,6 +73,21 @@ pub(crate) struct FailedMetric {
     pub(crate) reason: String,
 }
 
+/// Something that a reader of a result has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Warning {
+    /// What it is about, for programs.
+    pub(crate) code: &'static str,
+    /// The same for people.
+    pub(crate) text: String,
+}
+
+impl Warning {
+    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
 impl MetricResult {
     /// The same result.
     ///
@@ -112,6 +125,17 @@ impl MetricResult {
             bail!("cannot compute {}: a number of {} is not finite", self.metric, attribute["name"]);
         }
         Ok(self)
+    }
+}
+
+/// Says the warnings of `results`, each once, but for those of the codes `said_before`.
+pub(crate) fn say_once(results: &[MetricResult], said_before: &[&str], notes: StderrNotes) {
+    let mut said = Vec::new();
+    for warning in results.iter().flat_map(|result| &result.warnings) {
+        if !said_before.contains(&warning.code) && !said.contains(&warning) {
+            said.push(warning);
+            notes.warning(&warning.text);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::landmark_file::LandmarkRow;
+use crate::landmark_row::LandmarkRow;
 use crate::{AlignError, Landmarks};
 
 const POINTS: usize = 68;

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+pub use crate::landmark_row::LandmarkRow;
 use crate::{AlignError, Landmarks, ffhq_json};
 
 /// Column names of CelebA's landmark files (second line).
@@ -46,17 +47,6 @@ pub struct LandmarkFile {
     pub layout: Layout,
     /// Its rows, in their order; never none.
     pub rows: Vec<LandmarkRow>,
-}
-
-/// One row: a photo and its face.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LandmarkRow {
-    /// Line of a text file, or entry of a JSON file, from 1.
-    pub position: usize,
-    /// The photo's path as written, relative to the folder of photos.
-    pub file: String,
-    /// Its five points; of 68 points those that [`parse`] says.
-    pub landmarks: Landmarks,
 }
 
 /// The rows of a landmark file, in its order.

@@ -10,6 +10,7 @@ mod cropping;
 mod errors;
 mod ffhq_json;
 pub mod landmark_file;
+mod landmark_row;
 mod landmarks;
 mod layout_check;
 mod oriented_square;

@@ -8,7 +8,6 @@ use multiversion::multiversion;
 use pg_image::Planar;
 
 use crate::MetricsError;
-use crate::swd_description::swd_resolutions;
 
 /// The Laplacian pyramid of one image, finest level first.
 ///
@@ -274,6 +273,22 @@ fn subtract_expanded(image: &mut Planar<f32>, coarse: &Planar<f32>) {
             }
         }
     }
+}
+
+/// Side of the coarsest level, in pixels.
+pub const SWD_LOWEST_PX: usize = 16;
+
+/// The sides of the pyramid's levels for images of side `resolution_px`: R, R/2, … 16.
+///
+/// # Errors
+/// [`MetricsError::SwdImageSize`] unless R is a power of two from 16 to 65536.
+pub fn swd_resolutions(resolution_px: usize) -> Result<Vec<usize>, MetricsError> {
+    if !resolution_px.is_power_of_two() || !(SWD_LOWEST_PX..=65_536).contains(&resolution_px) {
+        return Err(MetricsError::SwdImageSize { width_px: resolution_px, height_px: resolution_px });
+    }
+    Ok(std::iter::successors(Some(resolution_px), |r| Some(r / 2))
+        .take_while(|&r| r >= SWD_LOWEST_PX)
+        .collect())
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub use image_pairs::{ImagePair, consecutive_pairs, distinct_pair_count, drawn_p
 pub use inception_score::{InceptionScore, inception_score};
 pub use interval::{ConfidenceInterval, LEVEL_95};
 pub use kernel_distance::{KernelDistance, KernelDistanceScore, KernelSubsets};
-pub use laplacian_pyramid::laplacian_pyramid;
+pub use laplacian_pyramid::{SWD_LOWEST_PX, laplacian_pyramid, swd_resolutions};
 pub use latent_space::{DrawnLatent, IMAGES_OF_ONE_NOISE, LatentSpace, draw_layer_noise};
 pub use linear_separability::{
     AttributeAnswers, AttributeCounts, Separability, conditional_entropy_bits, linear_separability,
@@ -76,6 +76,5 @@ pub use sliced_wasserstein::{
     LevelDistance, SWD_UNIT_SCALE, SwdLevelScore, SwdScore, compare_level, sliced_wasserstein, summarise,
 };
 pub use swd_description::{
-    ImageRecord, KeptLevel, LevelForm, LevelRecord, SWD_LOWEST_PX, SwdDescriber, SwdLayout, SwdSettings,
-    swd_resolutions,
+    ImageRecord, KeptLevel, LevelForm, LevelRecord, SwdDescriber, SwdLayout, SwdSettings,
 };

@@ -4,13 +4,10 @@
 use pg_image::Planar;
 
 use crate::MetricsError;
-use crate::laplacian_pyramid::{GaussianLevel, GaussianPyramid, LaplacianLevel};
+use crate::laplacian_pyramid::{GaussianLevel, GaussianPyramid, LaplacianLevel, swd_resolutions};
 use crate::patch_descriptors::{
     DESCRIPTOR_CHANNELS, DESCRIPTOR_LENGTH, ImageKey, Side, cut_descriptors, draw_centres,
 };
-
-/// Side of the coarsest level, in pixels.
-pub const SWD_LOWEST_PX: usize = 16;
 
 /// How the distance is drawn; the default is the paper's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,19 +47,6 @@ impl SwdSettings {
         }
         Ok(())
     }
-}
-
-/// The sides of the pyramid's levels for images of side `resolution_px`: R, R/2, … 16.
-///
-/// # Errors
-/// [`MetricsError::SwdImageSize`] unless R is a power of two from 16 to 65536.
-pub fn swd_resolutions(resolution_px: usize) -> Result<Vec<usize>, MetricsError> {
-    if !resolution_px.is_power_of_two() || !(SWD_LOWEST_PX..=65_536).contains(&resolution_px) {
-        return Err(MetricsError::SwdImageSize { width_px: resolution_px, height_px: resolution_px });
-    }
-    Ok(std::iter::successors(Some(resolution_px), |r| Some(r / 2))
-        .take_while(|&r| r >= SWD_LOWEST_PX)
-        .collect())
 }
 
 /// In which form a level is kept: whichever takes less room.

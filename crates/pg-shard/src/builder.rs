@@ -8,12 +8,13 @@ use std::time::SystemTime;
 use pg_image::Resolution;
 use serde_json::Value;
 
+use crate::files_on_disk::{write_bytes, write_json};
 use crate::format::{
     BUILD_FOLDER, DOWNSCALE_FILTER, FAILED_FILE, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED,
     LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_SHARDS, PART_FILE, PART_FORMAT_NAME,
     PART_FORMAT_VERSION, index_path, labels_path, level_folder, record_path, shard_path,
 };
-use crate::manifest::{are_label_names, write_bytes, write_json};
+use crate::manifest::are_label_names;
 use crate::output_folder::{Claimed, OutputFolder, gone};
 use crate::part::{PartRecord, PartShard};
 use crate::shard_writer::{ShardLayout, ShardRecord};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use pg_image::Resolution;
 
+use crate::files_on_disk::length_and_blake3;
 use crate::format::{HEADER_BYTES, compressed_header, shard_header};
-use crate::shard_writer::length_and_blake3;
 use crate::{FileEntry, ShardError};
 
 /// What is written at once. For pieces of megabytes ext4 looks for pages as large, which took three times as

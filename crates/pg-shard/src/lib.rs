@@ -8,6 +8,7 @@ mod codec;
 mod dataset;
 mod epoch_order;
 mod errors;
+mod files_on_disk;
 pub mod format;
 mod level_file;
 mod manifest;

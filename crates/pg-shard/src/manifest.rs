@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
-use pg_image::{Resolution, files::write_atomically};
+use pg_image::Resolution;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::files_on_disk::{json_text, write_bytes};
 use crate::format::{
     BUILD_FILE, FORMAT_FAMILY, FORMAT_NAME, FORMAT_VERSION, FORMAT_VERSION_COMPRESSED, INDEX_FOLDER,
     LABELS_FOLDER, MANIFEST_FILE, MAX_IMAGES, MAX_LABELS, MAX_MANIFEST_BYTES, MAX_SHARDS, SEAL_FILE,
@@ -336,27 +336,4 @@ fn is_hex(byte: u8) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_raw(codec: &Codec) -> bool {
     *codec == Codec::Raw
-}
-
-/// Writes indented JSON with a final newline, atomically.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ShardError> {
-    write_bytes(path, &json_text(path, value)?)
-}
-
-fn json_text(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, ShardError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| ShardError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source: e.into(),
-    })?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ShardError> {
-    write_atomically(path, |file| file.write_all(bytes)).map_err(|source| ShardError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use pg_image::files::write_atomically;
 use serde_json::Value;
 
+use crate::files_on_disk::write_json;
 use crate::format::{BUILD_FILE, PART_FILE, index_path, record_path};
-use crate::manifest::write_json;
 use crate::part::{PartRecord, PartShard, all_parts};
 use crate::{DatasetBuilder, FileEntry, Manifest, Opened, PartSummary, ShardError};
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use pg_image::files::is_in_the_making;
 
+use crate::files_on_disk::write_json;
 use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE, MANIFEST_FILE, PART_FILE};
-use crate::manifest::write_json;
 use crate::part::is_part;
 use crate::{Manifest, ShardError};
 

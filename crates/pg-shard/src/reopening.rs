@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::files_on_disk::write_json;
 use crate::format::{BUILD_FILE, BUILD_FOLDER, FAILED_FILE, MANIFEST_FILE, SEAL_FILE, record_path};
-use crate::manifest::write_json;
 use crate::output_folder::{gone, lock};
 use crate::shard_writer::ShardRecord;
 use crate::{BuildPlan, Manifest, ShardError, Storage};

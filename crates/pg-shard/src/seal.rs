@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::ShardError;
+use crate::files_on_disk::write_bytes;
 use crate::format::{FAILED_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES, SEAL_FILE};
-use crate::manifest::write_bytes;
 use crate::verify::{Damage, DamageKind};
 
 /// Digits that a checksum must share with that of the content for a fault of the seal itself: of 64

@@ -1,15 +1,14 @@
 //! Writing one shard: images stream into temporary files of every level, then all are renamed.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pg_image::{Planar, Resolution};
 use serde::{Deserialize, Serialize};
 
+use crate::files_on_disk::{write_bytes, write_json};
 use crate::format::{index_path, labels_header, labels_path, record_path, shard_path};
 use crate::level_file::LevelFile;
-use crate::manifest::{write_bytes, write_json};
 use crate::{Codec, EncodedImage, FailedItem, FileEntry, IndexLine, ShardError};
 
 /// What a finished shard leaves in `build/` until the manifest is written.
@@ -208,13 +207,4 @@ impl ShardWriter {
 
 fn entry(path: String, bytes: &[u8]) -> FileEntry {
     FileEntry { path, bytes: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string() }
-}
-
-pub(crate) fn length_and_blake3(path: &Path) -> Result<(u64, String), ShardError> {
-    let read = || -> io::Result<(u64, String)> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(File::open(path)?)?;
-        Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
-    };
-    read().map_err(failure("read", path))
 }

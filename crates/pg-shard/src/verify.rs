@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::dataset::check_length;
+use crate::files_on_disk::length_and_blake3;
 use crate::format::shard_path;
-use crate::shard_writer::length_and_blake3;
 use crate::{FileEntry, Level, Manifest, ShardError};
 
 /// A file that is not what the manifest says.

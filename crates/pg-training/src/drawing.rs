@@ -5,8 +5,8 @@ use tch::{Device, Tensor};
 
 use crate::TrainingError;
 use crate::image_range::images_to_u8;
+use crate::image_sheet::ImageSheet;
 use crate::layer_noise::{NoiseSource, noise_of_images};
-use crate::sampler::ImageSheet;
 use crate::truncation::Truncation;
 
 /// Images per forward pass. Always this many (the last pass is filled up), so that libtorch takes the

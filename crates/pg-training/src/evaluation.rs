@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Device;
 
-use crate::sampler::{ImageSheet, seeded_sheet};
+use crate::image_sheet::ImageSheet;
+use crate::sampler::seeded_sheet;
 use crate::trainer::growth_state;
 use crate::{Snapshot, TrainingError};
 

@@ -6,30 +6,11 @@ use pg_networks::{Generator, GeneratorInputs, GrowthState, Phase};
 use tch::{Device, Kind, Tensor};
 
 use crate::drawing::Drawing;
+use crate::image_sheet::ImageSheet;
 use crate::layer_noise::NoiseSource;
 use crate::random_streams::{Stream, normal_numbers, uniform_numbers};
 use crate::trainer::{activations, architecture, growth_state};
 use crate::{RunFolder, Snapshot, TrainingError, Truncation};
-
-/// Images of one size, as bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageSheet {
-    /// `[N,C,R,R]`, 0..=255.
-    pub bytes: Vec<u8>,
-    /// Number of images N.
-    pub count: usize,
-    /// Colour channels C.
-    pub channels: usize,
-    /// Side R in pixels.
-    pub resolution_px: usize,
-}
-
-impl ImageSheet {
-    /// The images one by one, each `[C,R,R]`.
-    pub fn images(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.chunks_exact((self.channels * self.resolution_px * self.resolution_px).max(1))
-    }
-}
 
 /// Draws images from a snapshot's averaged generator.
 #[derive(Debug)]

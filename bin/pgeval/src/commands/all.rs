@@ -6,24 +6,27 @@ mod shown;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use pg_cli::{CommonArgs, ExitStatus, Interrupt, Interrupted, Output, Provenance, StderrNotes};
+use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, Provenance, StderrNotes};
 use pg_image::Planar;
 use pg_image::files::write_atomically;
 use pg_metrics::{ImagePair, Side, consecutive_pairs, diversity};
 use serde_json::{Value, json};
 
 use self::pair_scorer::PairScorer;
-use super::all_features::FeaturePass;
-use super::{ms_ssim as ms_ssim_command, swd};
 use crate::args::{AllArgs, MsSsimArgs};
 use crate::at_url::shown_value;
-use crate::features::{Network, say_once};
-use crate::metric_result::{FailedMetric, FloorValue, MetricResult, members, provenance};
+use crate::diversity_result;
+use crate::feature_metrics::FeaturePass;
+use crate::features::Network;
+use crate::metric_result::say_once;
+use crate::metric_result::{FloorValue, MetricResult, members, provenance};
+use crate::outcome::Outcome;
 use crate::report_data::{ReportPictures, report};
+use crate::swd_comparison;
 
 pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
-    let sides = swd::Sides::open(&args.swd, notes)?;
+    let sides = swd_comparison::Sides::open(&args.swd, notes)?;
     let network = Network::open(&args.network, args.swd.input, common)?;
     let features = network.as_ref().map(|network| FeaturePass::new(args, &sides, network)).transpose()?;
     let count = sides.image_count;
@@ -50,7 +53,7 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     if real_count == 0 {
         say_what_statistics_lack(args, notes);
     }
-    outcome.add("swd", distance.map(|distance| swd::result(&distance, &args.swd, sides)))?;
+    outcome.add("swd", distance.map(|distance| swd_comparison::result(&distance, &args.swd, sides)))?;
     outcome.add("ms-ssim", likeness(&pairs, scorer, floor_scorer, args, sides))?;
     let mut provenance = provenance_of(args, sides);
     if let (Some(features), Some(network)) = (features, &network) {
@@ -76,44 +79,13 @@ pub(crate) fn run(args: &AllArgs, common: &CommonArgs, interrupt: &Interrupt) ->
 /// Warnings that are said when the images were read.
 const SAID_OF_IMAGES: &[&str] = &["mixed-encodings", "mixed-sizes"];
 
-/// Metrics that were computed, and those that could not be.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    metrics: Vec<MetricResult>,
-    failed: Vec<FailedMetric>,
-}
-
-impl Outcome {
-    /// Adds the result of `metric`, or why there is none.
-    ///
-    /// # Errors
-    /// Only when the user interrupts.
-    pub(super) fn add(&mut self, metric: &'static str, result: Result<MetricResult>) -> Result<()> {
-        match result.and_then(MetricResult::checked) {
-            Ok(result) => self.metrics.push(result),
-            Err(error) if error.is::<Interrupted>() => return Err(error),
-            Err(error) => self.failed.push(FailedMetric { metric, reason: format!("{error:#}") }),
-        }
-        Ok(())
-    }
-
-    /// The content of the result file; the key `failed` is there only where a metric failed.
-    fn object(&self, provenance: &Provenance) -> Value {
-        let mut object = json!({ "metrics": self.metrics, "provenance": provenance });
-        if !self.failed.is_empty() {
-            object["failed"] = json!(self.failed);
-        }
-        object
-    }
-}
-
 /// MS-SSIM of FAKE, and of REAL where the floor is asked for.
 fn likeness(
     pairs: &[ImagePair],
     scorer: PairScorer,
     floor: Option<PairScorer>,
     args: &AllArgs,
-    sides: &swd::Sides,
+    sides: &swd_comparison::Sides,
 ) -> Result<MetricResult> {
     let like = MsSsimArgs {
         images: args.swd.fake.clone(),
@@ -125,7 +97,7 @@ fn likeness(
     };
     let score = diversity(pairs, &scorer.scores())?;
     let mut likeness =
-        ms_ssim_command::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len());
+        diversity_result::result(&score, &like, None, &sides.fake, 2 * pairs.len(), pairs.len());
     if let Some(floor) = floor {
         let floor = diversity(pairs, &floor.scores())?;
         likeness.floor = Some(FloorValue {
@@ -154,7 +126,7 @@ fn say_what_statistics_lack(args: &AllArgs, notes: StderrNotes) {
     }
 }
 
-fn provenance_of(args: &AllArgs, sides: &swd::Sides) -> Provenance {
+fn provenance_of(args: &AllArgs, sides: &swd_comparison::Sides) -> Provenance {
     provenance(Some(args.swd.protocol.seed))
         .setting("real", sides.real.describe())
         .setting("fake", sides.fake.describe())

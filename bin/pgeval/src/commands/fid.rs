@@ -3,8 +3,8 @@
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Interrupt};
 
-use super::feature_output::show;
 use crate::args::FidArgs;
+use crate::feature_output::show;
 use crate::features::{Comparison, frechet_score};
 
 pub(crate) fn run(args: &FidArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

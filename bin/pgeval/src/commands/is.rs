@@ -3,8 +3,8 @@
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Interrupt};
 
-use super::feature_output::show;
 use crate::args::IsArgs;
+use crate::feature_output::show;
 use crate::features::{open_images, recognition_score};
 
 pub(crate) fn run(args: &IsArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

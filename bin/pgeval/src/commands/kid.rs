@@ -4,8 +4,8 @@ use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Interrupt};
 use pg_metrics::KernelSubsets;
 
-use super::feature_output::show;
 use crate::args::KidArgs;
+use crate::feature_output::show;
 use crate::features::{Comparison, kernel_score};
 
 pub(crate) fn run(args: &KidArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

@@ -14,12 +14,12 @@ use pg_stats::{NpzArray, write_arrays};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::nothing_kept;
 use crate::args::LsArgs;
-use crate::features::Warning;
+use crate::interruption::nothing_kept;
 use crate::latent_measures::{
     Attributes, Drawing, Networks, OpenedGenerator, SeparabilityScore, groups_of_one_noise, separate,
 };
+use crate::metric_result::Warning;
 
 /// Below, planes fit chance.
 const FEW_POINTS_PER_COMPONENT: usize = 20;

@@ -6,10 +6,10 @@ use pg_metrics::{IMAGES_OF_ONE_NOISE, PATH_PERCENTILES, PERCEPTUAL_SIDE_PX};
 use pg_stats::{NpzArray, write_arrays};
 use serde_json::{Value, json};
 
-use super::feature_output::print_values;
 use crate::args::{CropChoice, LatentChoice, PplArgs, SamplingChoice};
-use crate::features::say_once;
+use crate::feature_output::print_values;
 use crate::latent_measures::{PathScore, measure_paths};
+use crate::metric_result::say_once;
 use crate::metric_result::{MetricResult, members, provenance};
 
 pub(crate) fn run(args: &PplArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Interrupt};
 
-use super::feature_output::show;
 use crate::args::PrArgs;
+use crate::feature_output::show;
 use crate::features::{Comparison, manifold_scores};
 
 pub(crate) fn run(args: &PrArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {

@@ -1,17 +1,10 @@
 //! `pgeval swd`: sliced Wasserstein distance between two sets of images.
 
-mod reference;
-mod shown;
-mod sides;
-
 use anyhow::Result;
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Output, StderrNotes};
 
 use crate::args::SwdArgs;
-
-pub(super) use reference::Reference;
-pub(super) use shown::result;
-pub(super) use sides::{Described, Sides};
+use crate::swd_comparison::{Sides, print_table, result};
 
 pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) -> Result<ExitStatus> {
     let notes = StderrNotes::new(common.quiet);
@@ -24,7 +17,7 @@ pub(crate) fn run(args: &SwdArgs, common: &CommonArgs, interrupt: &Interrupt) ->
     if args.json {
         Output.json(&result)?;
     } else {
-        shown::print_table(&scored, args, sides)?;
+        print_table(&scored, args, sides)?;
     }
     Ok(ExitStatus::Done)
 }

@@ -9,10 +9,11 @@ use pg_metrics::{
 use serde_json::{Value, json};
 
 use super::side::frechet_side;
-use super::warnings::{Warning, few_images};
+use super::warnings::few_images;
 use super::{Comparison, Known};
-use crate::commands::nothing_kept;
+use crate::interruption::nothing_kept;
 use crate::metric_result::MetricResult;
+use crate::metric_result::Warning;
 
 /// The distance of both sides, and with `to_the_limit` what it would be for infinitely many images.
 pub(crate) fn frechet_score(

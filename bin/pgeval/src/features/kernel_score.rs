@@ -6,9 +6,9 @@ use pg_metrics::{FeatureRows as _, KernelDistance, KernelSubsets};
 use serde_json::json;
 
 use super::Comparison;
-use super::warnings::Warning;
-use crate::commands::nothing_kept;
+use crate::interruption::nothing_kept;
 use crate::metric_result::MetricResult;
+use crate::metric_result::Warning;
 
 /// The mean over subsets; smaller ones than asked for where there are not as many images.
 pub(crate) fn kernel_score(

@@ -6,7 +6,7 @@ use pg_metrics::{FeatureRows as _, MetricsError, PrecisionRecall, precision_reca
 use serde_json::json;
 
 use super::Comparison;
-use crate::commands::nothing_kept;
+use crate::interruption::nothing_kept;
 use crate::metric_result::MetricResult;
 
 /// Both, precision first.

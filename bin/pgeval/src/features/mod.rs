@@ -17,4 +17,3 @@ pub(crate) use network::Network;
 pub(crate) use recognition_score::recognition_score;
 pub(crate) use scored::{Comparison, Context, context_of, of_images, open_images};
 pub(crate) use side::{Given, Known};
-pub(crate) use warnings::{Warning, say_once};

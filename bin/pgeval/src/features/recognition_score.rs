@@ -4,9 +4,9 @@ use anyhow::{Context as _, Result, bail};
 use pg_metrics::inception_score;
 use serde_json::json;
 
-use super::warnings::Warning;
 use super::{Context, Known};
 use crate::metric_result::MetricResult;
+use crate::metric_result::Warning;
 
 /// Below this number of images in a split, its score is far below that of many.
 const ENOUGH_IN_A_SPLIT: usize = 1000;

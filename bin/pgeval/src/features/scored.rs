@@ -8,10 +8,11 @@ use pg_metrics::{ConfidenceInterval, Side};
 use pg_stats::NetworkProtocol;
 use serde_json::{Map, Value, json};
 
-use super::warnings::{Warning, before};
+use super::warnings::before;
 use super::{Given, Known, Network};
 use crate::args::{FeatureArgs, ImageArgs, TwoSidesArgs};
 use crate::image_set::{ImageSet, encoding_warnings};
+use crate::metric_result::Warning;
 use crate::metric_result::{MetricResult, members, provenance};
 
 /// What results of one or two sides have in common.
@@ -229,12 +230,12 @@ impl Comparison {
         let real = real.features(("REAL", Side::Real), shared, network.as_ref(), common, interrupt)?;
         let fake = fake.features(("FAKE", Side::Fake), shared, network.as_ref(), common, interrupt)?;
         for ((role, known), described) in [("REAL", &real), ("FAKE", &fake)].into_iter().zip(described) {
-            let described = known.set.as_ref().map_or(described, ImageSet::describe);
-            context.note_images(role, described, known.set.as_ref(), known.count());
+            let described = known.set.as_ref().map_or(described, |set| set.describe());
+            context.note_images(role, described, known.set.as_deref(), known.count());
         }
         let sets: Vec<(&str, &ImageSet)> = [("REAL", &real), ("FAKE", &fake)]
             .into_iter()
-            .filter_map(|(role, known)| Some((role, known.set.as_ref()?)))
+            .filter_map(|(role, known)| Some((role, known.set.as_deref()?)))
             .collect();
         context.warnings.extend(of_images(&sets));
         check_widths(&real, &fake)?;
@@ -285,9 +286,9 @@ pub(crate) fn open_images(
     given.note_left_out(role, common);
     let described = given.describe();
     let known = given.features((role, Side::Fake), args, network.as_ref(), common, interrupt)?;
-    let described = known.set.as_ref().map_or(described, ImageSet::describe);
-    context.note_images(role, described, known.set.as_ref(), known.count());
-    let sets: Vec<(&str, &ImageSet)> = known.set.iter().map(|set| (role, set)).collect();
+    let described = known.set.as_ref().map_or(described, |set| set.describe());
+    context.note_images(role, described, known.set.as_deref(), known.count());
+    let sets: Vec<(&str, &ImageSet)> = known.set.iter().map(|set| (role, &**set)).collect();
     context.warnings.extend(of_images(&sets));
     Ok((known, context))
 }

@@ -1,6 +1,7 @@
 //! What is known of the features of REAL, FAKE or IMAGES.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
@@ -17,9 +18,9 @@ use crate::image_set::{ImageSet, is_npz_file, is_stats_file};
 #[derive(Debug)]
 pub(crate) enum Given {
     /// Images, to go through the network.
-    Images(ImageSet),
+    Images(Arc<ImageSet>),
     /// A statistics file.
-    Stats(Box<Stats>),
+    Stats(Arc<Stats>),
     /// Mean and covariance that another program wrote.
     Npz { path: String, gaussian: FeatureGaussian },
 }
@@ -29,19 +30,24 @@ impl Given {
     pub(crate) fn open(role: &str, path: &Path, args: &FeatureArgs) -> Result<Self> {
         if is_stats_file(path) {
             let stats = Stats::open(path).with_context(|| format!("open {role}"))?;
-            if stats.protocol().network.is_none() {
-                bail!(
-                    "{role} {} was made without a network, so it has no features; make another with `pgeval stats IMAGES --model M.onnx -o FILE`",
-                    path.display()
-                );
-            }
-            return Ok(Self::Stats(Box::new(stats)));
+            return Self::of_stats(role, Arc::new(stats));
         }
         if is_npz_file(path) {
             let gaussian = read_npz(path).with_context(|| format!("open {role}"))?;
             return Ok(Self::Npz { path: path.display().to_string(), gaussian });
         }
-        Ok(Self::Images(ImageSet::open_of_any_size(role, path, args.input)?))
+        Ok(Self::Images(Arc::new(ImageSet::open_of_any_size(role, path, args.input)?)))
+    }
+
+    /// A statistics file that was given for the argument called `role`.
+    pub(crate) fn of_stats(role: &str, stats: Arc<Stats>) -> Result<Self> {
+        if stats.protocol().network.is_none() {
+            bail!(
+                "{role} {} was made without a network, so it has no features; make another with `pgeval stats IMAGES --model M.onnx -o FILE`",
+                stats.path().display()
+            );
+        }
+        Ok(Self::Stats(stats))
     }
 
     /// The argument as typed.
@@ -142,7 +148,7 @@ impl Given {
                 describe(&writer, source, Some(extraction), &progress, interrupt, &|_, _| Ok(()))?;
                 progress.finish();
                 let stats = writer.finish().context("keep what the network says of the images")?;
-                (Kept::Stats(Box::new(stats)), Some(set))
+                (Kept::Stats(Arc::new(stats)), Some(set))
             }
         };
         Ok(Known { kept: known, count, set })
@@ -151,7 +157,7 @@ impl Given {
 
 #[derive(Debug)]
 enum Kept {
-    Stats(Box<Stats>),
+    Stats(Arc<Stats>),
     Gaussian(FeatureGaussian),
 }
 
@@ -161,13 +167,13 @@ pub(crate) struct Known {
     kept: Kept,
     count: Option<usize>,
     /// The images, once they were read.
-    pub(crate) set: Option<ImageSet>,
+    pub(crate) set: Option<Arc<ImageSet>>,
 }
 
 impl Known {
     /// Of statistics that were made with others in one pass over the images.
-    pub(crate) fn of(stats: Stats, count: usize) -> Self {
-        Self { kept: Kept::Stats(Box::new(stats)), count: Some(count), set: None }
+    pub(crate) fn of(stats: Arc<Stats>, count: usize) -> Self {
+        Self { kept: Kept::Stats(stats), count: Some(count), set: None }
     }
 
     pub(crate) fn stats(&self) -> Option<&Stats> {

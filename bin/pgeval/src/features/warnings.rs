@@ -1,38 +1,10 @@
 //! What makes a score of features doubtful, as data.
 
-use pg_cli::StderrNotes;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::{Given, Network};
 use crate::args::FeatureArgs;
-use crate::metric_result::MetricResult;
-
-/// Something that a reader of a result has to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Warning {
-    /// What it is about, for programs.
-    pub(crate) code: &'static str,
-    /// The same for people.
-    pub(crate) text: String,
-}
-
-impl Warning {
-    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
-    }
-}
-
-/// Says the warnings of `results`, each once, but for those of the codes `said_before`.
-pub(crate) fn say_once(results: &[MetricResult], said_before: &[&str], notes: StderrNotes) {
-    let mut said = Vec::new();
-    for warning in results.iter().flat_map(|result| &result.warnings) {
-        if !said_before.contains(&warning.code) && !said.contains(&warning) {
-            said.push(warning);
-            notes.warning(&warning.text);
-        }
-    }
-}
+use crate::metric_result::Warning;
 
 /// What is to be said before any image is read.
 pub(super) fn before(

@@ -5,6 +5,7 @@ mod locate;
 mod sizes;
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{StderrNotes, shown};
@@ -36,6 +37,8 @@ pub(crate) struct ImageSet {
     sizes: SeenSizes,
     /// Whether images may have any size; `width_px` and `height_px` are the first one's then.
     any_size: bool,
+    /// The first image, which opening decodes, until it is read.
+    first: Mutex<Option<Raster>>,
 }
 
 impl ImageSet {
@@ -61,6 +64,7 @@ impl ImageSet {
             encodings: None,
             sizes: SeenSizes::default(),
             any_size: false,
+            first: Mutex::default(),
         };
         if set.len() == 0 {
             bail!("{role} {} is a dataset without images", set.argument);
@@ -87,6 +91,7 @@ impl ImageSet {
             set.fit = Some(how);
             (set.width_px, set.height_px) = (side, side);
         }
+        set.first = Mutex::new(Some(first));
         Ok(set)
     }
 
@@ -148,7 +153,11 @@ impl ImageSet {
             return Planar::from_data(3, self.height_px, self.width_px, data)
                 .with_context(|| format!("{} is not of the dataset's size", self.name(index)));
         }
-        let mut image = self.decode_file("image", index)?;
+        let opened = (index == 0).then(|| held(&self.first).take()).flatten();
+        let mut image = match opened {
+            Some(first) => first,
+            None => self.decode_file("image", index)?,
+        };
         if let Some(how) = self.fit {
             self.sizes.note(index, image.width(), image.height());
             image = fit(image, self.width_px, how)
@@ -259,6 +268,10 @@ impl ImageSet {
             )
         })
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn with_limit_flag(role: &str, error: FilesError) -> anyhow::Error {

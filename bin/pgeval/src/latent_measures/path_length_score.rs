@@ -16,8 +16,8 @@ use rayon::prelude::*;
 use super::finite_outputs::{NetworkOutput, check_finite};
 use super::{Networks, OpenedGenerator, groups_of_one_noise};
 use crate::args::{CropChoice, LatentChoice, PplArgs, SamplingChoice};
-use crate::commands::nothing_kept;
-use crate::features::Warning;
+use crate::interruption::nothing_kept;
+use crate::metric_result::Warning;
 
 /// Smaller images have no place in the distance's coarsest level.
 const SMALLEST_PX: usize = 16;

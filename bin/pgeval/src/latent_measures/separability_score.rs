@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use pg_cli::{Interrupt, Progress, ProgressStyle};
 use pg_metrics::{AttributeAnswers, LinearSvm, Separability, linear_separability, most_confident};
 
-use crate::commands::nothing_kept;
+use crate::interruption::nothing_kept;
 
 /// What was found.
 pub(crate) struct SeparabilityScore {

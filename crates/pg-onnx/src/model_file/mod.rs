@@ -1,11 +1,11 @@
 //! A model as it lies on the disk: its ONNX file and the files that hold its weights, read and hashed once.
 
 mod external_tensors;
+mod hexadecimal;
 mod used_file;
 mod wire_format;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use self::external_tensors::{ExternalTensor, WalkError, external_tensors};
+use self::hexadecimal::hex;
 use self::used_file::{FileState, UsedFile};
 use crate::OnnxError;
 
@@ -184,13 +185,6 @@ fn inner_path(location: &str) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| parts.join("/"))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

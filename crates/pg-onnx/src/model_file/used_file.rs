@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::external_tensors::ExternalTensor;
-use super::hex;
+use super::hexadecimal::hex;
 use crate::OnnxError;
 
 /// Bytes that are in memory at once.

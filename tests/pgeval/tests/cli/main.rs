@@ -13,6 +13,7 @@ mod help;
 mod latents;
 mod ms_ssim;
 mod network;
+mod opened_once;
 mod page;
 mod preparation;
 mod stats;

@@ -22,7 +22,7 @@ fn with_network(command: &[&str], resize: &str) -> Vec<String> {
     command.iter().chain(&FED).map(|&word| word.to_owned()).chain(network).collect()
 }
 
-fn run(sandbox: &Sandbox, command: &[&str]) -> Value {
+pub(crate) fn run(sandbox: &Sandbox, command: &[&str]) -> Value {
     json_of(sandbox, &words(&with_network(&[command, &["--json"]].concat(), "tf1-bilinear")))
 }
 

@@ -110,7 +110,7 @@ fn every_collection_that_is_packed_is_scored_as_it_is() {
         // As the dataset that is packed from it.
         let packed = sandbox.path(kind).display().to_string();
         let pack = ["pack", &source, "-o", &packed, "--fit", "crop", "--resolution", "32", "--overwrite"];
-        sandbox.run("pgprep", pack).with_status(0);
+        let _ = sandbox.run("pgprep", pack).with_status(0);
         let of_dataset = json_of(&sandbox, &["ms-ssim", &packed, "--json"]);
         assert_eq!(result["value"], of_dataset["value"], "{path}");
         assert_eq!(set["images"], of_dataset["provenance"]["settings"]["images"]["images"], "{path}");

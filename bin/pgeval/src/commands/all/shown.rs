@@ -3,9 +3,9 @@
 use pg_cli::Output;
 use pg_results::{half_width, with_interval, with_noise};
 
-use super::Outcome;
 use crate::args::AllArgs;
 use crate::metric_result::FloorValue;
+use crate::outcome::Outcome;
 
 pub(super) fn print_table(outcome: &Outcome, args: &AllArgs) -> std::io::Result<()> {
     if !outcome.metrics.is_empty() {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::Found;
 use crate::args::{AnswersChoice, LatentChoice, LsArgs};
-use crate::commands::feature_output::print_values;
-use crate::features::say_once;
+use crate::feature_output::print_values;
+use crate::metric_result::say_once;
 use crate::metric_result::{MetricResult, members, provenance};
 
 pub(super) fn show(args: &LsArgs, found: &Found, notes: StderrNotes) -> Result<ExitStatus> {

@@ -1,16 +1,18 @@
 //! The metrics of features in `pgeval all`.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow, bail};
 use pg_cli::{CommonArgs, Interrupt, Interrupted};
 use pg_metrics::KernelSubsets;
 
-use super::all::Outcome;
-use super::swd::{Described, Reference, Sides};
 use crate::args::{AllArgs, FeatureArgs};
 use crate::features::{
     Comparison, Context, Given, Known, Network, frechet_score, kernel_score, manifold_scores, of_images,
     recognition_score,
 };
+use crate::outcome::Outcome;
+use crate::swd_comparison::{Described, Reference, Sides};
 
 /// The protocol of published numbers.
 const SPLITS: usize = 10;
@@ -19,14 +21,14 @@ const SUBSET_SIZE: usize = 1000;
 const NEIGHBOURS: usize = 3;
 
 /// What is settled before the images are read.
-pub(super) struct FeaturePass {
+pub(crate) struct FeaturePass {
     args: FeatureArgs,
     context: Context,
     has_class_scores: bool,
 }
 
 impl FeaturePass {
-    pub(super) fn new(args: &AllArgs, sides: &Sides, network: &Network) -> Result<Self> {
+    pub(crate) fn new(args: &AllArgs, sides: &Sides, network: &Network) -> Result<Self> {
         let shared = FeatureArgs {
             images: Some(sides.image_count),
             seed: args.swd.protocol.seed,
@@ -34,8 +36,7 @@ impl FeaturePass {
             network: args.network.clone(),
             input: args.swd.input,
         };
-        let real = Given::open("REAL", &args.swd.real, &shared)?;
-        let fake = Given::open("FAKE", &args.swd.fake, &shared)?;
+        let (real, fake) = (sides.real.given()?, Given::Images(Arc::clone(&sides.fake)));
         if real.count(&shared).is_none() {
             bail!(
                 "REAL {} holds only mean and covariance of features: `pgeval fid` takes that",
@@ -47,7 +48,7 @@ impl FeaturePass {
     }
 
     /// Of images that were all read: adds each metric, or why it could not be computed, to `outcome`.
-    pub(super) fn score(
+    pub(crate) fn score(
         mut self,
         described: Described,
         common: &CommonArgs,
@@ -62,11 +63,12 @@ impl FeaturePass {
         );
         self.context.warnings.extend(of_images(&sides.image_sets()));
         let real = match (real, sides.real) {
-            (Some(made), _) => made,
-            (None, Reference::Stats(stats, _)) => *stats,
+            (Some(made), _) => Arc::new(made),
+            (None, Reference::Stats(stats, _)) => stats,
             (None, Reference::Images(_)) => bail!("the images of REAL were not read"),
         };
-        let comparison = Comparison::of(Known::of(real, count), Known::of(fake, count), self.context)?;
+        let comparison =
+            Comparison::of(Known::of(real, count), Known::of(Arc::new(fake), count), self.context)?;
         let seed = self.args.seed;
         if self.has_class_scores {
             let context = &comparison.context;

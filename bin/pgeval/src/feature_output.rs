@@ -6,11 +6,12 @@ use pg_results::{half_width, with_interval, with_noise};
 use serde_json::{Value, json};
 
 use crate::args::FeatureArgs;
-use crate::features::{Context, say_once};
+use crate::features::Context;
+use crate::metric_result::say_once;
 use crate::metric_result::{MetricResult, provenance};
 
 /// Prints `results`, of one command, and on stderr what makes them doubtful.
-pub(super) fn show(
+pub(crate) fn show(
     title: &str,
     results: impl IntoIterator<Item = MetricResult>,
     context: &Context,
@@ -40,7 +41,7 @@ fn print_table(title: &str, results: &[MetricResult], context: &Context) -> std:
 }
 
 /// The table of values and intervals.
-pub(in crate::commands) fn print_values(title: &str, results: &[MetricResult]) -> std::io::Result<()> {
+pub(crate) fn print_values(title: &str, results: &[MetricResult]) -> std::io::Result<()> {
     Output.line(title)?;
     Output.line("")?;
     Output.line("  metric          value    95 % interval")?;

@@ -1,16 +1,19 @@
 //! REAL: images, or what is known of them.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use pg_stats::{Stats, SwdProtocol};
 use serde_json::{Value, json};
 
 use crate::args::SwdArgs;
+use crate::features::Given;
 use crate::image_set::{ImageSet, is_stats_file};
 
 #[derive(Debug)]
 pub(crate) enum Reference {
-    Images(ImageSet),
-    Stats(Box<Stats>, SwdProtocol),
+    Images(Arc<ImageSet>),
+    Stats(Arc<Stats>, SwdProtocol),
 }
 
 impl Reference {
@@ -24,9 +27,17 @@ impl Reference {
                 );
             };
             check_protocol(&stats, &protocol, args)?;
-            return Ok(Self::Stats(Box::new(stats), protocol));
+            return Ok(Self::Stats(Arc::new(stats), protocol));
         }
-        Ok(Self::Images(ImageSet::open("REAL", &args.real, args.input, None)?))
+        Ok(Self::Images(Arc::new(ImageSet::open("REAL", &args.real, args.input, None)?)))
+    }
+
+    /// The same, for metrics of features.
+    pub(crate) fn given(&self) -> Result<Given> {
+        match self {
+            Self::Images(set) => Ok(Given::Images(Arc::clone(set))),
+            Self::Stats(stats, _) => Given::of_stats("REAL", Arc::clone(stats)),
+        }
     }
 
     /// Number of images.

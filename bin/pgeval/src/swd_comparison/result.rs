@@ -73,7 +73,7 @@ fn levels(score: &SwdScore) -> Vec<LevelValue> {
     score.levels.iter().map(level).collect()
 }
 
-pub(super) fn print_table(scored: &Scored, args: &SwdArgs, sides: &Sides) -> std::io::Result<()> {
+pub(crate) fn print_table(scored: &Scored, args: &SwdArgs, sides: &Sides) -> std::io::Result<()> {
     let score = &scored.score;
     // Beside the score only where both are of as many images.
     let beside = scored.floor.as_ref().filter(|floor| floor.image_count == sides.image_count);

@@ -1,5 +1,7 @@
 //! The two sides of a comparison.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 use pg_cli::{CommonArgs, Interrupt, Progress, StderrNotes};
 use pg_image::Planar;
@@ -8,12 +10,12 @@ use pg_stats::{Stats, StatsProtocol, SwdProtocol};
 
 use super::reference::Reference;
 use crate::args::SwdArgs;
-use crate::commands::nothing_kept;
 use crate::described::{
     Extraction, NetworkFaults, Source, check_size, compared_levels, describe, described_in_scratch,
 };
 use crate::features::{Network, of_images};
 use crate::image_set::ImageSet;
+use crate::interruption::nothing_kept;
 
 /// Called with every image that was read.
 pub(crate) type Seen<'a> = dyn Fn(Side, usize, &Planar<u8>) -> Result<()> + Sync + 'a;
@@ -25,7 +27,7 @@ type Descriptors<'a> = dyn Fn(usize) -> Result<Vec<f32>> + 'a;
 #[derive(Debug)]
 pub(crate) struct Sides {
     pub(crate) real: Reference,
-    pub(crate) fake: ImageSet,
+    pub(crate) fake: Arc<ImageSet>,
     /// The first images of each side that count.
     pub(crate) image_count: usize,
     /// Images of each of the two sets of REAL whose distance is the floor, where that is asked for.
@@ -74,7 +76,7 @@ impl Sides {
         }
         let layout = SwdLayout::new(resolution_px, &compared, &args.settings())?;
         let floor_count = args.floor.then(|| floor_count(real.len(), image_count)).transpose()?;
-        Ok(Self { real, fake, image_count, floor_count, layout })
+        Ok(Self { real, fake: Arc::new(fake), image_count, floor_count, layout })
     }
 
     /// Reads every image once, and brings it through `network`; `see` gets it too, from several threads. Images of REAL that
@@ -138,7 +140,7 @@ impl Sides {
 
     /// The sides that hold images, by their arguments' names.
     pub(crate) fn image_sets(&self) -> Vec<(&'static str, &ImageSet)> {
-        self.real.images().map(|set| ("REAL", set)).into_iter().chain([("FAKE", &self.fake)]).collect()
+        self.real.images().map(|set| ("REAL", set)).into_iter().chain([("FAKE", &*self.fake)]).collect()
     }
 
     /// Once the images were read.
