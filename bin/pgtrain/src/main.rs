@@ -13,6 +13,7 @@ mod libtorch;
 mod memory;
 #[cfg(feature = "mpi")]
 mod mpi_ranks;
+mod opened_snapshot;
 mod phases;
 mod pictures;
 mod probe;

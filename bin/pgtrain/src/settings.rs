@@ -1,6 +1,7 @@
 //! From what was typed to settings that are ready to use.
 
 use anyhow::Context as _;
+use pg_cli::Provenance;
 use pg_image::files::read_short_text;
 use pg_schedule::{Preset, TrainingSettings};
 
@@ -65,4 +66,12 @@ fn resolve_with(
 /// Whether an assignment KEY=VALUE is of `key`.
 fn is_of(key: &str, assignment: &str) -> bool {
     assignment.split('=').next().is_some_and(|found| found.trim() == key)
+}
+
+/// What made a result that follows from settings alone.
+pub(crate) fn settings_provenance(settings: &TrainingSettings) -> serde_json::Result<Provenance> {
+    let provenance = Provenance::of_this_process("pgtrain", env!("CARGO_PKG_VERSION"), Some(settings.seed));
+    let values = serde_json::to_value(settings)?;
+    let pairs = values.as_object().into_iter().flatten();
+    Ok(pairs.fold(provenance, |provenance, (key, value)| provenance.setting(key, value.clone())))
 }

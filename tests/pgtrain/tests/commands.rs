@@ -157,7 +157,7 @@ fn what_cannot_run_exits_2_and_says_why() {
     let cases: [(&[&str], &str); 12] = [
         (&["run", "fine", "-o", "run", "--preset", "tiny", "--device", "cpu"], "--set start_resolution=8"),
         (&["run", "missing", "-o", "run"], "missing"),
-        (&["run", "empty", "-o", "run"], "dataset.json"),
+        (&["run", "empty", "-o", "run"], "make one of it with `pgprep pack empty -o DATASET`"),
         (&["run", "faces", "-o", "file/run", "--device", "cpu"], "file/run"),
         (&["run", "faces", "-o", "run", "--preset", "huge"], "paper-celebahq"),
         (&["run", "faces", "-o", "run", "--set", "minibach=4"], "`minibatch`"),

@@ -4,12 +4,12 @@ use anyhow::bail;
 use pg_cli::{CommonArgs, ExitStatus, Output, Progress, StderrNotes};
 use serde::Serialize;
 
-use super::settings_provenance;
 use crate::args::BenchArgs;
 use crate::device;
 use crate::phases::Phase;
 use crate::probe::Probe;
 use crate::settings::resolve;
+use crate::settings::settings_provenance;
 
 #[derive(Debug, Serialize)]
 struct Level {

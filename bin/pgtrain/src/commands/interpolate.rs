@@ -4,9 +4,9 @@ use anyhow::{Context as _, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_training::{ImageSheet, LatentLoop, Sampler, StyleLoop, StyledImage};
 
-use super::sample::open;
 use crate::animation::Animation;
 use crate::args::{InterpolateArgs, Space};
+use crate::opened_snapshot::open;
 use crate::pictures;
 
 pub(crate) fn interpolate(

@@ -9,8 +9,7 @@ mod sample;
 mod styles;
 mod toy;
 
-use pg_cli::{ExitStatus, Provenance, StderrNotes};
-use pg_schedule::TrainingSettings;
+use pg_cli::{ExitStatus, StderrNotes};
 
 use crate::args::{Args, Command};
 use crate::launch;
@@ -42,12 +41,4 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Export(command) => export::export(&command, &args.common, notes),
         Command::Interpolate(command) => interpolate::interpolate(&command, &args.common, notes),
     }
-}
-
-/// What made a result that follows from settings alone.
-fn settings_provenance(settings: &TrainingSettings) -> serde_json::Result<Provenance> {
-    let provenance = Provenance::of_this_process("pgtrain", env!("CARGO_PKG_VERSION"), Some(settings.seed));
-    let values = serde_json::to_value(settings)?;
-    let pairs = values.as_object().into_iter().flatten();
-    Ok(pairs.fold(provenance, |provenance, (key, value)| provenance.setting(key, value.clone())))
 }

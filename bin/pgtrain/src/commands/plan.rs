@@ -4,11 +4,11 @@ use pg_cli::{CommonArgs, ExitStatus, Output, Progress, Provenance, StderrNotes};
 use pg_schedule::TrainingSettings;
 use serde::Serialize;
 
-use super::settings_provenance;
 use crate::args::PlanArgs;
 use crate::phases::{Phase, PhaseSpan, phases};
 use crate::probe::{MemoryNeed, Probe, Probed};
 use crate::settings::resolve;
+use crate::settings::settings_provenance;
 use crate::{device, memory};
 
 /// One phase of the plan.

@@ -14,6 +14,7 @@ use pg_training::{RunEnd, RunFolder, RunRecord, SnapshotStore, TrainingError, Tr
 use crate::args::{ResumeArgs, RunArgs};
 use crate::launch::Launch;
 use crate::memory::RankCounts;
+use crate::opened_snapshot::warn_of_passed_over;
 use crate::run_observer::Observer;
 use crate::settings::resolve_for_run;
 use crate::{device, memory};
@@ -162,15 +163,6 @@ fn warn_of_other_threads(record: &RunRecord, prepared: &Prepared, notes: StderrN
             "this run began with --threads {before} and goes on with {now}: its weights will differ in rounding from \
              those of a run that was never stopped; add `--threads {before}` for the same bits"
         ));
-    }
-}
-
-/// Names what lies among the snapshots of `run` and is none.
-pub(super) fn warn_of_passed_over(run: &Path, notes: StderrNotes) {
-    // What cannot be listed is an error where it is needed.
-    let Ok(store) = SnapshotStore::of_run(run) else { return };
-    for passed_over in store.passed_over() {
-        notes.warning(format_args!("passed over: {passed_over}"));
     }
 }
 

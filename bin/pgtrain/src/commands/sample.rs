@@ -7,32 +7,13 @@ use anyhow::{Context as _, bail, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_training::{ImageSheet, Sampler, TrainingError};
 
-use crate::args::{Grid, GridArgs, SampleArgs, SnapshotArgs};
+use crate::args::{Grid, GridArgs, SampleArgs};
 use crate::image_output::{ImageOutput, SampleOrigin};
-use crate::{device, pictures};
+use crate::opened_snapshot::open;
+use crate::pictures;
 
 /// Images drawn and held at a time.
 const CHUNK: usize = 64;
-
-/// The snapshot that `args` names, ready to sample.
-pub(super) fn open(args: &SnapshotArgs, common: &CommonArgs, notes: StderrNotes) -> anyhow::Result<Sampler> {
-    let device = device::select(&args.device, common.threads, notes)?;
-    ensure!(args.source.exists(), "{} does not exist: expected a run or a snapshot", args.source.display());
-    super::run::warn_of_passed_over(&args.source, notes);
-    let sampler = if args.best {
-        Sampler::open_best(&args.source, device)?
-    } else {
-        Sampler::open(&args.source, device)?
-    };
-    let sampler = match args.class {
-        Some(class) => sampler.of_class(class).context("--class")?,
-        None => sampler,
-    };
-    match &args.truncation {
-        Some(truncation) => sampler.truncated(truncation.clone()).context("--truncation"),
-        None => Ok(sampler),
-    }
-}
 
 pub(crate) fn sample(
     args: &SampleArgs,

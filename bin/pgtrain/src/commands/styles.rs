@@ -5,9 +5,9 @@ use anyhow::{Context as _, ensure};
 use pg_cli::{CommonArgs, ExitStatus, Interrupt, Progress, StderrNotes};
 use pg_training::{ImageSheet, Sampler, StyledImage, Truncation};
 
-use super::sample::open;
 use crate::args::{GenerateArgs, MixArgs, NoiseArgs};
 use crate::labelled_sheet::{SheetLabels, labelled_picture};
+use crate::opened_snapshot::open;
 use crate::pictures;
 
 /// Images drawn and held at a time.
