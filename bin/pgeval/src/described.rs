@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
+use pg_build::byte_size;
 use pg_cli::{Interrupt, Progress};
 use pg_image::{Planar, Resolution};
 use pg_metrics::{FeatureExtractor, Features, SWD_LOWEST_PX, Side, swd_resolutions};
@@ -29,7 +30,7 @@ pub(crate) fn compared_levels(args: &SwdProtocolArgs, resolution_px: usize) -> R
 pub(crate) fn check_size((width_px, height_px): (usize, usize), name: &str) -> Result<()> {
     if width_px != height_px || swd_resolutions(width_px).is_err() {
         bail!(
-            "{name} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them"
+            "{name} has {width_px}x{height_px} pixels: the sliced Wasserstein distance needs square images whose side is a power of two of at least 16; --fit crop, pad or stretch makes such of them, with --resolution 16 or more where they are smaller"
         );
     }
     Ok(())
@@ -223,9 +224,9 @@ impl NetworkFaults {
 
 fn explained(error: StatsError, writer: &StatsWriter, name: impl Fn() -> String) -> Error {
     if matches!(error, StatsError::Io { .. }) {
-        let megabytes = writer.file_bytes() >> 20;
+        let size = byte_size(writer.file_bytes());
         return Error::new(error)
-            .context(format!("what is kept of the images takes {megabytes} MB on disk; make room, or have it elsewhere (TMPDIR for scratch files)"));
+            .context(format!("what is kept of the images takes {size} on disk; make room, or have it elsewhere (TMPDIR for scratch files)"));
     }
     Error::new(error).context(name())
 }

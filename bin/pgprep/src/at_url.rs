@@ -82,9 +82,13 @@ pub(crate) fn make_room(session: &Session, path: &Path, plan: Option<&BuildPlan>
     }
     refuse_url(path, "-o", "--overwrite works on disks only: choose another name, or remove what is there")?;
     if let Some(input) = session.input_in(path) {
-        bail!("--overwrite: {} is in {} (-o), and is read", input.display(), path.display());
+        bail!(
+            "cannot replace {} (-o, --overwrite): {} is in it, and is read; choose another output",
+            path.display(),
+            input.display()
+        );
     }
-    remove_output(path, plan).context("--overwrite")
+    remove_output(path, plan).with_context(|| format!("cannot replace {} (-o, --overwrite)", path.display()))
 }
 
 /// The output at `path`, if it is a URL; `done_file` is written last. `plan` is what it will be claimed by.

@@ -134,7 +134,7 @@ pub(crate) fn failed_note(session: &Session, failed: u64, output: &Path) -> Stri
 }
 
 pub(crate) fn stopped_by_failure(session: &Session) -> ExitStatus {
-    session.notes.warning("stopped at the first failure (--on-error fail); what was finished is kept");
+    session.notes.warning("stopped at the first failure (--on-error fail); what was finished is kept: run the same command again to go on");
     ExitStatus::SomeFailed
 }
 

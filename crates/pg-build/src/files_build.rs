@@ -30,15 +30,21 @@ pub struct FilesSummary {
     pub json: Value,
 }
 
-/// Writes what belongs to the whole into the folder, and gives the names of those files.
-pub type WriteWhole<'a> = dyn Fn(&Path) -> io::Result<&'static [&'static str]> + 'a;
+/// Files of a build that belong to no item.
+#[derive(Clone, Copy)]
+pub struct WholeFiles<'a> {
+    /// Their names.
+    pub names: &'a [&'a str],
+    /// Writes them into the folder.
+    pub write: &'a dyn Fn(&Path) -> io::Result<()>,
+}
 
 /// A folder of one file per item.
 pub struct FilesBuild<'a> {
     /// The name of each item's file; all lie in one folder.
     pub names: &'a OutputNames,
     /// Files of the whole, which are written once all items are.
-    pub whole: Option<&'a WriteWhole<'a>>,
+    pub whole: Option<WholeFiles<'a>>,
     /// Everything that decides the bytes.
     pub plan: BuildPlan,
     /// Name of the file written last, e.g. `align.json`.
@@ -98,6 +104,9 @@ impl FilesBuild<'_> {
                 return Ok(Outcome::Complete(summary));
             }
         };
+        let whole = self.whole.map_or(&[][..], |whole| whole.names);
+        workspace
+            .will_write(self.names.as_slice().iter().map(String::as_str).chain(whole.iter().copied()))?;
         let inner = self.names.as_slice().first().and_then(|first| Path::new(first).parent());
         if let Some(inner) = inner {
             let inner = workspace.path().join(inner);
@@ -122,13 +131,12 @@ impl FilesBuild<'_> {
             workspace.give_up()?;
             return Ok(Outcome::Nothing { items: covered.len(), unit: self.unit });
         }
-        let of_the_whole = match self.whole {
-            Some(write) => write(workspace.path()).map_err(BuildError::io("write to", workspace.path()))?,
-            None => &[],
-        };
+        if let Some(whole) = self.whole {
+            (whole.write)(workspace.path()).map_err(BuildError::io("write to", workspace.path()))?;
+        }
         write_failed_items(workspace.path(), tried.failed.values())?;
         let counts = (tried.written as u64, tried.failed.len() as u64);
-        let json = self.done(tried, of_the_whole, provenance(counts.0, counts.1));
+        let json = self.done(tried, whole, provenance(counts.0, counts.1));
         workspace.complete(&json)?;
         Ok(Outcome::Complete(FilesSummary { files: counts.0, failed: counts.1, json }))
     }

@@ -27,7 +27,7 @@ mod workspace;
 pub use dataset_build::{Built, DatasetBuild, LabelRows, Packed};
 pub use disk_space::{byte_size, free_bytes};
 pub use errors::BuildError;
-pub use files_build::{FilesBuild, FilesSummary, WriteWhole};
+pub use files_build::{FilesBuild, FilesSummary, WholeFiles};
 pub use files_part::{FilesPart, FilesPartItem};
 pub use host::{Counter, Host};
 pub use in_order::in_order;

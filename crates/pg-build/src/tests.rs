@@ -230,6 +230,24 @@ fn a_build_of_failures_alone_leaves_nothing() {
         Ok(Outcome::Nothing { items: ITEMS, unit: "images" })
     ));
     assert!(!output.exists());
+    // An empty folder of the user's stays.
+    fs::create_dir(&output).unwrap();
+    assert!(matches!(files(&host, &output, None, failures), Ok(Outcome::Nothing { .. })));
+    assert!(matches!(dataset(&host, &output, failures), Ok(Outcome::Nothing { .. })));
+    assert_eq!(fs::read_dir(&output).unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_stopped_anywhere_can_be_replaced() {
+    for end in 0..ITEMS {
+        let folder = TempDir::new().unwrap();
+        let output = folder.path().join("out");
+        assert!(matches!(files(&EndsAfter::items(end), &output, None, NONE), Ok(Outcome::Ended { .. })));
+        pg_shard::remove_output(&output, None).unwrap();
+        assert!(matches!(dataset(&EndsAfter::items(end), &output, NONE), Ok(Outcome::Ended { .. })));
+        pg_shard::remove_output(&output, None).unwrap();
+        assert_eq!(fs::read_dir(&output).unwrap().count(), 0);
+    }
 }
 
 #[test]

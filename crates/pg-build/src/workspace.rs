@@ -96,6 +96,14 @@ impl<'a> Workspace<'a> {
         self.folder.is_resumed()
     }
 
+    /// Notes which files will be written, by their names with `/`: so they are known for this tool's should it be stopped.
+    ///
+    /// # Errors
+    /// [`BuildError::Shard`]
+    pub fn will_write<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<(), BuildError> {
+        Ok(self.folder.will_write(names)?)
+    }
+
     /// Sends the finished file `name`, if the output is at a URL, and lets go of its bytes.
     ///
     /// # Errors
@@ -127,11 +135,8 @@ impl<'a> Workspace<'a> {
     /// # Errors
     /// [`BuildError::Shard`], [`BuildError::Cloud`]
     pub fn give_up(self) -> Result<(), BuildError> {
-        let path = self.path().to_owned();
-        self.folder.release()?;
-        self.to.clean_up()?;
-        let _ = std::fs::remove_dir(path);
-        Ok(())
+        self.folder.give_up(&[])?;
+        self.to.clean_up()
     }
 }
 

@@ -92,7 +92,7 @@ fn result_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--threads" | "--scratch" | "--part" | "--parts" => drop(arguments.next()),
-            "--quiet" => {}
+            "--quiet" | "--json" | "--overwrite" | "--retry-failed" => {}
             a if IMMATERIAL.iter().any(|flag| a.starts_with(flag)) => {}
             // `-q` alone or before another short flag, as in `-qo OUT`.
             a if a.starts_with("-q") => {
@@ -115,7 +115,7 @@ mod tests {
     fn flags_that_cannot_change_the_result_are_left_out() {
         let arguments =
             ["align", "photos", "--threads", "2", "-q", "--threads=3", "--scratch", "/tmp", "-o", "out"];
-        let of_part = ["--part", "auto", "--parts=4"];
+        let of_part = ["--part", "auto", "--parts=4", "--json", "--overwrite", "--retry-failed"];
         let kept = result_arguments(arguments.iter().chain(&of_part).map(|&a| a.to_owned()));
         assert_eq!(kept, ["align", "photos", "-o", "out"]);
         for (before, after) in

@@ -245,7 +245,7 @@ impl DatasetBuilder {
         records.fold((0, 0), |(done, failed), r| (done + r.images as u64, failed + r.failed.len() as u64))
     }
 
-    /// Gives the build up: removes all that it wrote, and its folders where nothing else is in them.
+    /// Gives the build up: removes all that it wrote, and the folders that it made where nothing else is in them.
     ///
     /// # Errors
     /// [`ShardError::Io`].
@@ -259,12 +259,8 @@ impl DatasetBuilder {
         }
         let levels = self.storage.levels.iter().map(|&r| level_folder(r));
         let folders: Vec<_> = levels.chain(["index".to_owned(), LABELS_FOLDER.to_owned()]).collect();
-        self.output.release()?;
-        for path in folders.iter().map(|name| folder.join(name)).chain([folder.clone()]) {
-            // One with other things in it stays.
-            let _ = fs::remove_dir(path);
-        }
-        Ok(())
+        let folders: Vec<_> = folders.iter().map(|name| folder.join(name)).collect();
+        self.output.give_up(&folders)
     }
 
     /// Writes `failed.jsonl` and, last, the manifest; then removes the traces of the build.

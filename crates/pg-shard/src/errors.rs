@@ -193,6 +193,22 @@ pub enum ShardError {
         /// The output folder.
         path: PathBuf,
     },
+    /// The output folder holds the finished output of another command.
+    #[error(
+        "{path} was already filled by another command (see {done_file} there): choose another output folder (-o), or --overwrite"
+    )]
+    OtherOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// What says so.
+        done_file: String,
+    },
+    /// The output is no folder.
+    #[error("{path} is a file, and the output is a folder: choose another name (-o)")]
+    NotAFolder {
+        /// The output.
+        path: PathBuf,
+    },
     /// A file of another tool that has the name of one of ours.
     #[error("{path} was not written by this tool: choose another output folder")]
     Foreign {

@@ -25,6 +25,8 @@ pub const PART_FORMAT_VERSION: u32 = 1;
 pub const REPAIR_FOLDER: &str = ".pgkit-repair";
 /// The file that marks a build in progress and says what it builds.
 pub const BUILD_FILE: &str = "pgkit-build.json";
+/// In [`BUILD_FOLDER`]: the names of all files that an unfinished folder of files will have, a JSON list.
+pub const NAMES_FILE: &str = "pgkit-build/names.json";
 /// The folder of a build's per-shard records; gone when the build is complete.
 pub const BUILD_FOLDER: &str = "pgkit-build";
 /// The file whose lock keeps two builds of one dataset apart.

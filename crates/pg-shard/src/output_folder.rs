@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use pg_image::files::is_in_the_making;
 
 use crate::files_on_disk::write_json;
-use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE, MANIFEST_FILE, PART_FILE};
+use crate::format::{BUILD_FILE, BUILD_FOLDER, LOCK_FILE, MANIFEST_FILE, NAMES_FILE, PART_FILE};
+use crate::output_removal::finished_by;
 use crate::part::is_part;
 use crate::{Manifest, ShardError};
 
@@ -83,6 +84,7 @@ pub enum Claimed {
 pub struct OutputFolder {
     folder: PathBuf,
     resumed: bool,
+    made: bool,
     _lock: File,
 }
 
@@ -103,6 +105,10 @@ impl OutputFolder {
     /// begun with another plan, [`ShardError::Locked`] while another process works on it,
     /// [`ShardError::Io`].
     pub fn claim(folder: &Path, plan: &BuildPlan, done_file: &str) -> Result<Claimed, ShardError> {
+        if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+            return Err(ShardError::NotAFolder { path: folder.to_owned() });
+        }
+        let made = !folder.exists();
         fs::create_dir_all(folder).map_err(failure("create", folder))?;
         let (done, build) = (folder.join(done_file), folder.join(BUILD_FILE));
         // Whose folder it is comes first: until then nothing is touched.
@@ -127,7 +133,7 @@ impl OutputFolder {
         if !resumed {
             write_json(&build, plan)?;
         }
-        Ok(Claimed::Begun(Self { folder: folder.to_owned(), resumed, _lock: lock }))
+        Ok(Claimed::Begun(Self { folder: folder.to_owned(), resumed, made, _lock: lock }))
     }
 
     /// The folder.
@@ -140,6 +146,31 @@ impl OutputFolder {
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.resumed
+    }
+
+    /// Notes in the folder the names of the files that will be written there, with `/`: should the work be stopped,
+    /// [`remove_output`](crate::remove_output) knows them for this tool's. A dataset's files have names of their own.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn will_write<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), ShardError> {
+        let build = self.folder.join(BUILD_FOLDER);
+        fs::create_dir_all(&build).map_err(failure("create", &build))?;
+        write_json(&self.folder.join(NAMES_FILE), &names.collect::<Vec<_>>())
+    }
+
+    /// Gives the work up: removes what only unfinished work needs, then of the folders `inner` those that are empty, and the
+    /// output if it is empty and this process made it.
+    ///
+    /// # Errors
+    /// [`ShardError::Io`].
+    pub fn give_up(self, inner: &[PathBuf]) -> Result<(), ShardError> {
+        clean_up(&self.folder)?;
+        for path in inner.iter().chain(self.made.then_some(&self.folder)) {
+            // One with other things in it stays.
+            let _ = fs::remove_dir(path);
+        }
+        Ok(())
     }
 
     /// Removes what only unfinished work needs. Call it after the file that ends the work is written: a
@@ -180,7 +211,11 @@ fn check_empty(folder: &Path) -> Result<(), ShardError> {
         let name = entry.map_err(failure("list", folder))?.file_name();
         // Left by a run that was stopped before it began.
         if name != LOCK_FILE && !is_in_the_making(&name.to_string_lossy()) {
-            return Err(ShardError::NotEmpty { path: folder.to_owned() });
+            let path = folder.to_owned();
+            return Err(match finished_by(folder) {
+                Some(done_file) => ShardError::OtherOutput { path, done_file },
+                None => ShardError::NotEmpty { path },
+            });
         }
     }
     Ok(())

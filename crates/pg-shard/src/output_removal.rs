@@ -1,5 +1,6 @@
 //! Removing an output that another is to take the place of (`--overwrite`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::format::{
     BUILD_FILE, BUILD_FOLDER, FAILED_FILE, INDEX_FOLDER, LABELS_FOLDER, LOCK_FILE, MANIFEST_FILE,
-    MAX_MANIFEST_BYTES, PART_FILE, SEAL_FILE,
+    MAX_MANIFEST_BYTES, NAMES_FILE, PART_FILE, SEAL_FILE,
 };
 use crate::output_folder::{begun_plan, lock};
 use crate::part::is_part;
@@ -57,8 +58,13 @@ pub fn remove_output(folder: &Path, plan: Option<&BuildPlan>) -> Result<(), Shar
         return Ok(());
     } else if !is_finished_dataset && begun.is_none() {
         return Err(ShardError::NotOurs { path: folder.to_owned() });
-    } else if let Some(foreign) = names.iter().find(|name| !is_of_a_dataset(name)) {
-        return Err(ShardError::NotOurs { path: folder.join(foreign) });
+    } else {
+        let noted = if begun.is_some() { noted_names(folder) } else { BTreeSet::new() };
+        let is_of_build = |name: &str| begun.is_some() && name.starts_with(&format!("{BUILD_FOLDER}/"));
+        let is_own = |name: &String| is_of_a_dataset(name) || is_of_build(name) || noted.contains(name);
+        if let Some(foreign) = names.iter().find(|name| !is_own(name)) {
+            return Err(ShardError::NotOurs { path: folder.join(foreign) });
+        }
     }
     let _lock = lock(folder)?;
     empty_at_once(folder).map_err(|source| ShardError::Io {
@@ -66,6 +72,30 @@ pub fn remove_output(folder: &Path, plan: Option<&BuildPlan>) -> Result<(), Shar
         path: folder.to_owned(),
         source,
     })
+}
+
+/// What an unfinished build noted of the files that it would write, and the folders that these lie in.
+fn noted_names(folder: &Path) -> BTreeSet<String> {
+    let text = fs::read(folder.join(NAMES_FILE)).unwrap_or_default();
+    let mut names: BTreeSet<String> = serde_json::from_slice(&text).unwrap_or_default();
+    // A folder that is empty yet is named with a slash behind it.
+    let folders = names.iter().filter_map(|name| Some(format!("{}/", name.rsplit_once('/')?.0)));
+    let folders: Vec<String> = folders.collect();
+    names.extend(folders);
+    names
+}
+
+/// The file that says that the output in `folder` is finished, if it is one of this tool.
+pub(crate) fn finished_by(folder: &Path) -> Option<String> {
+    if Manifest::is_in(folder) {
+        return Some(MANIFEST_FILE.to_owned());
+    }
+    if is_part(folder) {
+        return Some(PART_FILE.to_owned());
+    }
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
+    let names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    Some(recorded_names(folder, &names).ok()??.0)
 }
 
 /// The file that ends a folder of files, with what it says of their names.
@@ -94,6 +124,8 @@ fn is_of_a_dataset(name: &str) -> bool {
     let Some((folder, file)) = name.split_once('/') else { return false };
     let is_level = folder.strip_prefix('r').is_some_and(|px| px.len() == 4 && px.parse::<u32>().is_ok());
     let is_folder = is_level || [INDEX_FOLDER, LABELS_FOLDER, BUILD_FOLDER].contains(&folder);
+    // A shard that was being written.
+    let file = file.strip_suffix(".partial").unwrap_or(file);
     let of_shard = file.strip_prefix("shard-").and_then(|rest| rest.split_once('.'));
     is_folder
         && of_shard.is_some_and(|(number, extension)| {
@@ -190,6 +222,35 @@ mod tests {
         fs::rename(out.join("a.png"), out.join("b.png")).unwrap();
         remove_output(&out, None).unwrap_err();
         assert!(out.join("b.png").is_file());
+    }
+
+    #[test]
+    fn what_was_begun_goes_by_the_names_that_it_noted() {
+        let plan =
+            r#"{"settings":{},"source_blake3":"","items":3,"items_per_shard":1,"channels":3,"resolution":4}"#;
+        let noted = r#"["a.png", "deep/b.png"]"#;
+        let begun = [
+            ("pgkit-build.json", plan),
+            ("pgkit-build/names.json", noted),
+            ("pgkit-build/scores-00000.jsonl", ""),
+            ("deep/b.png", "half of all"),
+            ("r0004/shard-00003.safetensors.partial", ""),
+        ];
+        let folder = filled(&begun);
+        remove_output(&folder.path().join("out"), None).unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 0);
+        for extra in ["c.png", "deep/c.png", "r0004/notes.partial", "deeper/"] {
+            let folder = filled(&begun);
+            let path = folder.path().join("out").join(extra);
+            if extra.ends_with('/') {
+                fs::create_dir(&path).unwrap();
+            } else {
+                fs::write(&path, "mine").unwrap();
+            }
+            let error = remove_output(&folder.path().join("out"), None).unwrap_err();
+            assert!(error.to_string().contains(extra.trim_end_matches('/')), "{error}");
+            assert!(path.exists() && folder.path().join("out/deep/b.png").is_file());
+        }
     }
 
     #[test]

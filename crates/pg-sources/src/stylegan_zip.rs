@@ -87,6 +87,39 @@ mod tests {
     use crate::{Content, Source};
     use pg_image::files::DecodeLimits;
 
+    /// Takes a number of bytes, as a disk does that fills up.
+    struct Full(io::Cursor<Vec<u8>>, usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1.saturating_sub(self.0.position() as usize).min(bytes.len());
+            if room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { self.0.write(&bytes[..room]) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Full {
+        fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_anywhere_is_one_error() {
+        for room in (0..1200).step_by(7) {
+            for buffer in [1, 64, 4096] {
+                let out = io::BufWriter::with_capacity(buffer, Full(io::Cursor::default(), room));
+                let mut zip = StyleganZip::new(out);
+                let pushed = (0..4).try_for_each(|_| zip.push(&[7; 300]));
+                let error = pushed.and_then(|()| zip.finish(None)).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{room} {buffer}: {error}");
+            }
+        }
+    }
+
     fn written(labels: Option<&Labels>) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut zip = StyleganZip::new(file.reopen().unwrap());

@@ -214,3 +214,20 @@ fn missing_doubled_and_foreign_parts_are_refused_by_name() {
         assert!(error.contains("expected I/N"), "{error}");
     }
 }
+
+#[test]
+fn parts_of_which_nothing_came_merge_to_nothing() {
+    let sandbox = with_portraits(4);
+    for number in 1..=4 {
+        fs::write(sandbox.path(format!("in/images/{number:06}.jpg")), b"torn").unwrap();
+    }
+    for format in ["", "--format shards --images-per-shard 2"] {
+        for part in ["1/2", "2/2"] {
+            let _ = pgprep(&sandbox, &format!("{ALIGN} {format} -o parts --part {part}")).with_status(1);
+        }
+        let merged = pgprep(&sandbox, "merge parts -o merged").with_status(1);
+        assert!(merged.stderr.contains("nothing was written to merged"), "{}", merged.stderr);
+        assert!(!sandbox.path("merged").exists());
+        fs::remove_dir_all(sandbox.path("parts")).unwrap();
+    }
+}

@@ -90,9 +90,11 @@ impl Export<'_> {
         };
         let mut files: Vec<String> =
             levels.iter().map(|&r| TfRecordFile::<Vec<u8>>::file_name(&name, r)).collect();
+        let of_labels = self.labels.as_ref().map(|_| TfRecordFile::<Vec<u8>>::labels_file_name(&name));
+        workspace.will_write(files.iter().chain(&of_labels).map(String::as_str)).map_err(context)?;
         self.write_levels(&workspace, &levels, &files)?;
         if let Some(labels) = &self.labels {
-            let file = TfRecordFile::<Vec<u8>>::labels_file_name(&name);
+            let file = of_labels.unwrap_or_default();
             let path = workspace.join(&file);
             write_atomically(&path, |out| TfRecordFile::write_labels(out, labels))
                 .with_context(|| output_context(&path))?;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::args::{MergeArgs, TransferChoice};
 use crate::at_url;
 use crate::build_results::{failed_note, show_dataset, status};
-use crate::building::failed;
+use crate::building::{failed, nothing_made};
 use crate::session::{Session, count, output_context};
 
 /// Counts that are of a part's items; all others are of the sources, and the same in every part.
@@ -65,7 +65,12 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 fn merge_dataset(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyhow::Result<ExitStatus> {
     let set = PartSet::open(folders)?;
-    let of_parts: Vec<Value> = set.summaries().into_iter().map(|part| part.provenance).collect();
+    let summaries = set.summaries();
+    if summaries.iter().all(|part| part.images == 0) {
+        let failed = summaries.iter().map(|part| part.failed).sum::<u64>();
+        return Err(nothing_made(failed as usize, "images", &args.output));
+    }
+    let of_parts: Vec<Value> = summaries.into_iter().map(|part| part.provenance).collect();
     let provenance = json!(of_whole(of_parts, &args.output)?);
     let progress = session.progress("merge", "shards", set.shards());
     at_url::make_room(session, &args.output, None)?;
@@ -116,6 +121,9 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     let provenance = of_whole(parts.iter().map(|(_, part)| part.provenance.clone()).collect(), output)?;
     let counts = parts.iter().map(|(_, part)| part.counts());
     let counts = counts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+    if counts.0 == 0 {
+        return Err(nothing_made(counts.1 as usize, "files", output));
+    }
     let written = parts.iter().flat_map(|(_, part)| part.written());
     let json = done_json(counts, &plan, written, &json!(provenance));
     at_url::make_room(session, output, Some(&plan))?;
@@ -128,6 +136,7 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
             session.notes.note(format!("{} is complete already, nothing was done", output.display()));
         }
         WorkspaceState::Begun(workspace) => {
+            workspace.will_write(parts.iter().flat_map(|(_, part)| part.written())).map_err(context)?;
             let failed = bring_files(session, args, &parts, counts.0 as usize)?;
             write_failed_items(output, failed.into_iter()).map_err(context)?;
             let folder = fs::File::open(output).and_then(|folder| folder.sync_all());

@@ -88,6 +88,8 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
             count(kept as u64, "image")
         ));
     }
+    let to_write = scored[..kept].iter().map(|best| selection.names.get(best.item));
+    workspace.will_write(to_write).map_err(context)?;
     selection.put_all(&workspace, &scored[..kept])?;
     if let Some(report) = &args.report {
         let write = || {

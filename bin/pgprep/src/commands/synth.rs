@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pg_align::Landmarks;
 use pg_align::landmark_file::{LandmarkRow, celeba_text};
-use pg_build::{Again, FilesBuild, OutputNames};
+use pg_build::{Again, FilesBuild, OutputNames, WholeFiles};
 use pg_cli::{ExitStatus, Provenance};
 use pg_image::files::{encode_jpeg, encode_png};
 use pg_shard::{BuildPlan, FailedItem, reason, write_atomically};
@@ -31,14 +31,14 @@ pub(crate) fn run(session: &Session, args: &SynthArgs) -> anyhow::Result<ExitSta
     settings.insert("noise_px".to_owned(), json!(args.noise));
     let numbered = (0..portraits).map(|i| format!("images/{}", file_name(i, args.noise))).collect();
     let names = OutputNames::new(numbered, |i| format!("portrait {i}"))?;
-    let lists = |output: &Path| -> io::Result<&'static [&'static str]> {
+    let write = |output: &Path| {
         write_landmarks(output, args.seed, portraits)?;
-        write_attributes(output, args.seed, portraits)?;
-        Ok(&[LANDMARKS, ATTRIBUTES])
+        write_attributes(output, args.seed, portraits)
     };
+    let lists = WholeFiles { names: &[LANDMARKS, ATTRIBUTES], write: &write };
     let build = FilesBuild {
         names: &names,
-        whole: if args.noise.is_some() { None } else { Some(&lists) },
+        whole: args.noise.is_none().then_some(lists),
         part: None,
         plan: BuildPlan {
             settings,

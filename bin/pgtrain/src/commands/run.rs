@@ -80,7 +80,8 @@ fn start_as(
             provenance: provenance(&prepared.settings)?,
         };
         if common.overwrite {
-            RunFolder::remove(&args.output).context("--overwrite")?;
+            RunFolder::remove(&args.output)
+                .with_context(|| format!("cannot replace {} (-o, --overwrite)", args.output.display()))?;
         }
         let folder = RunFolder::open(&args.output).context("-o")?;
         match RunFolder::recorded(&args.output)? {
