@@ -15,7 +15,7 @@ use crate::BuildError;
 const WINDOW_PER_THREAD: usize = 2;
 
 /// Calls `make` for every item on `threads` threads, and `take` with what was made, in the order of `items`,
-/// on this thread meanwhile. At most [`WINDOW_PER_THREAD`] items per thread are under way, and no more than
+/// on this thread meanwhile. At most two items per thread are under way, and no more than
 /// one per thread is being made: what a thread works on with rayon stays on that thread, since a thread of
 /// a shared pool would begin further items while it waits for others.
 ///
