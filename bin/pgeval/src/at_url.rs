@@ -4,11 +4,10 @@
 //! URLs, see [`pg_cli::shown`].
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use pg_cli::{CloudArgs, CommonArgs, Interrupt, StderrNotes, hide_scratch, shown};
-use pg_cloud::{Cloud, CloudError, Location, Outgoing, Settings};
+use pg_cli::{CloudArgs, CommonArgs, Interrupt, StderrNotes, shown};
+use pg_cloud::{Cloud, CloudError, Location, Outgoing};
 use pg_image::Resolution;
 use pg_onnx::ModelFile;
 use serde_json::Value;
@@ -24,16 +23,7 @@ pub(crate) struct AtUrls {
 
 impl AtUrls {
     pub(crate) fn new(args: &CloudArgs, interrupt: &Interrupt, common: &CommonArgs) -> Self {
-        let notes = StderrNotes::new(common.quiet);
-        let interrupt = interrupt.clone();
-        let cloud = Cloud::new(Settings {
-            options: args.options(),
-            scratch: args.scratch_folder(),
-            retries: args.retries(),
-            stop: Settings::stop_when(move || interrupt.requested()),
-            note: Arc::new(move |text| notes.note(text)),
-            scratch_made: Arc::new(hide_scratch),
-        });
+        let cloud = args.connection(interrupt, StderrNotes::new(common.quiet));
         Self { cloud, outgoing: Vec::new(), common: common.clone() }
     }
 

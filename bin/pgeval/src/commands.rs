@@ -18,7 +18,7 @@ use pg_cli::{ExitStatus, Interrupt};
 use crate::args::{Args, Command};
 use crate::at_url::AtUrls;
 use crate::features::library;
-use crate::interruption::with_interruption;
+use crate::interruption::nothing_kept;
 
 /// Runs the command that was typed.
 pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
@@ -30,7 +30,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitStatus> {
     let mut at_urls = AtUrls::new(&args.cloud, &interrupt, &args.common);
     let ended = at_urls.bring(&mut args.command).and_then(|()| carry_out(&args, &interrupt));
     let ended = ended.and_then(|status| at_urls.send().map(|()| status));
-    with_interruption(ended, &interrupt)
+    interrupt.of_transfer(ended, nothing_kept)
 }
 
 fn carry_out(args: &Args, interrupt: &Interrupt) -> Result<ExitStatus> {

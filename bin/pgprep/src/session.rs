@@ -1,13 +1,11 @@
 //! What every command gets: progress, notes, interruption, output.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use pg_cli::{
-    CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes, hide_scratch,
-};
-use pg_cloud::{Cloud, CloudError, Settings};
+use pg_cli::{CloudArgs, CommonArgs, Interrupt, Interrupted, Output, Progress, ProgressStyle, StderrNotes};
+use pg_cloud::{Cloud, CloudError};
 use pg_image::Resolution;
 use pg_shard::{Codec, Manifest, Storage};
 use serde_json::{Map, Value};
@@ -50,7 +48,7 @@ impl Session {
             inputs: Mutex::default(),
             also: Mutex::default(),
             source_trouble: SourceTrouble::default(),
-            cloud: object_storage(cloud, &interrupt, notes),
+            cloud: cloud.connection(&interrupt, notes),
             style: common.progress_style(),
             json,
             interrupt,
@@ -155,32 +153,14 @@ impl Session {
 
     /// `result`, where a signal ended a transfer as the interruption that it is.
     pub(crate) fn with_interruption<T>(&self, result: anyhow::Result<T>) -> anyhow::Result<T> {
-        let by_signal = |error: &anyhow::Error| {
-            error.chain().any(|c| matches!(c.downcast_ref(), Some(CloudError::Interrupted { .. })))
-        };
-        if result.as_ref().is_err_and(by_signal) {
-            self.check_interrupt(|| "what was finished is kept; run the same command again".to_owned())?;
-        }
-        result
+        let kept = || "what was finished is kept; run the same command again".to_owned();
+        self.interrupt.of_transfer(result, kept)
     }
 
     /// Items worked on between two looks at the clock: enough for all threads, few in memory.
     pub(crate) fn batch_size(&self) -> usize {
         4 * self.threads
     }
-}
-
-/// The way to object storage; nothing happens before a URL is met.
-fn object_storage(args: &CloudArgs, interrupt: &Interrupt, notes: StderrNotes) -> Cloud {
-    let interrupt = interrupt.clone();
-    Cloud::new(Settings {
-        options: args.options(),
-        scratch: args.scratch_folder(),
-        retries: args.retries(),
-        stop: Settings::stop_when(move || interrupt.requested()),
-        note: Arc::new(move |text| notes.note(text)),
-        scratch_made: Arc::new(hide_scratch),
-    })
 }
 
 impl From<&LimitArgs> for pg_image::files::DecodeLimits {

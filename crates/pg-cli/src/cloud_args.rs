@@ -2,10 +2,13 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use pg_cloud::{Cloud, Settings};
 
-use crate::local_path;
+use crate::scratch_names::hide_scratch;
+use crate::{Interrupt, StderrNotes, local_path};
 
 /// How often a request is tried again when `$PGKIT_RETRIES` does not say it.
 const RETRIES: usize = 8;
@@ -20,15 +23,23 @@ pub struct CloudArgs {
 }
 
 impl CloudArgs {
-    /// Where to make the scratch folder.
+    /// The way to object storage; nothing happens before a URL is met. A signal ends what waits for it, and paths in its
+    /// scratch folder are shown as the URLs that they stand for.
     #[must_use]
-    pub fn scratch_folder(&self) -> PathBuf {
-        self.scratch.clone().unwrap_or_else(env::temp_dir)
+    pub fn connection(&self, interrupt: &Interrupt, notes: StderrNotes) -> Cloud {
+        let interrupt = interrupt.clone();
+        Cloud::new(Settings {
+            options: Self::options(),
+            scratch: self.scratch.clone().unwrap_or_else(env::temp_dir),
+            retries: Self::retries(),
+            stop: Settings::stop_when(move || interrupt.requested()),
+            note: Arc::new(move |text| notes.note(text)),
+            scratch_made: Arc::new(hide_scratch),
+        })
     }
 
     /// The variables that begin with `AWS_` or `GOOGLE_`: names in lower case, and values.
-    #[must_use]
-    pub fn options(&self) -> Vec<(String, String)> {
+    fn options() -> Vec<(String, String)> {
         let texts = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         texts
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
@@ -37,8 +48,7 @@ impl CloudArgs {
     }
 
     /// How often a request is tried again: `$PGKIT_RETRIES`, or 8.
-    #[must_use]
-    pub fn retries(&self) -> usize {
+    fn retries() -> usize {
         env::var("PGKIT_RETRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(RETRIES)
     }
 }

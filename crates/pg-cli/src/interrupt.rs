@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use pg_cloud::CloudError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -55,6 +56,24 @@ impl Interrupt {
             flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or(2))?;
         }
         Ok(Self { signal })
+    }
+
+    /// `result`, where a signal ended a transfer as the interruption that it is, with `advice`.
+    ///
+    /// # Errors
+    /// That of `result`, or [`Interrupted`]
+    pub fn of_transfer<T>(
+        &self,
+        result: anyhow::Result<T>,
+        advice: impl FnOnce() -> String,
+    ) -> anyhow::Result<T> {
+        let by_signal = |error: &anyhow::Error| {
+            error.chain().any(|cause| matches!(cause.downcast_ref(), Some(CloudError::Interrupted { .. })))
+        };
+        if result.as_ref().is_err_and(by_signal) {
+            self.check(advice)?;
+        }
+        result
     }
 
     /// True once a signal came.

@@ -33,5 +33,5 @@ pub use part::{PartArgs, PartChoice};
 pub use path_values::{local_path, path_flags, path_or_url, url_complaints, url_scheme};
 pub use progress::{Progress, ProgressStyle};
 pub use provenance::Provenance;
-pub use scratch_names::{hide_scratch, is_in_scratch, shown};
+pub use scratch_names::{is_in_scratch, shown};
 pub use version::{asks_for_version, print_version};

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 static START: OnceLock<String> = OnceLock::new();
 
 /// From now on all that is printed shows a path below `scratch` without that part.
-pub fn hide_scratch(scratch: &Path) {
+pub(crate) fn hide_scratch(scratch: &Path) {
     let _ = START.set(format!("{}/", scratch.display()));
 }
 

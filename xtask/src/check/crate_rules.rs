@@ -26,7 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("pg-mpi", &[]),
     ("pg-results", &["pg-metrics"]),
     ("pg-build", &["pg-cloud", "pg-image", "pg-shard"]),
-    ("pg-cli", &["pg-build", "pg-image", "pg-shard"]),
+    ("pg-cli", &["pg-build", "pg-cloud", "pg-image", "pg-shard"]),
     ("pg-cloud", &["pg-image", "pg-shard", "pg-sources"]),
     ("pg-testkit", &[]),
     (
