@@ -7,7 +7,7 @@ use pg_build::{
 };
 use pg_cli::{Interrupted, Progress, Provenance, WorkFailed, explain_full_disk};
 use pg_shard::format::MANIFEST_FILE;
-use pg_shard::{BuildPlan, Codec, FailedItem};
+use pg_shard::{BuildPlan, Codec, FailedItem, ShardError};
 use serde_json::json;
 
 use crate::at_url;
@@ -104,17 +104,23 @@ fn ended<T>(
 pub(crate) fn failed(error: BuildError, output: &Path) -> anyhow::Error {
     let context = output_context(output);
     match error {
+        // These name the output.
+        BuildError::Shard(error @ ShardError::OtherOutput { .. }) => error.into(),
+        BuildError::Names(_) => error.into(),
         // Those below are asked for by their own types.
         BuildError::Shard(error) => anyhow::Error::new(error).context(context),
         BuildError::Cloud(error) => anyhow::Error::new(error).context(context),
-        // These name the output.
-        BuildError::OtherCommand { .. } | BuildError::Names(_) => error.into(),
         BuildError::TooLittleRoom { .. } => anyhow::anyhow!(
             "{context}: {error}: free them, choose another folder, fewer --levels, or --codec {}",
             Codec::MedZstd.name()
         ),
         other => anyhow::Error::new(other).context(context),
     }
+}
+
+/// Says that the output at `output` is finished already.
+pub(crate) fn note_complete(session: &Session, output: &Path) {
+    session.notes.note(format!("{} is complete already, nothing was done", output.display()));
 }
 
 /// A build of which nothing came is no success.

@@ -29,16 +29,6 @@ pub enum BuildError {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// The output is finished, and another command's.
-    #[error(
-        "{path} was already filled by another command (see {done_file} there): choose another output folder (-o), or --overwrite"
-    )]
-    OtherCommand {
-        /// The output.
-        path: PathBuf,
-        /// What says so.
-        done_file: String,
-    },
     /// A file that this tool writes does not hold what it must.
     #[error("{path} is malformed: {detail}")]
     Malformed {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pg_image::files::write_atomically;
 use pg_shard::format::PART_FILE;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::host::counted;
 use crate::outcome::Stop;
-use crate::records::{done_json, failed_items, write_failed_items};
+use crate::records::{done_json, failed_items, is_of, read_json, write_failed_items};
 use crate::{
-    Again, BuildError, Counter as _, Destination, FilesPart, FilesPartItem, Finished, Host, Outcome,
-    OutputNames, Part, Workspace, WorkspaceState, in_order,
+    Again, BuildError, Counter as _, Destination, FilesPart, FilesPartItem, Host, Outcome, OutputNames, Part,
+    Workspace, WorkspaceState, in_order,
 };
 
 /// What a folder of files ended with; also the content of the file that marks it as done.
@@ -99,14 +99,15 @@ impl FilesBuild<'_> {
         let workspace = match Workspace::open(to, &self.claim(), self.last_file())? {
             WorkspaceState::Begun(workspace) => workspace,
             WorkspaceState::Done(done) => {
-                let summary = self.summary_of(done)?;
+                let found = self.finished(done.folder(), &self.plan)?;
+                let summary = done.accept(found)?;
                 host.note(format!("{} is complete already, nothing was done", name.display()));
                 return Ok(Outcome::Complete(summary));
             }
         };
         let whole = self.whole.map_or(&[][..], |whole| whole.names);
-        workspace
-            .will_write(self.names.as_slice().iter().map(String::as_str).chain(whole.iter().copied()))?;
+        let of_items = self.covered().map(|i| self.names.get(i));
+        workspace.will_write(of_items.chain(whole.iter().copied()))?;
         let inner = self.names.as_slice().first().and_then(|first| Path::new(first).parent());
         if let Some(inner) = inner {
             let inner = workspace.path().join(inner);
@@ -158,13 +159,6 @@ impl FilesBuild<'_> {
         Ok(())
     }
 
-    fn summary_of(&self, done: Finished<'_>) -> Result<FilesSummary, BuildError> {
-        let folder: PathBuf = done.done_path().parent().unwrap_or(Path::new("")).to_owned();
-        let found = self.finished(&folder, &self.plan)?;
-        done.accept(found.is_some())?;
-        found.ok_or_else(|| BuildError::Malformed { path: folder, detail: "it is not finished".to_owned() })
-    }
-
     /// The summary of what is finished in `folder`, if it is of `plan`.
     fn finished(&self, folder: &Path, plan: &BuildPlan) -> Result<Option<FilesSummary>, BuildError> {
         let path = folder.join(self.last_file());
@@ -176,14 +170,10 @@ impl FilesBuild<'_> {
             let (files, failed) = found.counts();
             return Ok(found.is(part, plan).then(|| FilesSummary { files, failed, json: json!(found) }));
         }
-        let text = fs::read(&path).map_err(BuildError::io("read", &path))?;
-        let expected = |error| format!("expected JSON as pgkit writes it: {error}");
-        let json: Value = serde_json::from_slice(&text)
-            .map_err(|error| BuildError::Malformed { path, detail: expected(error) })?;
-        let is_same = json["plan_blake3"].as_str() == Some(plan.blake3().as_str());
+        let json = read_json(&path)?;
         let number = |name: &str| json[name].as_u64().unwrap_or(0);
         let (files, failed) = (number("files"), number("failed"));
-        Ok(is_same.then_some(FilesSummary { files, failed, json }))
+        Ok(is_of(&json, plan).then_some(FilesSummary { files, failed, json }))
     }
 
     /// Makes and writes what is missing.

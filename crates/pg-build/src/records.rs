@@ -54,6 +54,21 @@ pub fn done_json<'a>(
     })
 }
 
+/// Whether what [`done_json`] gave is of `plan`.
+pub(crate) fn is_of(done: &Value, plan: &BuildPlan) -> bool {
+    done["plan_blake3"].as_str() == Some(plan.blake3().as_str())
+}
+
+/// What the file `path`, which this tool wrote, says.
+pub(crate) fn read_json(path: &Path) -> Result<Value, BuildError> {
+    let text = std::fs::read(path).map_err(BuildError::io("read", path))?;
+    let malformed = |error| BuildError::Malformed {
+        path: path.to_owned(),
+        detail: format!("expected JSON as pgkit writes it: {error}"),
+    };
+    serde_json::from_slice(&text).map_err(malformed)
+}
+
 /// Writes indented JSON with a final newline, atomically.
 pub(crate) fn write_json(path: &Path, value: &Value) -> Result<(), BuildError> {
     let write = || -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pg_image::{Planar, Resolution};
-use pg_shard::{BuildPlan, FailedItem, IndexLine, Storage};
+use pg_shard::{BuildPlan, FailedItem, IndexLine, ShardError, Storage};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -261,7 +261,7 @@ fn a_part_is_done_for_its_own_command_only() {
     assert_eq!((summary.files, summary.json["part"].as_u64()), (3, Some(2)));
     assert!(matches!(files(&host, folder.path(), part(2), NONE), Ok(Outcome::Complete(_))));
     let error = files(&host, folder.path(), part(3), NONE).unwrap_err();
-    assert!(matches!(error, BuildError::OtherCommand { .. }), "{error}");
+    assert!(matches!(error, BuildError::Shard(ShardError::OtherOutput { .. })), "{error}");
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pg_cloud::RemoteOutput;
-use pg_shard::{BuildPlan, Claimed, OutputFolder};
+use pg_shard::{BuildPlan, Claimed, OutputFolder, ShardError};
 use serde_json::Value;
 
 use crate::BuildError;
-use crate::records::write_json;
+use crate::records::{is_of, read_json, write_json};
 
 /// Where an output goes.
 #[derive(Debug, Clone)]
@@ -148,43 +148,39 @@ pub struct Finished<'a> {
 }
 
 impl Finished<'_> {
-    /// The file that says that it is finished.
-    #[must_use]
-    pub fn done_path(&self) -> PathBuf {
-        self.to.folder().join(self.done_file)
+    /// The folder that it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.to.folder()
     }
 
-    /// What that file says.
+    /// What the file says by which it is finished.
     ///
     /// # Errors
     /// [`BuildError::Io`], [`BuildError::Malformed`]
     pub fn read(&self) -> Result<Value, BuildError> {
-        let path = self.done_path();
-        let text = std::fs::read(&path).map_err(BuildError::io("read", &path))?;
-        let expected = |error| format!("expected JSON as pgkit writes it: {error}");
-        serde_json::from_slice(&text).map_err(|e| BuildError::Malformed { path, detail: expected(e) })
+        read_json(&self.folder().join(self.done_file))
     }
 
     /// What it says, if the output is that of `plan`; then what a killed run left at a URL is removed.
     ///
     /// # Errors
-    /// [`BuildError::OtherCommand`]; those of [`Self::read`]; [`BuildError::Cloud`]
+    /// As [`Self::accept`]; those of [`Self::read`]
     pub fn of(self, plan: &BuildPlan) -> Result<Value, BuildError> {
         let done = self.read()?;
-        let is_same = done["plan_blake3"].as_str() == Some(plan.blake3().as_str());
-        self.accept(is_same)?;
-        Ok(done)
+        self.accept(is_of(&done, plan).then_some(done))
     }
 
-    /// Takes the output for what was asked for where it `is_same`; then what a killed run left at a URL is removed.
+    /// Takes the output for what was asked for, of which `found` is known; then what a killed run left at a URL is removed.
     ///
     /// # Errors
-    /// [`BuildError::OtherCommand`] where it is another; [`BuildError::Cloud`]
-    pub fn accept(self, is_same: bool) -> Result<(), BuildError> {
-        if !is_same {
-            let (path, done_file) = (self.to.name.to_owned(), self.done_file.to_owned());
-            return Err(BuildError::OtherCommand { path, done_file });
-        }
-        self.to.clean_up()
+    /// [`ShardError::OtherOutput`] where nothing is, since it is another command's; [`BuildError::Cloud`]
+    pub fn accept<T>(self, found: Option<T>) -> Result<T, BuildError> {
+        let other = || ShardError::OtherOutput {
+            path: self.to.name.to_owned(),
+            done_file: self.done_file.to_owned(),
+        };
+        let found = found.ok_or_else(other)?;
+        self.to.clean_up()?;
+        Ok(found)
     }
 }

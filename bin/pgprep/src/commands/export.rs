@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{ExportArgs, ExportFormat};
 use crate::at_url;
-use crate::building::{destination, failed};
+use crate::building::{destination, failed, note_complete};
 use crate::dataset_labels::labels_of;
 use crate::level_images::picture;
 use crate::session::{Session, TOOL, count, level_asked_for, output_context};
@@ -83,8 +83,7 @@ impl Export<'_> {
             WorkspaceState::Begun(workspace) => workspace,
             WorkspaceState::Done(done) => {
                 let json = done.of(&plan).map_err(context)?;
-                let output = self.output.display();
-                self.session.notes.note(format!("{output} is complete already, nothing was done"));
+                note_complete(self.session, self.output);
                 return self.finish(&json, &levels);
             }
         };

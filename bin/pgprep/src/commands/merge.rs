@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::args::{MergeArgs, TransferChoice};
 use crate::at_url;
 use crate::build_results::{failed_note, show_dataset, status};
-use crate::building::{failed, nothing_made};
+use crate::building::{failed, note_complete, nothing_made};
 use crate::session::{Session, count, output_context};
 
 /// Counts that are of a part's items; all others are of the sources, and the same in every part.
@@ -132,8 +132,8 @@ fn merge_files(session: &Session, args: &MergeArgs, folders: &[PathBuf]) -> anyh
     match Workspace::open(to, &plan, &done_file).map_err(context)? {
         WorkspaceState::Done(done) => {
             let is_same = done.read().is_ok_and(|found| found == json);
-            done.accept(is_same).map_err(context)?;
-            session.notes.note(format!("{} is complete already, nothing was done", output.display()));
+            done.accept(is_same.then_some(())).map_err(context)?;
+            note_complete(session, output);
         }
         WorkspaceState::Begun(workspace) => {
             workspace.will_write(parts.iter().flat_map(|(_, part)| part.written())).map_err(context)?;

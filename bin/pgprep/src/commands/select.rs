@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::args::SelectArgs;
 use crate::at_url::is_inside;
 use crate::build_results::{failed_note, status};
-use crate::building::{destination, failed as build_failed, nothing_made, stopped};
+use crate::building::{destination, failed as build_failed, note_complete, nothing_made, stopped};
 use crate::image_items::{Loader, list_blake3};
 use crate::pack_source::PackSource;
 use crate::session::{Session, TOOL, count, output_context};
@@ -67,8 +67,7 @@ pub(crate) fn run(session: &Session, args: &SelectArgs) -> anyhow::Result<ExitSt
         WorkspaceState::Begun(workspace) => workspace,
         WorkspaceState::Done(done) => {
             let json = done.of(&plan).map_err(context)?;
-            let output = args.output.display();
-            session.notes.note(format!("{output} is complete already, nothing was done"));
+            note_complete(session, &args.output);
             return finish(session, args, &json);
         }
     };
